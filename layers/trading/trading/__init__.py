@@ -1,0 +1,1 @@
+"""What the business knows: trades and their notifications, apart from how anybody is woken."""

@@ -1,0 +1,182 @@
+"""The HTTP edge that every API of this system shares, around Powertools' resolver.
+
+It adds what the contract asks for and the resolver leaves open: exact JSON numbers, paths with and without their
+trailing slash, 405, 413 and 415, and a problem (RFC 9457) for everything that goes wrong.
+"""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trading import problems, values
+from trading.database import DatabaseUnavailableError
+from trading.problems import FieldError, ProblemError, invalid
+
+logger = Logger(child=True)
+
+BODY_LIMIT = 1_000_000  # characters; a batch of a thousand trades has a quarter of that
+RETRY_AFTER_SECONDS = 5
+
+
+class HttpApi(APIGatewayHttpResolver):
+    """Powertools' resolver for API Gateway's HTTP APIs, with this system's contract around it.
+
+    Routes are declared with their trailing slash, and every body is a JSON object.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(enable_validation=True, json_body_deserializer=_read_object)
+        self._routed: list[tuple[re.Pattern[str], str]] = []
+        self.exception_handler(NotFoundError)(self._answer_unrouted)
+        self.exception_handler(RequestValidationError)(_answer_invalid)
+        self.exception_handler(ProblemError)(_answer_problem)
+        self.exception_handler(DatabaseUnavailableError)(_answer_unavailable)
+        self.exception_handler(Exception)(self._answer_unexpected)
+
+    def route(self, rule: str, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a route, as the resolver does, and remember its method for the answer 405."""
+        self._routed.append((re.compile(re.sub(r"<\w+>", "[^/]+", rule)), method))
+        return super().route(rule, method, *args, **kwargs)
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
+        started = time.perf_counter()
+        logger.set_correlation_id(event["requestContext"]["requestId"])
+        try:
+            answer = super().resolve(_readable(event), context)
+        except ProblemError as problem:
+            answer = _as_result(_answer_problem(problem))
+        logger.info(
+            "request",
+            method=event["requestContext"]["http"]["method"],
+            path=event["rawPath"],
+            status=answer["statusCode"],
+            milliseconds=round((time.perf_counter() - started) * 1_000, 1),
+        )
+        return answer
+
+    def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
+        path = self.current_event.path
+        allowed = sorted({method for rule, method in self._routed if rule.fullmatch(path)})
+        if not allowed:
+            return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {path}."))
+        return _answer_problem(
+            ProblemError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{path} answers {' and '.join(allowed)} only.",
+                headers={"Allow": ", ".join(allowed)},
+            )
+        )
+
+    def _answer_unexpected(self, error: Exception) -> Response[str]:
+        logger.exception("A request failed unexpectedly", exc_info=error)
+        request_id = self.current_event.request_context.request_id
+        return _answer_problem(
+            ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, f"Something went wrong here. Request id: {request_id}")
+        )
+
+
+def refuse_unknown_parameters(given: Mapping[str, str], known: Mapping[str, Any]) -> None:
+    """Refuse query parameters that mean nothing here: a misspelled filter must not find everything.
+
+    Raises:
+        ProblemError: 400, naming each of them.
+    """
+    unknown = [FieldError(name, "is not a parameter of this path") for name in given if name not in known]
+    if unknown:
+        raise invalid(*unknown)
+
+
+def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event with one spelling of its path and a body that is text.
+
+    Raises:
+        ProblemError: 413, 415 or 400, the body cannot be read as JSON text.
+    """
+    readable = {**event, "rawPath": event["rawPath"].rstrip("/") + "/"}
+    if not event.get("body"):
+        return readable
+    if len(event["body"]) > BODY_LIMIT:
+        raise ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most."
+        )
+    media_type = event["headers"].get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: application/json, not {media_type}."
+        )
+    # The resolver compares the type by letter, and reads a body without one as JSON.
+    readable["headers"] = {**event["headers"], "content-type": media_type}
+    if event.get("isBase64Encoded"):
+        try:
+            readable["body"] = base64.b64decode(event["body"], validate=True).decode()
+        except ValueError:
+            raise invalid(FieldError("body", "is not UTF-8 text")) from None
+        readable["isBase64Encoded"] = False
+    return readable
+
+
+def _read_object(body: str) -> dict[str, Any]:
+    try:
+        value = values.read_json(body)
+    except ValueError as error:
+        raise invalid(FieldError("body", f"is not JSON: {error}")) from None
+    if not isinstance(value, dict):
+        raise invalid(FieldError("body", "must be a JSON object"))
+    return value
+
+
+def _answer_problem(problem: ProblemError) -> Response[str]:
+    return Response(
+        problem.status.value,
+        content_type=problems.MEDIA_TYPE,
+        body=json.dumps(problem.body()),
+        headers={**problem.headers},
+    )
+
+
+def _answer_invalid(error: RequestValidationError) -> Response[str]:
+    errors = [FieldError(_field(entry["loc"]), _message(entry)) for entry in error.errors()]
+    return _answer_problem(invalid(*errors))
+
+
+def _answer_unavailable(error: DatabaseUnavailableError) -> Response[str]:
+    logger.warning("The database is away", reason=str(error))
+    return _answer_problem(
+        ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The database does not answer. A trade sent with a client_trade_id is safe to send again.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    )
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Return the path of a field as a client would write it: ("body", "trades", 3, "price") is trades[3].price."""
+    path = ""
+    for part in location[1:]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.lstrip(".") or str(location[0])
+
+
+def _message(entry: Mapping[str, Any]) -> str:
+    return str(entry["msg"]).removeprefix("Value error, ")
+
+
+def _as_result(response: Response[str]) -> dict[str, Any]:
+    return {
+        "statusCode": response.status_code,
+        "headers": dict(response.headers),
+        "body": response.body,
+        "isBase64Encoded": False,
+    }

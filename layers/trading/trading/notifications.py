@@ -1,0 +1,205 @@
+"""Notifications: telling of every recorded trade, at least once, whatever fails on the way.
+
+A trade is written together with a row in `notifications`, which is the truth about what has been told. The queue only
+carries it quickly: what the queue loses, `sweep` announces again.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Literal
+from uuid import UUID
+
+from aws_lambda_powertools import Logger
+from pydantic import TypeAdapter
+
+from trading import aws, database, queues, values
+from trading.settings import setting
+from trading.trades import TRADE_COLUMNS, RecordedTrade, Trade
+
+logger = Logger(child=True)
+
+# A client waits this long for an announcement and no longer. A call may take half of it (see `aws`), so none is begun
+# in the second half.
+ANNOUNCE_SECONDS = 1.0
+# Longer than the notifier may run: whoever holds a lease is still at work, and who died loses it before the message
+# is seen again.
+LEASE_SECONDS = 60
+SWEEP_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRecorded:
+    """The event of a recorded trade, as it travels; its members have the names that CloudEvents gives them."""
+
+    id: UUID
+    type: Literal["trade.recorded.v1"]
+    time: datetime
+    data: Trade
+
+    @classmethod
+    def of(cls, trade: Trade, notification_id: UUID) -> "TradeRecorded":
+        """Return the event of a trade; its id is the notification's, the same however often it is announced."""
+        return cls(notification_id, "trade.recorded.v1", trade.recorded_at, trade)
+
+    @classmethod
+    def read(cls, text: str) -> "TradeRecorded":
+        """Return the event of a message's text.
+
+        Raises:
+            ValueError: the text is no such event (pydantic's ValidationError is one).
+        """
+        return _EVENT.validate_python(values.read_json(text))
+
+    def write(self) -> str:
+        """Return the event as the JSON text of a message."""
+        return _EVENT.dump_json(self).decode()
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `BUY 50 MSFT at 310.50`."""
+        return f"{self.data.side} {self.data.quantity:f} {self.data.ticker} at {self.data.price:f}"
+
+
+_EVENT = TypeAdapter(TradeRecorded)
+
+
+class UnknownNotificationError(Exception):
+    """An event whose notification is not in the database: it was not announced by this system."""
+
+
+class NotificationInProgressError(Exception):
+    """This notification is being sent by somebody else right now: try again when they are done, or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep did: how many notifications it announced, the queue refused, and it gave up."""
+
+    announced: int
+    refused: int
+    given_up: int
+
+
+def announce(recorded: Iterable[RecordedTrade]) -> None:
+    """Put the notifications of trades that were just recorded on the queue, as far as that goes within a second.
+
+    Best effort: the trades are committed, so nothing that happens here is the client's concern; `sweep` does the rest.
+    """
+    events = {
+        entry.notification_id: TradeRecorded.of(entry.trade, entry.notification_id)
+        for entry in recorded
+        if entry.notification_id
+    }
+    started = time.monotonic()
+    for batch in batched(events.values(), queues.BATCH_LIMIT):
+        if time.monotonic() - started > ANNOUNCE_SECONDS / 2:
+            logger.warning("The queue is slow: the sweeper will announce the rest")
+            return
+        try:
+            refused = queues.send(_queue(), [event.write() for event in batch])
+        except queues.QueueUnavailableError as error:
+            logger.warning("The queue is away: the sweeper will announce", reason=str(error))
+            return
+        if refused:
+            logger.warning("The queue refused messages: the sweeper will announce them", refused=len(refused))
+
+
+_CLAIM = """
+with claimed as (
+    update notifications set sending_until = now() + make_interval(secs => %(lease)s)
+    where id = %(id)s and delivered_at is null and (sending_until is null or sending_until < now())
+    returning id
+)
+select exists (select from claimed), delivered_at is not null from notifications where id = %(id)s
+"""
+
+
+def deliver(event: TradeRecorded) -> bool:
+    """Publish an event to the topic, unless that was done before, and return whether this call did it.
+
+    The lease keeps two copies of one message, met at the same time, from both being published.
+
+    Raises:
+        UnknownNotificationError: there is no such notification.
+        NotificationInProgressError: somebody else holds its lease.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: SNS did not take it.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    identity = {"id": str(event.id), "lease": LEASE_SECONDS}
+    rows = database.query(_CLAIM, identity, repeatable=True)
+    if not rows:
+        raise UnknownNotificationError(f"there is no notification {event.id}")
+    claimed, delivered = rows[0]
+    if delivered:
+        return False
+    if not claimed:
+        raise NotificationInProgressError(f"notification {event.id} is being sent")
+
+    trade = event.data
+    attributes = {"event_id": str(event.id), "type": event.type, "ticker": trade.ticker, "side": trade.side}
+    aws.sns().publish(
+        TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
+        Subject=event.headline(),
+        Message=f"{event.headline()}\n\nTrade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC,"
+        f" recorded by {trade.recorded_by}.\nEvent {event.id}\n",
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+    )
+    database.query(
+        "update notifications set delivered_at = now() where id = %(id)s returning id", identity, repeatable=True
+    )
+    return True
+
+
+_TAKE_DUE = f"""
+with due as materialized (
+    select id from notifications
+    where delivered_at is null and failed_at is null and next_attempt_at <= now()
+    order by next_attempt_at
+    limit %(limit)s
+    for update skip locked
+)
+update notifications as notification set
+    attempts = attempts + 1,
+    next_attempt_at = now() + interval '1 minute' * power(2, attempts + 1),
+    failed_at = case when attempts >= %(attempts)s then now() end
+from due, trades
+where notification.id = due.id and trades.id = notification.trade_id
+returning notification.id, notification.failed_at, {", ".join(f"trades.{name}" for name in TRADE_COLUMNS)}
+"""  # noqa: S608 - the columns are a constant
+
+
+def sweep(seconds: float) -> Sweep:
+    """Announce again, for at most `seconds`, what is undelivered and due; give up what has had its ten attempts.
+
+    Each attempt waits twice as long as the one before it, from two minutes to seventeen hours. What is given up keeps
+    `failed_at` and waits for a person. Ten are claimed at a time, so that a queue that is away costs ten of them an
+    attempt, not all.
+
+    Raises:
+        queues.QueueUnavailableError: the queue is away; what was claimed is due again later.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    announced = refused = given_up = 0
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        # Not repeatable: a claim whose answer was lost has cost the rows an attempt already.
+        rows = database.query(
+            _TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False
+        )
+        if not rows:
+            break
+        events = [TradeRecorded.of(Trade(*trade), id_) for id_, failed_at, *trade in rows if failed_at is None]
+        given_up += len(rows) - len(events)
+        if events:
+            failed = queues.send(_queue(), [event.write() for event in events])
+            announced += len(events) - len(failed)
+            refused += len(failed)
+    return Sweep(announced, refused, given_up)
+
+
+def _queue() -> str:
+    return setting("NOTIFICATIONS_QUEUE_URL")

@@ -1,0 +1,30 @@
+"""Queues: putting messages on SQS, ten to a call."""
+
+from collections.abc import Sequence
+
+from trading import aws
+
+BATCH_LIMIT = 10  # entries of one SendMessageBatch call
+
+
+class QueueUnavailableError(Exception):
+    """SQS did not answer in time, or refused the whole call."""
+
+
+def send(queue_url: str, bodies: Sequence[str]) -> list[int]:
+    """Put up to ten messages on a queue and return the positions of those that it did not take.
+
+    Raises:
+        QueueUnavailableError: none is known to have been taken.
+    """
+    sqs = aws.sqs()
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
+
+    try:
+        answer = sqs.send_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": str(position), "MessageBody": body} for position, body in enumerate(bodies)],
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise QueueUnavailableError(str(error)) from error
+    return [int(entry["Id"]) for entry in answer.get("Failed", [])]

