@@ -163,8 +163,10 @@ def _answer_unavailable(error: DatabaseUnavailableError) -> Response[str]:
 
 def _field(location: tuple[str | int, ...]) -> str:
     """Return the path of a field as a client would write it: ("body", "trades", 3, "price") is trades[3].price."""
+    # Where the field is comes first; parameters of a query come with the name of the model that holds them too.
+    inner = location[2:] if location[0] == "query" else location[1:]
     path = ""
-    for part in location[1:]:
+    for part in inner:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.lstrip(".") or str(location[0])
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 from typing import Literal
-from uuid import UUID
 
 from aws_lambda_powertools import Logger
 from pydantic import TypeAdapter
@@ -34,13 +33,13 @@ SWEEP_ATTEMPTS = 10
 class TradeRecorded:
     """The event of a recorded trade, as it travels; its members have the names that CloudEvents gives them."""
 
-    id: UUID
+    id: str
     type: Literal["trade.recorded.v1"]
     time: datetime
     data: Trade
 
     @classmethod
-    def of(cls, trade: Trade, notification_id: UUID) -> "TradeRecorded":
+    def of(cls, trade: Trade, notification_id: str) -> "TradeRecorded":
         """Return the event of a trade; its id is the notification's, the same however often it is announced."""
         return cls(notification_id, "trade.recorded.v1", trade.recorded_at, trade)
 
@@ -127,7 +126,7 @@ def deliver(event: TradeRecorded) -> bool:
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: SNS did not take it.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    identity = {"id": str(event.id), "lease": LEASE_SECONDS}
+    identity = {"id": event.id, "lease": LEASE_SECONDS}
     rows = database.query(_CLAIM, identity, repeatable=True)
     if not rows:
         raise UnknownNotificationError(f"there is no notification {event.id}")
@@ -138,7 +137,7 @@ def deliver(event: TradeRecorded) -> bool:
         raise NotificationInProgressError(f"notification {event.id} is being sent")
 
     trade = event.data
-    attributes = {"event_id": str(event.id), "type": event.type, "ticker": trade.ticker, "side": trade.side}
+    attributes = {"event_id": event.id, "type": event.type, "ticker": trade.ticker, "side": trade.side}
     aws.sns().publish(
         TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
         Subject=event.headline(),

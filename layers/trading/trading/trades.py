@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, time
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from trading import database, pages
 from trading.problems import FieldError, ProblemError, invalid
-from trading.values import TICKER_PATTERN, Instant, Price, Quantity, Side, Ticker, parse_boundary
+from trading.values import EndDate, Instant, Price, Quantity, Side, StartDate, Ticker
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -66,7 +65,7 @@ class RecordedTrade:
     """A trade that is in the database, and the id of its notification where this very call wrote both."""
 
     trade: Trade
-    notification_id: UUID | None
+    notification_id: str | None
 
 
 class TradeFilter(BaseModel):
@@ -74,10 +73,10 @@ class TradeFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ticker: Annotated[str, StringConstraints(to_upper=True, pattern=TICKER_PATTERN)] | None = None
+    ticker: Annotated[Ticker, BeforeValidator(str.upper)] | None = Field(default=None, examples=["MSFT"])
     side: Side | None = None
-    start_date: Annotated[datetime, BeforeValidator(lambda value: parse_boundary(value, time.min))] | None = None
-    end_date: Annotated[datetime, BeforeValidator(lambda value: parse_boundary(value, time.max))] | None = None
+    start_date: StartDate | None = None
+    end_date: EndDate | None = None
     limit: int = Field(default=1_000, ge=1, le=PAGE_LIMIT)
     cursor: str | None = None
 

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
@@ -83,6 +84,12 @@ def _json_number(number: Decimal) -> int | float:
 _DECIMAL_SCHEMA = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"}]
 }
+_BOUNDARY_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+        "examples": ["2025-06-03", "2025-06-03T12:00:00Z"],
+    }
+)
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
 Side = Literal["BUY", "SELL"]
 Price = Annotated[
@@ -103,6 +110,9 @@ Quantity = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+# The boundaries of a search include what they name: a date alone, its first and its last microsecond.
+StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
+EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 
 
 def read_json(text: str) -> Any:

@@ -1,0 +1,32 @@
+"""Notifications off the queue: each is delivered to the topic, and one that fails is returned to the queue alone."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trading import notifications
+from trading.notifications import TradeRecorded
+
+logger = Logger()
+# A batch in which nothing succeeded is answered record by record as well, not with an error of the whole.
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def deliver(record: SQSRecord) -> None:
+    """Deliver the notification that a message carries."""
+    try:
+        event = TradeRecorded.read(record.body)
+        sent = notifications.deliver(event)
+    except Exception:
+        logger.exception("A notification was not delivered", message_id=record.message_id)
+        raise
+    logger.info("delivered" if sent else "was delivered before", event_id=event.id, trade_id=event.data.id)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Deliver a batch of SQS messages and return those that failed, for SQS to bring again."""
+    return dict(process_partial_response(event, deliver, processor, context))

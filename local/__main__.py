@@ -1,0 +1,58 @@
+"""`python -m local`, or `make start`: the whole system on this machine, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+from local import system
+from local.postgres import PostgresError
+from local.template import ROOT
+
+FOLDER = ROOT / ".local"
+
+
+async def serve(port: int) -> None:
+    """Run the system and say what is where, until this process is asked to stop."""
+    started = time.perf_counter()
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    print("Starting PostgreSQL and AWS's services…", flush=True)
+    async with system.running(FOLDER, port) as running:
+        print(
+            f"""Ready after {time.perf_counter() - started:.1f} s.
+
+  HTTP API        {running.url}/api/trades/     its description: {running.url}/docs
+  PostgreSQL      port {running.postgres.port}, data in {running.postgres.folder}
+  AWS's services  {running.aws.endpoint}
+  Logs            {FOLDER / "logs"}
+  Environment     set -a; . .local/environment; set +a
+
+Record a trade from another terminal, and its notification appears here:
+
+  curl -i {running.url}/api/trades/ -H 'Content-Type: application/json' \\
+    -d '{{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}}'
+
+Ctrl-C stops everything.
+""",
+            flush=True,
+        )
+        await stop.wait()
+        print("\nStopping…", flush=True)
+    print("Stopped. The trades are kept; start again to see them.", flush=True)
+
+
+def main() -> int:
+    """Serve on the port that the environment names, 8000 by default."""
+    try:
+        asyncio.run(serve(int(os.environ.get("PORT", "8000"))))
+    except (system.StartError, PostgresError) as error:
+        print(f"Cannot start: {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

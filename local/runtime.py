@@ -1,0 +1,58 @@
+"""The process that a function runs in: it imports the handler as Lambda does and answers one event after another.
+
+Events come as lines of JSON on standard input, answers go as lines of JSON to what was standard output; whatever the
+function prints goes to standard error, which is its log. The process ends when its input does.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Context:
+    """What Lambda tells a handler about its invocation."""
+
+    function_name: str
+    memory_limit_in_mb: int
+    aws_request_id: str
+    deadline: float  # seconds since the epoch
+    function_version: str = "$LATEST"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's name as AWS writes it in full."""
+        return f"arn:aws:lambda:{os.environ['AWS_DEFAULT_REGION']}:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the handler may still run, in milliseconds."""
+        return max(0, int((self.deadline - time.time()) * 1_000))
+
+
+def main() -> None:
+    """Answer events until there are no more."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # a function does not see the laptop's modules
+    module, name = os.environ["_HANDLER"].rsplit(".", 1)
+    handler = getattr(importlib.import_module(module), name)
+    for line in sys.stdin:
+        print(json.dumps(_answer(handler, json.loads(line))), file=answers, flush=True)
+
+
+def _answer(handler: Any, invocation: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"result": handler(invocation["event"], Context(**invocation["context"]))}
+    except Exception as error:  # Lambda answers for whatever a handler raises
+        traceback.print_exc()
+        return {"error": {"errorType": type(error).__name__, "errorMessage": str(error)}}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The whole system on one machine: brought up in order, and taken down in the reverse."""
+
+import asyncio
+import fcntl
+import json
+import shlex
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from aiohttp import web
+
+from local import aws, gateway, template, triggers
+from local.aws import CREDENTIALS, Aws
+from local.functions import LocalFunction
+from local.postgres import Postgres
+from local.template import System
+
+LOOPBACK = "127.0.0.1"
+DATABASE = "trading"
+MIGRATOR = "SchemaMigrator"
+# Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
+POSTGRES_PORT = 54320
+AWS_PORT = 45660
+
+
+class StartError(Exception):
+    """The system cannot start here and now; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class RunningSystem:
+    """A system that is up: where it is served, and its parts."""
+
+    url: str
+    aws: Aws
+    postgres: Postgres
+    functions: Mapping[str, LocalFunction]
+    environment: Mapping[str, str]
+
+
+@asynccontextmanager
+async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
+    """Run the system that template.yaml declares, its data in `folder` and its HTTP API on `port` (0: any).
+
+    Raises:
+        StartError: another one runs in this folder, or the port is taken.
+        local.template.UnknownResourceError: the template has something that a laptop does not know.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    addresses = [LOOPBACK, *_docker_bridge()]
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone_in(folder))
+        listener = _listen(port)
+        stack.callback(listener.close)
+        postgres = Postgres(folder / "postgres", _free_port(POSTGRES_PORT, addresses), addresses=addresses)
+        stack.callback(postgres.stop)
+        with ThreadPoolExecutor() as threads:
+            database = threads.submit(_start_database, postgres)
+            system = template.read(template.transformed())
+            services = stack.enter_context(aws.running(_free_port(AWS_PORT, addresses), addresses))
+            values = services.deploy(system, _expressions(system))
+            database.result()
+
+        settings = {"DATABASE_URL": postgres.url(DATABASE), "AWS_ENDPOINT_URL": services.endpoint}
+        functions = {}
+        for name, declared in system.functions.items():
+            environment = {key: values.get(f"{name}/{key}", value) for key, value in declared.environment.items()}
+            log = folder / "logs" / f"{name}.log"
+            log.parent.mkdir(exist_ok=True)
+            functions[name] = LocalFunction(declared, {**environment, **settings}, log)
+            stack.push_async_callback(functions[name].close)
+        shared = {key.split("/")[1]: value for key, value in values.items() if not key.startswith("queue/")}
+        stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
+
+        await functions[MIGRATOR].invoke({})
+        runner = web.AppRunner(
+            gateway.application(gateway.Gateway(system.routes, functions)), access_log=None, shutdown_timeout=2
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+
+        async with asyncio.TaskGroup() as group:  # if one of these ends, the system does
+            tasks = [
+                group.create_task(
+                    triggers.poll_queue(
+                        services, values[f"queue/{number}"], functions[source.function], source.batch_size
+                    )
+                )
+                for number, source in enumerate(system.queue_sources)
+            ]
+            tasks += [
+                group.create_task(
+                    triggers.follow_clock(schedule.name, schedule.expression, functions[schedule.function])
+                )
+                for schedule in system.schedules
+            ]
+            tasks += [group.create_task(triggers.print_topic(services, arn)) for arn in services.topics()]
+            try:
+                yield RunningSystem(
+                    f"http://{LOOPBACK}:{listener.getsockname()[1]}", services, postgres, functions, settings
+                )
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+
+def _start_database(postgres: Postgres) -> None:
+    postgres.start()
+    postgres.create_database(DATABASE)
+
+
+def _expressions(system: System) -> dict[str, template.Expression]:
+    """Return what has to be resolved: `Function/VARIABLE` of each environment, `queue/number` of each queue source."""
+    variables = {
+        f"{name}/{key}": value
+        for name, function in system.functions.items()
+        for key, value in function.environment.items()
+        if not isinstance(value, str)
+    }
+    return {**variables, **{f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}}
+
+
+@contextmanager
+def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Tell other programs where everything is, for as long as it is there.
+
+    `environment` is for a shell on this machine, `sam-environment.json` for the containers of `sam local`, which reach
+    it under Docker's name for its host.
+    """
+    shell, sam = folder / "environment", folder / "sam-environment.json"
+    for file in (shell, sam):
+        file.touch(mode=0o600)  # the database's password is in it
+    shell.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items()))
+    inside = {key: value.replace(LOOPBACK, "host.docker.internal") for key, value in environment.items()}
+    sam.write_text(json.dumps({"Parameters": inside}, indent=2))
+    try:
+        yield
+    finally:
+        shell.unlink()
+        sam.unlink()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                "the system is running from this folder already: use that one, or stop it with Ctrl-C"
+            ) from None
+        yield
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise StartError(
+            f"port {port} is taken by another program: stop that one, or choose another port: PORT={port + 1} make start"
+        ) from None
+    return listener
+
+
+def _free_port(preferred: int, addresses: Sequence[str]) -> int:
+    """Return a port that is free at every address: the preferred one, or any."""
+    for port in (preferred, 0):
+        with socket.socket() as first:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                first.bind((addresses[0], port))
+                found: int = first.getsockname()[1]
+                for address in addresses[1:]:
+                    with socket.socket() as other:
+                        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        other.bind((address, found))
+            except OSError:
+                continue
+            return found
+    raise StartError(f"no port is free at all of {', '.join(addresses)}: try again")
+
+
+def _docker_bridge() -> list[str]:
+    """Return the address at which containers find this machine, where Docker has made one."""
+    addresses = psutil.net_if_addrs().get("docker0", [])
+    return [address.address for address in addresses if address.family == socket.AF_INET]

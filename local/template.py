@@ -1,0 +1,161 @@
+"""What template.yaml declares, as AWS's own SAM transform reads it: the only wiring, here as in AWS."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boto3 import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "template.yaml"
+REGION = "eu-west-1"  # the laptop's
+
+# A value of a template: text, or an intrinsic function that CloudFormation resolves.
+Expression = Any
+
+# What CloudFormation makes on the laptop just as it is declared.
+SERVICES = {"AWS::SNS::Topic", "AWS::SQS::Queue"}
+# What a laptop has no use for, or does in another way: permissions, logs, layers (they are imported from the checkout).
+UNUSED = {
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::IAM::Role",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+}
+
+
+class UnknownResourceError(Exception):
+    """The template declares something that the laptop would leave out: teach `local` about it first."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function: its code, what it may import, and what its environment says."""
+
+    name: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    timeout: float  # seconds
+    memory: int  # MB
+    environment: Mapping[str, Expression]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and path of the HTTP API, or `$default`, and the function that answers there."""
+
+    key: str
+    function: str
+
+
+@dataclass(frozen=True)
+class QueueSource:
+    """A queue whose messages wake a function, so many at a time."""
+
+    queue: Expression
+    function: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A function that is woken by the clock."""
+
+    name: str
+    expression: str
+    function: str
+
+
+@dataclass
+class System:
+    """The whole template, sorted by what the laptop does with it."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    queue_sources: list[QueueSource] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+    services: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
+    """Return the CloudFormation template that AWS's SAM transform makes of a SAM template.
+
+    Folders of code are left as the S3 keys of a bucket called `local`, for the transform takes no others.
+    """
+    template = yaml_parse(path.read_text())
+    for resource in template["Resources"].values():
+        for key in ("CodeUri", "ContentUri"):
+            if key in resource["Properties"]:
+                resource["Properties"][key] = {"Bucket": "local", "Key": resource["Properties"][key]}
+    translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=Session(region_name=REGION))
+    result: dict[str, Any] = translator.translate(template, parameter_values={})
+    return result
+
+
+def read(template: Mapping[str, Any]) -> System:
+    """Sort a transformed template's resources by what the laptop does with them.
+
+    Raises:
+        UnknownResourceError: it has a kind of resource, route or event that the laptop does not know.
+    """
+    resources = template["Resources"]
+    names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
+    system = System(parameters=template.get("Parameters", {}), conditions=template.get("Conditions", {}))
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::Lambda::Function":
+                system.functions[name] = _function(name, properties, resources)
+            case "AWS::ApiGatewayV2::Api":
+                system.routes.extend(_routes(properties["Body"]["paths"], names))
+            case "AWS::Lambda::EventSourceMapping":
+                if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+                    raise UnknownResourceError(f"{name} does not report failures item by item")
+                queue, function = properties["EventSourceArn"], _function_in(properties["FunctionName"], names)
+                system.queue_sources.append(QueueSource(queue, function, properties["BatchSize"]))
+            case "AWS::Scheduler::Schedule":
+                function = _function_in(properties["Target"]["Arn"], names)
+                system.schedules.append(Schedule(name, properties["ScheduleExpression"], function))
+            case kind if kind in SERVICES:
+                system.services[name] = resource
+            case kind if kind not in UNUSED:
+                raise UnknownResourceError(f"{name} is an {kind}, which local/template.py does not know")
+    return system
+
+
+def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any]) -> Function:
+    layers = [resources[layer["Ref"]]["Properties"]["Content"]["S3Key"] for layer in properties["Layers"]]
+    return Function(
+        name=name,
+        handler=properties["Handler"],
+        code=ROOT / properties["Code"]["S3Key"],
+        layers=tuple(ROOT / layer for layer in layers),
+        timeout=properties["Timeout"],
+        memory=properties["MemorySize"],
+        environment=properties["Environment"]["Variables"],
+    )
+
+
+def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            key = path if path == "$default" else f"{method.upper()} {path}"
+            yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
+
+
+def _function_in(expression: Expression, functions: set[str]) -> str:
+    """Return the function that an expression (Ref, GetAtt or Sub) speaks of."""
+    named = functions.intersection(re.findall(r"\w+", json.dumps(expression)))
+    if len(named) != 1:
+        raise UnknownResourceError(f"{expression} does not lead to one function")
+    return named.pop()

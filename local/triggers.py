@@ -1,0 +1,138 @@
+"""What wakes functions besides HTTP: messages on queues, and the clock."""
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local.aws import Aws
+from local.functions import FunctionError, LocalFunction
+from local.template import REGION
+
+LONG_POLL_SECONDS = 1  # how long a stop may have to wait
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+
+
+class UnknownScheduleError(Exception):
+    """A schedule expression that the laptop's clock cannot read: teach it first."""
+
+
+async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_size: int) -> None:
+    """Wake a function with what comes on a queue, for ever, as a Lambda event source mapping does.
+
+    What it answered for is deleted. What it returned as failed, or all if it raised, is left to be seen again after
+    the queue's visibility timeout, and by the queue's redrive policy ends in the dead-letter queue.
+    """
+    sqs = aws.client("sqs")
+    queue_url = sqs.get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]
+    async for messages in _received(sqs, queue_url, batch_size):
+        try:
+            answer = await function.invoke(sqs_event(messages, queue_arn))
+        except FunctionError as error:
+            print(f"{error} - see {function.log}", flush=True)
+            continue
+        failed = {item["itemIdentifier"] for item in (answer or {}).get("batchItemFailures", [])}
+        if failed:
+            print(f"{function.name} failed {len(failed)} of {len(messages)} messages - see {function.log}", flush=True)
+        await _delete(sqs, queue_url, [message for message in messages if message["MessageId"] not in failed])
+
+
+async def print_topic(aws: Aws, topic_arn: str) -> None:
+    """Print what is published to a topic, for ever: the subscriber that every laptop has."""
+    sqs, sns = aws.client("sqs"), aws.client("sns")
+    queue_url = sqs.create_queue(QueueName=f"console-{topic_arn.rpartition(':')[2]}")["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)
+    async for messages in _received(sqs, queue_url, batch_size=10):
+        for message in messages:
+            published = json.loads(message["Body"])
+            print(f"NOTIFICATION  {' '.join(published['Message'].split())}", flush=True)
+        await _delete(sqs, queue_url, messages)
+
+
+async def follow_clock(name: str, expression: str, function: LocalFunction) -> None:
+    """Wake a function by a schedule expression, for ever, as EventBridge Scheduler does.
+
+    Raises:
+        UnknownScheduleError: the expression is of a kind that is not known here.
+    """
+    period = schedule_period(expression).total_seconds()
+    while True:
+        await asyncio.sleep(period)
+        try:
+            await function.invoke(schedule_event(name))
+        except FunctionError as error:
+            print(f"{error} - see {function.log}", flush=True)
+
+
+def schedule_period(expression: str) -> timedelta:
+    """Return the period of a `rate(...)` expression.
+
+    Raises:
+        UnknownScheduleError: it is of another kind.
+    """
+    match = _RATE.fullmatch(expression)
+    if not match:
+        raise UnknownScheduleError(f"{expression}: only rate(n minutes|hours|days) is known")
+    return timedelta(**{f"{match[2]}s": int(match[1])})
+
+
+def schedule_event(name: str) -> dict[str, Any]:
+    """Return what EventBridge Scheduler sends to a target for which no input is declared."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "123456789012",
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [f"arn:aws:scheduler:{REGION}:123456789012:schedule/default/{name}"],
+        "detail": "{}",
+    }
+
+
+async def _received(sqs: Any, queue_url: str, batch_size: int) -> AsyncIterator[list[dict[str, Any]]]:
+    while True:
+        answer = await asyncio.to_thread(
+            sqs.receive_message,
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=batch_size,
+            WaitTimeSeconds=LONG_POLL_SECONDS,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        if answer.get("Messages"):
+            yield answer["Messages"]
+
+
+async def _delete(sqs: Any, queue_url: str, messages: Sequence[Mapping[str, Any]]) -> None:
+    if messages:
+        entries = [{"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(messages)]
+        await asyncio.to_thread(sqs.delete_message_batch, QueueUrl=queue_url, Entries=entries)
+
+
+def sqs_event(messages: list[Mapping[str, Any]], queue_arn: str) -> dict[str, Any]:
+    """Return the event that Lambda makes of messages as SQS's ReceiveMessage gave them."""
+    return {
+        "Records": [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {}),
+                "messageAttributes": {
+                    name: {"dataType": value["DataType"], "stringValue": value.get("StringValue")}
+                    for name, value in message.get("MessageAttributes", {}).items()
+                },
+                "md5OfBody": message["MD5OfBody"],
+                "eventSource": "aws:sqs",
+                "eventSourceARN": queue_arn,
+                "awsRegion": REGION,
+            }
+            for message in messages
+        ]
+    }
