@@ -1,0 +1,76 @@
+# Each target is a line or two: what it does is in the program that it calls. `make help` lists them.
+
+PYTHON ?= python3.13
+UV_VERSION := 0.13.9
+export SAM_CLI_TELEMETRY := 0
+
+# Programs are called as modules: their own scripts break in a folder with a space in its name.
+RUN := .venv/bin/python -m
+SAM := .venv-sam/bin/python -m samcli
+UV := .venv/bin/python -m uv
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: start
+start: .venv/.ready ## run the whole system on this machine (PORT=8000)
+	@exec $(RUN) local
+
+.PHONY: demo
+demo: .venv/.ready ## show what the system does, in half a minute
+	@$(RUN) local.demo
+
+.PHONY: test
+test: .venv/.ready ## run the tests; needs no Docker
+	$(RUN) pytest --ignore=tests/sam
+
+.PHONY: test-sam
+test-sam: .venv/.ready .venv-sam/.ready ## build with SAM and run the functions in Lambda's containers; needs Docker
+	$(RUN) pytest tests/sam
+
+.PHONY: lint
+lint: .venv/.ready ## check style and types
+	$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy
+
+.PHONY: validate
+validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed
+	$(SAM) validate --region eu-west-1 && $(SAM) validate --lint --region eu-west-1
+	@mkdir -p .build && $(RUN) local.template > .build/template.json
+	$(RUN) cfnlint .build/template.json --regions eu-west-1
+	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
+
+.PHONY: build
+build: .venv-sam/.ready ## build what is deployed
+	$(SAM) build
+
+.PHONY: bench
+bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a peer
+	$(RUN) benchmarks
+
+.PHONY: deploy
+deploy: build ## deploy to AWS, asking for what it needs
+	$(SAM) deploy --guided
+
+.PHONY: openapi
+openapi: .venv/.ready ## write the API's description from the code
+	$(RUN) local.openapi > docs/openapi.json
+
+.PHONY: lock
+lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
+	@for list in runtime dev sam checkov peers; do \
+	  case $$list in runtime) lock=layers/runtime/requirements.txt;; *) lock=requirements/$$list.txt;; esac; \
+	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done
+
+# An environment is ready when what its list pins is installed, and is made anew when that list changes.
+.venv/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv-%/.ready: requirements/%.txt .venv/.ready
+	$(UV) venv --quiet --clear --python .venv/bin/python .venv-$*
+	$(UV) pip install --quiet --require-hashes --python .venv-$*/bin/python -r $<
+	@touch $@
