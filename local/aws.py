@@ -28,7 +28,7 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service here."""
-        return boto3.client(  # type: ignore[call-overload]  # the service is known at run time only
+        return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
@@ -58,7 +58,6 @@ class Aws:
         )
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         return {keys[output["OutputKey"]]: output["OutputValue"] for output in stack["Outputs"]}
-
 
     def topics(self) -> list[str]:
         """Return the ARN of every topic."""

@@ -36,7 +36,12 @@ class Postgres:
     """A server whose data live in `folder`, which is made at the first start."""
 
     def __init__(
-        self, folder: Path, port: int, *, addresses: Sequence[str] = ("127.0.0.1",), settings: Sequence[str] = ()
+        self,
+        folder: Path,
+        port: int,
+        *,
+        addresses: Sequence[str] = ("127.0.0.1",),
+        settings: Sequence[str] = (),
     ) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._programs = _programs()
@@ -69,7 +74,12 @@ class Postgres:
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [self._programs / "bin" / "postgres", "-D", self._data, *(f"--{option}" for option in options)],
+                [
+                    self._programs / "bin" / "postgres",
+                    "-D",
+                    self._data,
+                    *(f"--{option}" for option in options),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

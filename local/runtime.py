@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # a function does not see the laptop's modules
+    sys.path.remove(str(Path(__file__).resolve().parent))  # a function does not see the laptop's modules
     module, name = os.environ["_HANDLER"].rsplit(".", 1)
     handler = getattr(importlib.import_module(module), name)
     for line in sys.stdin:
@@ -49,7 +50,7 @@ def main() -> None:
 def _answer(handler: Any, invocation: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"result": handler(invocation["event"], Context(**invocation["context"]))}
-    except Exception as error:  # Lambda answers for whatever a handler raises
+    except Exception as error:  # noqa: BLE001 - Lambda answers for whatever a handler raises
         traceback.print_exc()
         return {"error": {"errorType": type(error).__name__, "errorMessage": str(error)}}
 

@@ -51,7 +51,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
         StartError: another one runs in this folder, or the port is taken.
         local.template.UnknownResourceError: the template has something that a laptop does not know.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     addresses = [LOOPBACK, *_docker_bridge()]
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone_in(folder))
@@ -69,7 +69,9 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
         settings = {"DATABASE_URL": postgres.url(DATABASE), "AWS_ENDPOINT_URL": services.endpoint}
         functions = {}
         for name, declared in system.functions.items():
-            environment = {key: values.get(f"{name}/{key}", value) for key, value in declared.environment.items()}
+            environment: dict[str, str] = {
+                key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()
+            }
             log = folder / "logs" / f"{name}.log"
             log.parent.mkdir(exist_ok=True)
             functions[name] = LocalFunction(declared, {**environment, **settings}, log)
@@ -79,7 +81,9 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
 
         await functions[MIGRATOR].invoke({})
         runner = web.AppRunner(
-            gateway.application(gateway.Gateway(system.routes, functions)), access_log=None, shutdown_timeout=2
+            gateway.application(gateway.Gateway(system.routes, functions)),
+            access_log=None,
+            shutdown_timeout=2,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -123,7 +127,10 @@ def _expressions(system: System) -> dict[str, template.Expression]:
         for key, value in function.environment.items()
         if not isinstance(value, str)
     }
-    return {**variables, **{f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}}
+    return {
+        **variables,
+        **{f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)},
+    }
 
 
 @contextmanager
@@ -167,7 +174,7 @@ def _listen(port: int) -> socket.socket:
     except OSError:
         listener.close()
         raise StartError(
-            f"port {port} is taken by another program: stop that one, or choose another port: PORT={port + 1} make start"
+            f"port {port} is taken by another program: stop that one, or choose another: PORT={port + 1} make start"
         ) from None
     return listener
 

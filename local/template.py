@@ -121,7 +121,10 @@ def read(template: Mapping[str, Any]) -> System:
             case "AWS::Lambda::EventSourceMapping":
                 if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
                     raise UnknownResourceError(f"{name} does not report failures item by item")
-                queue, function = properties["EventSourceArn"], _function_in(properties["FunctionName"], names)
+                queue, function = (
+                    properties["EventSourceArn"],
+                    _function_in(properties["FunctionName"], names),
+                )
                 system.queue_sources.append(QueueSource(queue, function, properties["BatchSize"]))
             case "AWS::Scheduler::Schedule":
                 function = _function_in(properties["Target"]["Arn"], names)

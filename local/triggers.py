@@ -36,7 +36,10 @@ async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_si
             continue
         failed = {item["itemIdentifier"] for item in (answer or {}).get("batchItemFailures", [])}
         if failed:
-            print(f"{function.name} failed {len(failed)} of {len(messages)} messages - see {function.log}", flush=True)
+            print(
+                f"{function.name} failed {len(failed)} of {len(messages)} messages - see {function.log}",
+                flush=True,
+            )
         await _delete(sqs, queue_url, [message for message in messages if message["MessageId"] not in failed])
 
 
@@ -115,7 +118,7 @@ async def _delete(sqs: Any, queue_url: str, messages: Sequence[Mapping[str, Any]
         await asyncio.to_thread(sqs.delete_message_batch, QueueUrl=queue_url, Entries=entries)
 
 
-def sqs_event(messages: list[Mapping[str, Any]], queue_arn: str) -> dict[str, Any]:
+def sqs_event(messages: Sequence[Mapping[str, Any]], queue_arn: str) -> dict[str, Any]:
     """Return the event that Lambda makes of messages as SQS's ReceiveMessage gave them."""
     return {
         "Records": [

@@ -18,12 +18,11 @@ def sqs() -> "SQSClient":
     import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
     from botocore.config import Config  # noqa: PLC0415
 
-    return boto3.client(
+    client: SQSClient = boto3.client(
         "sqs",
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1}
-        ),
+        config=Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1}),
     )
+    return client
 
 
 @cache
@@ -32,6 +31,7 @@ def sns() -> "SNSClient":
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    return boto3.client(
+    client: SNSClient = boto3.client(
         "sns", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2})
     )
+    return client

@@ -10,6 +10,7 @@ import select
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 TRUSTED_IDLE_SECONDS = 10.0
 
 # libpq's own words: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-TIMEOUTS = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
+_OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
 
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
@@ -130,7 +131,7 @@ def _is_alive(connection: "Connection") -> bool:
 def _connect() -> "Connection":
     url = os.environ.get("DATABASE_URL")
     if url:
-        return psycopg2.connect(url, **TIMEOUTS)
+        return _opened(dsn=url)
 
     import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
     import botocore  # noqa: PLC0415
@@ -139,7 +140,7 @@ def _connect() -> "Connection":
     port = int(os.environ.get("DB_PORT") or 5432)
     # The token is checked when the connection is made, and lives for 15 minutes: a new one each time.
     token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
-    return psycopg2.connect(
+    return _opened(
         host=host,
         port=port,
         dbname=setting("DB_NAME"),
@@ -147,6 +148,10 @@ def _connect() -> "Connection":
         password=token,
         sslmode="verify-full",
         # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
-        sslrootcert=os.path.join(os.path.dirname(botocore.__file__), "cacert.pem"),
-        **TIMEOUTS,
+        sslrootcert=str(Path(botocore.__file__).with_name("cacert.pem")),
     )
+
+
+def _opened(**parameters: str | int) -> "Connection":
+    connection: Connection = psycopg2.connect(**parameters, **_OPTIONS)
+    return connection

@@ -79,7 +79,7 @@ class HttpApi(APIGatewayHttpResolver):
         )
 
     def _answer_unexpected(self, error: Exception) -> Response[str]:
-        logger.exception("A request failed unexpectedly", exc_info=error)
+        logger.error("A request failed unexpectedly", exc_info=error)
         request_id = self.current_event.request_context.request_id
         return _answer_problem(
             ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, f"Something went wrong here. Request id: {request_id}")
@@ -107,14 +107,10 @@ def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
     if not event.get("body"):
         return readable
     if len(event["body"]) > BODY_LIMIT:
-        raise ProblemError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most."
-        )
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most.")
     media_type = event["headers"].get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: application/json, not {media_type}."
-        )
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: application/json, not {media_type}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
     readable["headers"] = {**event["headers"], "content-type": media_type}
     if event.get("isBase64Encoded"):

@@ -92,7 +92,7 @@ def announce(recorded: Iterable[RecordedTrade]) -> None:
         if entry.notification_id
     }
     started = time.monotonic()
-    for batch in batched(events.values(), queues.BATCH_LIMIT):
+    for batch in batched(events.values(), queues.BATCH_LIMIT, strict=False):
         if time.monotonic() - started > ANNOUNCE_SECONDS / 2:
             logger.warning("The queue is slow: the sweeper will announce the rest")
             return
@@ -143,12 +143,12 @@ def deliver(event: TradeRecorded) -> bool:
         Subject=event.headline(),
         Message=f"{event.headline()}\n\nTrade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC,"
         f" recorded by {trade.recorded_by}.\nEvent {event.id}\n",
-        MessageAttributes={
-            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-        },
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )
     database.query(
-        "update notifications set delivered_at = now() where id = %(id)s returning id", identity, repeatable=True
+        "update notifications set delivered_at = now() where id = %(id)s returning id",
+        identity,
+        repeatable=True,
     )
     return True
 
@@ -186,9 +186,7 @@ def sweep(seconds: float) -> Sweep:
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         # Not repeatable: a claim whose answer was lost has cost the rows an attempt already.
-        rows = database.query(
-            _TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False
-        )
+        rows = database.query(_TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False)
         if not rows:
             break
         events = [TradeRecorded.of(Trade(*trade), id_) for id_, failed_at, *trade in rows if failed_at is None]

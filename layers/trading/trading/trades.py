@@ -130,14 +130,12 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
 
 
 def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
-    cursor.execute(
-        _RECORD, {"trades": _NEW_TRADES.dump_json(list(new)).decode(), "recorded_by": recorded_by}
-    )
+    cursor.execute(_RECORD, {"trades": _NEW_TRADES.dump_json(list(new)).decode(), "recorded_by": recorded_by})
     written = [RecordedTrade(Trade(*row[:-1]), row[-1]) for row in cursor.fetchall()]
     if len(written) == len(new):
         return written
 
-    by_key = {entry.trade.client_trade_id: entry for entry in written if entry.trade.client_trade_id}
+    by_key = {entry.trade.client_trade_id: entry for entry in written}
     keyless = iter([entry for entry in written if not entry.trade.client_trade_id])
     repeated = [trade.client_trade_id for trade in new if trade.client_trade_id not in by_key]
     cursor.execute(
