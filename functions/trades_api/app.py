@@ -1,7 +1,8 @@
 """Trades over HTTP: record one or a batch, find them, look at one."""
 
+from dataclasses import dataclass, fields
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
@@ -11,8 +12,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading import database, notifications, trades
-from trading.http_api import HttpApi, refuse_unknown_parameters
-from trading.trades import BATCH_LIMIT, NewTrade, TrackedTrade, Trade, TradeFilter
+from trading.http_api import HttpApi, json_answer, refuse_unknown_parameters, refuses, returns
+from trading.trades import BATCH_LIMIT, PAGE_DEFAULT, PAGE_LIMIT, NewTrade, TrackedTrade, Trade, TradeFilter
+from trading.values import AnyCaseTicker, EndDate, Side, StartDate
 
 PATH = "/api/trades/"
 
@@ -28,10 +30,11 @@ class TradeBatch(BaseModel):
     trades: list[NewTrade] = Field(min_length=1, max_length=BATCH_LIMIT)
 
 
-class Health(BaseModel):
+@dataclass
+class Health:
     """Whether this API can do its work."""
 
-    status: str = Field(examples=["ok"])
+    status: Literal["ok"]
 
 
 TRADE = TypeAdapter(Trade)
@@ -39,49 +42,78 @@ TRADES = TypeAdapter(list[Trade])
 TRACKED_TRADE = TypeAdapter(TrackedTrade)
 
 
-@app.post(PATH, summary="Record a trade")
+@app.post(
+    PATH,
+    summary="Record a trade",
+    responses={
+        201: returns(Trade, "The trade, recorded; its notification is on its way."),
+        200: returns(Trade, "The trade as it was recorded before under this client_trade_id."),
+        409: refuses("This client_trade_id is the id of another trade."),
+    },
+)
 def record_trade(new: NewTrade) -> Response[str]:
     """Record a trade and announce it."""
     recorded = trades.record([new], _subject())
     notifications.announce(recorded)
-    trade = recorded[0].trade
-    is_new = recorded[0].notification_id is not None
-    return _json(
+    trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
+    return json_answer(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
         TRADE.dump_json(trade),
         {"Location": f"{PATH}{trade.id}/"},
     )
 
 
-@app.post(f"{PATH}batch/", summary="Record up to 1,000 trades")
+@app.post(
+    f"{PATH}batch/",
+    summary="Record up to 1,000 trades",
+    responses={
+        201: returns(list[Trade], "The trades, recorded, in the order in which they were sent."),
+        409: refuses("A client_trade_id is the id of another trade; nothing was recorded."),
+    },
+)
 def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = trades.record(batch.trades, _subject())
     notifications.announce(recorded)
-    return _json(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
+    return json_answer(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
 
 
-@app.get(PATH, summary="Find trades")
-def find_trades(wanted: Annotated[TradeFilter, Query()]) -> Response[str]:
-    """Find trades, the newest first; the Link header leads to the next page."""
+@app.get(
+    PATH,
+    summary="Find trades",
+    responses={200: returns(list[Trade], "The newest first; the Link header leads to the next page.")},
+)
+def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
+    ticker: Annotated[AnyCaseTicker | None, Query()] = None,
+    side: Annotated[Side | None, Query()] = None,
+    start_date: Annotated[StartDate | None, Query(description="Of the trade's timestamp, itself included.")] = None,
+    end_date: Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, Query(description="Where the page begins: follow the Link header.")] = None,
+) -> Response[str]:
+    """Find trades, the newest first."""
     given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, TradeFilter.model_fields)
-    found, cursor = trades.find(wanted)
-    headers = {"Link": f'<{PATH}?{urlencode({**given, "cursor": cursor})}>; rel="next"'} if cursor else {}
-    return _json(HTTPStatus.OK, TRADES.dump_json(found), headers)
+    refuse_unknown_parameters(given, (field.name for field in fields(TradeFilter)))
+    found, next_cursor = trades.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
+    headers = {"Link": f'<{PATH}?{urlencode({**given, "cursor": next_cursor})}>; rel="next"'} if next_cursor else {}
+    return json_answer(HTTPStatus.OK, TRADES.dump_json(found), headers)
 
 
-@app.get(f"{PATH}<trade_id>/", summary="Look at a trade")
-def get_trade(trade_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response[str]:
+@app.get(
+    f"{PATH}<trade_id>/",
+    summary="Look at a trade",
+    responses={200: returns(TrackedTrade, "The trade."), 404: refuses("There is no such trade.")},
+)
+def get_trade(trade_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
     """Look at one trade, and at when its notification was delivered."""
-    return _json(HTTPStatus.OK, TRACKED_TRADE.dump_json(trades.get(trade_id)))
+    return json_answer(HTTPStatus.OK, TRACKED_TRADE.dump_json(trades.get(trade_id)))
 
 
-@app.get("/api/health/", summary="Ask whether the database answers")
+@app.get("/api/health/", summary="Ask whether the database answers", responses={200: returns(Health, "It does.")})
 def check_health() -> Response[str]:
     """Ask whether the database answers."""
     database.query("select 1", {}, repeatable=True)
-    return _json(HTTPStatus.OK, b'{"status":"ok"}')
+    return json_answer(HTTPStatus.OK, b'{"status":"ok"}')
 
 
 @logger.inject_lambda_context
@@ -95,7 +127,3 @@ def _subject() -> str:
     authorizer = app.current_event.request_context.authorizer
     claims = (authorizer and authorizer.jwt_claim) or {}
     return str(claims.get("sub") or "local")
-
-
-def _json(status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> Response[str]:
-    return Response(status.value, content_type="application/json", body=body.decode(), headers={**(headers or {})})

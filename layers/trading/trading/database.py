@@ -28,6 +28,8 @@ TRUSTED_IDLE_SECONDS = 10.0
 # libpq's own words: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
 
+PORT = 5432
+
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
 _connection: "Connection | None" = None
@@ -111,7 +113,6 @@ def _usable_connection() -> "Connection":
             _connection = _connect()
         except psycopg2.OperationalError as error:
             raise DatabaseUnavailableError(str(error)) from error
-        _connection.autocommit = True
     return _connection
 
 
@@ -129,29 +130,29 @@ def _is_alive(connection: "Connection") -> bool:
 
 
 def _connect() -> "Connection":
+    connection: Connection = psycopg2.connect(**_address(), **_OPTIONS)
+    connection.autocommit = True
+    return connection
+
+
+def _address() -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL")
     if url:
-        return _opened(dsn=url)
+        return {"dsn": url}
 
     import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
     import botocore  # noqa: PLC0415
 
     host, user = setting("DB_HOST"), setting("DB_USER")
-    port = int(os.environ.get("DB_PORT") or 5432)
     # The token is checked when the connection is made, and lives for 15 minutes: a new one each time.
-    token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
-    return _opened(
-        host=host,
-        port=port,
-        dbname=setting("DB_NAME"),
-        user=user,
-        password=token,
-        sslmode="verify-full",
+    token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=PORT, DBUsername=user)
+    return {
+        "host": host,
+        "port": PORT,
+        "dbname": setting("DB_NAME"),
+        "user": user,
+        "password": token,
+        "sslmode": "verify-full",
         # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
-        sslrootcert=str(Path(botocore.__file__).with_name("cacert.pem")),
-    )
-
-
-def _opened(**parameters: str | int) -> "Connection":
-    connection: Connection = psycopg2.connect(**parameters, **_OPTIONS)
-    return connection
+        "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
+    }

@@ -8,9 +8,10 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -20,7 +21,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import problems, values
 from trading.database import DatabaseUnavailableError
-from trading.problems import FieldError, ProblemError, invalid
+from trading.problems import FieldError, Problem, ProblemError, invalid
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 logger = Logger(child=True)
 
@@ -86,13 +90,28 @@ class HttpApi(APIGatewayHttpResolver):
         )
 
 
-def refuse_unknown_parameters(given: Mapping[str, str], known: Mapping[str, Any]) -> None:
+def returns(model: Any, description: str) -> "OpenAPIResponse":
+    """Return what the API's description says of an answer: a JSON body that is a `model`."""
+    return {"description": description, "content": {"application/json": {"model": model}}}
+
+
+def refuses(description: str) -> "OpenAPIResponse":
+    """Return what the API's description says of a refusal: a problem."""
+    return {"description": description, "content": {problems.MEDIA_TYPE: {"model": Problem}}}
+
+
+def json_answer(status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> Response[str]:
+    """Return a response whose body is JSON already: the resolver passes text on as it is."""
+    return Response(status.value, content_type="application/json", body=body.decode(), headers={**(headers or {})})
+
+
+def refuse_unknown_parameters(given: Iterable[str], known: Iterable[str]) -> None:
     """Refuse query parameters that mean nothing here: a misspelled filter must not find everything.
 
     Raises:
         ProblemError: 400, naming each of them.
     """
-    unknown = [FieldError(name, "is not a parameter of this path") for name in given if name not in known]
+    unknown = [FieldError(name, "is not a parameter of this path") for name in sorted(set(given) - set(known))]
     if unknown:
         raise invalid(*unknown)
 
@@ -132,12 +151,12 @@ def _read_object(body: str) -> dict[str, Any]:
     return value
 
 
-def _answer_problem(problem: ProblemError) -> Response[str]:
+def _answer_problem(error: ProblemError) -> Response[str]:
     return Response(
-        problem.status.value,
+        error.problem.status,
         content_type=problems.MEDIA_TYPE,
-        body=json.dumps(problem.body()),
-        headers={**problem.headers},
+        body=json.dumps(asdict(error.problem)),
+        headers={**error.headers},
     )
 
 
@@ -159,10 +178,8 @@ def _answer_unavailable(error: DatabaseUnavailableError) -> Response[str]:
 
 def _field(location: tuple[str | int, ...]) -> str:
     """Return the path of a field as a client would write it: ("body", "trades", 3, "price") is trades[3].price."""
-    # Where the field is comes first; parameters of a query come with the name of the model that holds them too.
-    inner = location[2:] if location[0] == "query" else location[1:]
     path = ""
-    for part in inner:
+    for part in location[1:]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.lstrip(".") or str(location[0])
 

@@ -1,8 +1,8 @@
 """Problems: what a client is told when a request cannot be served, as RFC 9457 words it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -15,6 +15,17 @@ class FieldError:
     message: str
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What a client is told: RFC 9457's members (section 3.1), and `errors`, which name fields."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError]
+
+
 class ProblemError(Exception):
     """A request that is answered with a problem instead of a result."""
 
@@ -22,24 +33,13 @@ class ProblemError(Exception):
         self,
         status: HTTPStatus,
         detail: str,
-        errors: list[FieldError] | None = None,
-        headers: dict[str, str] | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = errors or []
-        self.headers = headers or {}
-
-    def body(self) -> dict[str, Any]:
-        """Return the problem's members (RFC 9457, section 3.1) and `errors`, the extension that names fields."""
-        return {
-            "type": "about:blank",
-            "title": self.status.phrase,
-            "status": self.status.value,
-            "detail": self.detail,
-            "errors": [{"field": error.field, "message": error.message} for error in self.errors],
-        }
+        # "about:blank": the status says what kind of problem it is (section 4.2.1).
+        self.problem = Problem("about:blank", status.phrase, status.value, detail, list(errors))
+        self.headers = dict(headers or {})
 
 
 def invalid(*errors: FieldError) -> ProblemError:
@@ -47,4 +47,4 @@ def invalid(*errors: FieldError) -> ProblemError:
     detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
     if len(errors) > 3:  # noqa: PLR2004 - three say enough in a sentence; `errors` has them all
         detail += f"; and {len(errors) - 3} more"
-    return ProblemError(HTTPStatus.BAD_REQUEST, detail, list(errors))
+    return ProblemError(HTTPStatus.BAD_REQUEST, detail, errors)

@@ -1,21 +1,22 @@
 """Trades: what one is, recording it with its notification, and finding it again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from trading import database, pages
 from trading.problems import FieldError, ProblemError, invalid
-from trading.values import EndDate, Instant, Price, Quantity, Side, StartDate, Ticker
+from trading.values import Instant, Price, Quantity, Side, Ticker
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BATCH_LIMIT = 1_000
+PAGE_DEFAULT = 1_000
 PAGE_LIMIT = 5_000
 
 
@@ -68,16 +69,15 @@ class RecordedTrade:
     notification_id: str | None
 
 
-class TradeFilter(BaseModel):
-    """Which trades to find, and which page of them."""
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Which trades to find, both dates included, and how many after which cursor."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ticker: Annotated[Ticker, BeforeValidator(str.upper)] | None = Field(default=None, examples=["MSFT"])
-    side: Side | None = None
-    start_date: StartDate | None = None
-    end_date: EndDate | None = None
-    limit: int = Field(default=1_000, ge=1, le=PAGE_LIMIT)
+    ticker: str | None = None
+    side: str | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    limit: int = PAGE_DEFAULT
     cursor: str | None = None
 
 
@@ -176,7 +176,7 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
         "start_date": "timestamp >= %(start_date)s",
         "end_date": "timestamp <= %(end_date)s",
     }
-    parameters = wanted.model_dump(exclude_none=True)
+    parameters: dict[str, Any] = {name: value for name, value in asdict(wanted).items() if value is not None}
     clauses = [clause for name, clause in conditions.items() if name in parameters]
     if wanted.cursor is not None:
         parameters["after_timestamp"], parameters["after_id"] = pages.decode_cursor(wanted.cursor)

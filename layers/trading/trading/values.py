@@ -102,6 +102,12 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
     }
 )
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
+AnyCaseTicker = Annotated[
+    str,
+    BeforeValidator(str.upper),
+    StringConstraints(pattern=TICKER_PATTERN),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}(\.[A-Za-z])?$", "examples": ["MSFT"]}),
+]
 Side = Literal["BUY", "SELL"]
 Price = Annotated[
     Decimal,
