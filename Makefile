@@ -37,7 +37,7 @@ lint: .venv/.ready ## check style and types
 validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed
 	$(SAM) validate --region eu-west-1 && $(SAM) validate --lint --region eu-west-1
 	@mkdir -p .build && $(RUN) local.template > .build/template.json
-	$(RUN) cfnlint .build/template.json --regions eu-west-1
+	.venv/bin/cfn-lint .build/template.json --regions eu-west-1
 	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
 
 .PHONY: build
@@ -64,7 +64,7 @@ lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done
 
 # An environment is ready when what its list pins is installed, and is made anew when that list changes.
-.venv/.ready: requirements/dev.txt pyproject.toml
+.venv/.ready: requirements/dev.txt
 	$(PYTHON) -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	$(UV) pip install --quiet --no-deps --editable .

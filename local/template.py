@@ -162,3 +162,7 @@ def _function_in(expression: Expression, functions: set[str]) -> str:
     if len(named) != 1:
         raise UnknownResourceError(f"{expression} does not lead to one function")
     return named.pop()
+
+
+if __name__ == "__main__":  # for the linters that read what is deployed
+    print(json.dumps(transformed(), indent=2))

@@ -1,0 +1,1 @@
+"""What is fast, measured in one run against a floor and a peer."""

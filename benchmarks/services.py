@@ -1,0 +1,88 @@
+"""What the measured handlers need around them, on 127.0.0.1 for the time of one run."""
+
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+from trading import migrations
+
+from local.postgres import Postgres
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+# Durable as PostgreSQL is by default. The log of a load is kept whole, so that no checkpoint is forced in between.
+SETTINGS = ("max_wal_size=8GB",)
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL server in a temporary folder; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Postgres(Path(folder) / "postgres", _free_port(), settings=SETTINGS)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(server.folder.parent, ignore_errors=True)  # as root it lives elsewhere
+
+
+def new_database(server: Postgres, name: str) -> str:
+    """Create a database with the system's schema and return its address."""
+    server.create_database(name)
+    with cursor_of(server.url(name)) as cursor:
+        cursor.execute("begin")
+        migrations.migrate(cursor)
+        cursor.execute("commit")
+    return server.url(name)
+
+
+@contextmanager
+def cursor_of(url: str) -> Iterator["Cursor"]:
+    """Yield a cursor of a connection of its own, whose statements are committed one by one."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+@contextmanager
+def sqs() -> Iterator[str]:
+    """Run an HTTP server that answers every call as SQS answers SendMessageBatch, and yield its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sqs)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Sqs(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"Successful":[],"Failed":[]}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
+        """Say nothing."""
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+        return port

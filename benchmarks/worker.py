@@ -1,0 +1,53 @@
+"""The process that a handler is measured in: it imports the handler as Lambda does, calls it, and says how long it took.
+
+Commands come as lines of JSON on standard input, answers go as lines of JSON to what was standard output; what the
+handler prints is thrown away. The process ends when its input does. It runs in the peers' environment too, and a cold
+start pays for what it imports: so only what the interpreter has loaded anyway, or nearly.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+CONTEXT = SimpleNamespace(
+    function_name="benchmark",
+    function_version="$LATEST",
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:benchmark",
+    memory_limit_in_mb=1024,
+    aws_request_id="00000000-0000-0000-0000-000000000000",
+)
+
+
+def main() -> None:
+    """Obey commands until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    module, name = sys.argv[1].rsplit(".", 1)
+    handler = getattr(importlib.import_module(module), name)
+    for line in sys.stdin:
+        print(json.dumps(_obey(handler, json.loads(line))), file=answers, flush=True)
+
+
+def _obey(handler: Any, command: dict[str, Any]) -> dict[str, Any]:
+    event, seconds, statuses = command["event"], [], set()
+    for _ in range(command["calls"]):
+        started = time.perf_counter()
+        answer = handler(event, CONTEXT)
+        seconds.append(time.perf_counter() - started)
+        statuses.add(answer["statusCode"])
+    return {"seconds": seconds, "statuses": sorted(statuses), "peak_bytes": _peak_bytes()}
+
+
+def _peak_bytes() -> int:
+    import resource  # noqa: PLC0415 - after the first call, where a cold start does not pay for it
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()
