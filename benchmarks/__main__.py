@@ -3,9 +3,10 @@
 import argparse
 import signal
 import sys
+from collections.abc import Iterable
 
 from benchmarks import trades
-from benchmarks.measure import say, table
+from benchmarks.measure import Figure, say, table
 
 PARTS = {"trades": trades.figures}
 
@@ -24,9 +25,16 @@ def main() -> None:
     try:
         for name in arguments.parts or PARTS:
             say(f"{name}:")
-            print(f"\n{table(PARTS[name](arguments.rows))}\n", flush=True)
+            figures = list(_said(PARTS[name](arguments.rows)))
+            print(f"\n{table(figures)}\n", flush=True)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+
+
+def _said(figures: Iterable[Figure]) -> Iterable[Figure]:
+    for figure in figures:
+        say(f"    {figure.name}: {figure.value}")
+        yield figure
 
 
 if __name__ == "__main__":

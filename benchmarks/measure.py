@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,6 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
-
-type Rounds = dict[str, list[float]]
 
 
 class HandlerError(Exception):
@@ -34,15 +32,34 @@ class Figure:
     target: str = "-"
     met: bool | None = None
 
-    @classmethod
-    def at_most(cls, name: str, value: float, limit: float, wording: str, target: str) -> Self:
-        """Return the line of a value that meets its target when it is not above `limit`."""
-        return cls(name, wording, target, value <= limit)
 
-    @classmethod
-    def at_least(cls, name: str, value: float, limit: float, wording: str, target: str) -> Self:
-        """Return the line of a value that meets its target when it is not below `limit`."""
-        return cls(name, wording, target, value >= limit)
+@dataclass(frozen=True)
+class Rounds:
+    """What contenders took, each by its name: the median of each round, in seconds."""
+
+    seconds: Mapping[str, Sequence[float]]
+
+    def ratio(self, one: str, other: str) -> float:
+        """Return how many times as long as another a contender takes: the median of the rounds' ratios."""
+        return median(mine / theirs for mine, theirs in zip(self.seconds[one], self.seconds[other], strict=True))
+
+    def at_most(self, name: str, limit: float, one: str, other: str) -> Figure:
+        """Return the line of a contender that may take so many times as long as another."""
+        ratio = self.ratio(one, other)
+        return Figure(name, self._comparison(ratio, one, other), f"<= {limit} x", ratio <= limit)
+
+    def times_faster(self, name: str, limit: float, one: str, other: str) -> Figure:
+        """Return the line of a contender that shall be so many times as fast as another."""
+        ratio = self.ratio(other, one)
+        value = f"{milliseconds(self.seconds[one])}: {ratio:.1f} x as fast as {milliseconds(self.seconds[other])}"
+        return Figure(name, value, f">= {limit} x as fast", ratio >= limit)
+
+    def known(self, name: str, one: str, other: str) -> Figure:
+        """Return the line of a contender that has no target."""
+        return Figure(name, self._comparison(self.ratio(one, other), one, other))
+
+    def _comparison(self, ratio: float, one: str, other: str) -> str:
+        return f"{milliseconds(self.seconds[one])}: {ratio:.2f} x {milliseconds(self.seconds[other])}"
 
 
 class Handler:
@@ -67,7 +84,7 @@ class Handler:
         self._process.terminate()
         self._process.communicate()
 
-    def call(self, event: Mapping[str, Any], times: int = 1, status: int = 200) -> list[float]:
+    def call(self, event: Mapping[str, Any], times: int, status: int) -> list[float]:
         """Return the seconds that each of some calls took, all of which must answer `status`."""
         answer = self._ask({"event": event, "calls": times})
         if answer["statuses"] != [status]:
@@ -92,33 +109,33 @@ class Handler:
 
 def first_answer(
     name: str, environment: Mapping[str, str], event: Mapping[str, Any], status: int, python: Path = OURS
-) -> float:
+) -> list[float]:
     """Return the seconds from the start of a new interpreter to a handler's first answer."""
     started = time.perf_counter()
     with Handler(name, environment, python) as handler:
-        handler.call(event, status=status)
-        return time.perf_counter() - started
+        handler.call(event, 1, status)
+        return [time.perf_counter() - started]
 
 
-def take_turns(contenders: Mapping[str, Callable[[], Sequence[float]]], rounds: int) -> Rounds:
-    """Return the median of what each contender measured in each round; each round begins with another one."""
-    taken: Rounds = {name: [] for name in contenders}
+def take_turns(rounds: int, **contenders: Callable[[], Sequence[float]]) -> Rounds:
+    """Let contenders measure themselves in rounds, each of which begins with another one."""
     names = list(contenders)
+    taken: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
             taken[name].append(median(contenders[name]()))
-    return taken
+    return Rounds(taken)
 
 
-def ratio(taken: Rounds, of: str, to: str) -> float:
-    """Return the median over the rounds of how many times `to` one contender took."""
-    return median(one / other for one, other in zip(taken[of], taken[to], strict=True))
-
-
-def milliseconds(seconds: Iterable[float]) -> str:
-    """Return the median of seconds, as text in milliseconds."""
+def milliseconds(seconds: Sequence[float]) -> str:
+    """Return the median of seconds as text in milliseconds."""
     return f"{median(seconds) * 1_000:.2f} ms"
+
+
+def megabytes(size: float) -> str:
+    """Return bytes as text in megabytes."""
+    return f"{size / 1e6:,.1f} MB"
 
 
 def say(text: str) -> None:
@@ -134,8 +151,5 @@ def table(figures: Sequence[Figure]) -> str:
         *((figure.name, figure.value, figure.target, verdicts[figure.met]) for figure in figures),
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
-        for row in rows
-    ]
+    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
     return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
-from trading import migrations
 
 from local.postgres import Postgres
+from trading import migrations
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -25,14 +25,16 @@ SETTINGS = ("max_wal_size=8GB",)
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Run a PostgreSQL server in a temporary folder; nothing of it is left afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(Path(folder) / "postgres", _free_port(), settings=SETTINGS)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # as root the server runs as nobody, who has to get through
+        server = Postgres(folder / "postgres", _free_port(), settings=SETTINGS)
         try:
             server.start()
             yield server
         finally:
             server.stop()
-            shutil.rmtree(server.folder.parent, ignore_errors=True)  # as root it lives elsewhere
+            shutil.rmtree(server.folder.parent, ignore_errors=True)  # elsewhere, if nobody cannot
 
 
 def new_database(server: Postgres, name: str) -> str:
@@ -52,6 +54,19 @@ def cursor_of(url: str) -> Iterator["Cursor"]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             yield cursor
+
+
+def environment(database: str, queue: str = "http://127.0.0.1:9") -> dict[str, str]:
+    """Return what a function of ours is told: its database and the address of SQS (without one, of nobody)."""
+    return {
+        "DATABASE_URL": database,
+        "NOTIFICATIONS_QUEUE_URL": f"{queue}/123456789012/notifications",
+        "AWS_ENDPOINT_URL": queue,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "POWERTOOLS_SERVICE_NAME": "trades_api",
+    }
 
 
 @contextmanager

@@ -1,13 +1,10 @@
-"""Trades: recording one, a batch, the first after a cold start, reading a page at any size, and what it all weighs."""
+"""Trades: recording one, a batch, the first after a cold start, a page of any table, and what it all weighs."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from functools import partial
+from statistics import median
 from typing import Any
-
-from trading import pages
-from trading.trades import _NEW_TRADES, _RECORD, BATCH_LIMIT, PAGE_LIMIT, NewTrade
 
 from benchmarks import services
 from benchmarks.measure import (
@@ -15,18 +12,18 @@ from benchmarks.measure import (
     ROOT,
     Figure,
     Handler,
-    Rounds,
     first_answer,
-    milliseconds,
-    ratio,
+    megabytes,
     say,
     take_turns,
 )
 from local.gateway import http_event
 from local.postgres import Postgres
+from trading import pages
+from trading.trades import _NEW_TRADES, _RECORD, BATCH_LIMIT, PAGE_LIMIT
 
 OURS = "benchmarks.handlers.trades_api.handler"
-WITH_BOTO3 = "functions.trades_api.app.handler"
+OURS_WITH_BOTO3 = "functions.trades_api.app.handler"
 FLOOR = "benchmarks.handlers.trades_floor.handler"
 PAGES = "benchmarks.handlers.trades_pages.handler"
 PEER = "benchmarks.peers.fastapi_trades.handler"
@@ -38,97 +35,181 @@ TRADE = {
     "side": "BUY",
     "timestamp": "2025-06-03T12:00:00Z",
 }
+BATCH = [TRADE] * BATCH_LIMIT
+PAGE = 100
+DEEP = 100_000  # rows above the thousandth page
 SMALL = 10_000
 POPULAR = "AAPL"
-PAGE = 100
-DEPTH = 1_000  # pages
-MEGABYTE = 1_000_000
-LAMBDA_LIMIT = 250 * 1024 * 1024  # of a function and its layers, unzipped
+
+# A year of trades in the order of their time. One ticker of 522 has a twentieth of them, as markets have it, and so
+# that it has full pages in a small table and a thousandth page in a large one.
+_LOAD = """
+insert into trades (ticker, price, quantity, side, timestamp, recorded_by, recorded_at)
+select
+    case when n %% 20 = 0 then %(popular)s else 'T' || chr(65 + n %% 521 / 26) || chr(65 + n %% 521 %% 26) end,
+    (100 + n %% 9973 * 0.01)::numeric(18, 2),
+    1 + n %% 500,
+    case n %% 2 when 0 then 'BUY' else 'SELL' end,
+    at,
+    'local',
+    at
+from
+    generate_series(1, %(rows)s) as n,
+    lateral (select timestamptz '2025-01-01 00:00Z' + n * (interval '365 days' / %(rows)s) as at)
+"""
 
 
-def figures(rows: int) -> list[Figure]:
+def figures(rows: int) -> Iterator[Figure]:
     """Measure everything about trades; the large table has so many rows."""
     with services.postgres() as server, services.sqs() as queue:
-        environment = _environment(services.new_database(server, "trades"), queue)
-        return [
-            *_warm_posts(environment),
-            *_cold_starts(environment),
-            *_batches(environment),
-            *_memory(environment),
-            *_pages(server, rows),
-            *_sizes(),
-        ]
+        environment = services.environment(services.new_database(server, "trades"), queue)
+        yield from _warm_posts(environment)
+        yield from _cold_starts(environment)
+        yield from _batches(environment)
+        yield from _memory(environment)
+        yield from _pages(server, rows)
+    yield from _sizes()
 
 
-def _environment(database: str, queue: str = "http://127.0.0.1:9") -> dict[str, str]:
-    return {
-        "DATABASE_URL": database,
-        "NOTIFICATIONS_QUEUE_URL": f"{queue}/123456789012/notifications",
-        "AWS_ENDPOINT_URL": queue,
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "POWERTOOLS_SERVICE_NAME": "trades_api",
-    }
-
-
-def _warm_posts(environment: Mapping[str, str]) -> list[Figure]:
+def _warm_posts(environment: Mapping[str, str]) -> Iterator[Figure]:
     say("  a warm POST")
     with (
         Handler(OURS, environment) as ours,
         Handler(FLOOR, environment) as floor,
         Handler(PEER, environment, PEERS) as peer,
     ):
-        post = partial(ours.call, _posted(TRADE), 100, 201)
-        taken = take_turns(
-            {
-                "ours": post,
-                "floor": partial(floor.call, _statement(TRADE), 100, 201),
-                "peer": partial(peer.call, _posted(TRADE), 100, 201),
-            },
-            rounds=21,
+        rounds = take_turns(
+            21,
+            ours=partial(ours.call, _post(TRADE), 100, 201),
+            floor=partial(floor.call, _statement([TRADE]), 100, 201),
+            peer=partial(peer.call, _post(TRADE), 100, 201),
         )
-    return [
-        _against("A warm POST, against its SQL alone", taken, "ours", "floor", 2),
-        _times_faster("A warm POST, against FastAPI", taken, 5),
-    ]
+    yield rounds.at_most("A warm POST, against its SQL alone", 2, "ours", "floor")
+    yield rounds.times_faster("A warm POST, against FastAPI's", 5, "ours", "peer")
 
 
-def _cold_starts(environment: Mapping[str, str]) -> list[Figure]:
+def _cold_starts(environment: Mapping[str, str]) -> Iterator[Figure]:
     say("  a cold start")
-    contenders = {
-        "ours": partial(first_answer, OURS, environment, _posted(TRADE), 201),
-        "boto3": partial(first_answer, WITH_BOTO3, environment, _posted(TRADE), 201),
-        "peer": partial(first_answer, PEER, environment, _posted(TRADE), 201, PEERS),
+    starts = {
+        "ours": partial(first_answer, OURS, environment, _post(TRADE), 201),
+        "boto3": partial(first_answer, OURS_WITH_BOTO3, environment, _post(TRADE), 201),
+        "peer": partial(first_answer, PEER, environment, _post(TRADE), 201, PEERS),
     }
-    for start in contenders.values():
+    for start in starts.values():
         start()  # compiles what is not compiled yet
-    taken = take_turns({name: lambda start=start: [start()] for name, start in contenders.items()}, rounds=15)
-    slower = ratio(taken, "boto3", "peer")
-    return [
-        _against("The first POST of a cold start, against FastAPI", taken, "ours", "peer", 0.5),
-        Figure(
-            "  the same, boto3 and its first message included",
-            f"{milliseconds(taken['boto3'])}, {slower:.2f} x {milliseconds(taken['peer'])}",
-        ),
-    ]
+    rounds = take_turns(15, **starts)
+    yield rounds.at_most("A cold start to the first POST, against FastAPI's", 0.5, "ours", "peer")
+    yield rounds.known("- with boto3 and a message sent, which FastAPI's does not", "boto3", "peer")
 
 
-def _batches(environment: Mapping[str, str]) -> list[Figure]:
+def _batches(environment: Mapping[str, str]) -> Iterator[Figure]:
     say("  a batch")
-    trades = [TRADE] * BATCH_LIMIT
     with Handler(OURS, environment) as ours, Handler(FLOOR, environment) as floor:
-        taken = take_turns(
-            {
-                "ours": partial(ours.call, _posted({"trades": trades}, "batch/"), 5, 201),
-                "floor": partial(floor.call, _statement(*trades), 5, 201),
-            },
-            rounds=11,
+        rounds = take_turns(
+            11,
+            ours=partial(ours.call, _post({"trades": BATCH}, "batch/"), 5, 201),
+            floor=partial(floor.call, _statement(BATCH), 5, 201),
         )
-    per_second = BATCH_LIMIT / _median(taken["ours"])
-    return [
-        Figure.at_least(
-            f"A batch of {BATCH_LIMIT:,}", per_second, 20_000, f"{per_second:,.0f} trades/s", ">= 20,000 trades/s"
-        ),
-        _against(f"A batch of {BATCH_LIMIT:,}, against its SQL alone", taken, "ours", "floor", 2),
-    ]
+    per_second = BATCH_LIMIT / median(rounds.seconds["ours"])
+    yield Figure(f"A batch of {BATCH_LIMIT:,}", f"{per_second:,.0f} trades/s", ">= 20,000/s", per_second >= 20_000)
+    yield rounds.at_most(f"A batch of {BATCH_LIMIT:,}, against its SQL alone", 2, "ours", "floor")
+
+
+def _memory(environment: Mapping[str, str]) -> Iterator[Figure]:
+    say("  memory")
+    with Handler(OURS_WITH_BOTO3, environment) as ours:
+        ours.call(_post(TRADE), 500, 201)
+        ours.call(_post({"trades": BATCH}, "batch/"), 1, 201)
+        ours.call(http_event("GET", "/api/trades/", query=f"limit={PAGE_LIMIT}"), 1, 200)
+        peak = ours.peak_bytes()
+    yield Figure(
+        f"Peak memory: 500 POSTs, a batch, a page of {PAGE_LIMIT:,}; with boto3",
+        megabytes(peak),
+        "<= 120 MB",
+        peak <= 120e6,
+    )
+
+
+def _pages(server: Postgres, rows: int) -> Iterator[Figure]:
+    small = services.environment(_loaded(server, "small", SMALL))
+    large = services.environment(_loaded(server, "large", rows))
+    say("  pages")
+    with Handler(PAGES, small) as of_small, Handler(PAGES, large) as of_large:
+        for ticker in (None, POPULAR):
+            of_ticker = f" of one of 522 tickers, which has {rows // 20:,} rows," if ticker else ""
+            for name, depth in (("first", 0), ("thousandth", DEEP)):
+                deepest = "deepest" if depth else "first"
+                rounds = take_turns(
+                    21,
+                    large=partial(of_large.call, _page(large["DATABASE_URL"], ticker, depth), 20, 200),
+                    small=partial(of_small.call, _page(small["DATABASE_URL"], ticker, depth), 20, 200),
+                )
+                yield rounds.at_most(
+                    f"The {name} page{of_ticker} at {rows:,}, against the {deepest} at {SMALL:,}",
+                    1.2,
+                    "large",
+                    "small",
+                )
+
+
+def _loaded(server: Postgres, name: str, rows: int) -> str:
+    """Return the address of a new database with so many trades."""
+    say(f"  loading {rows:,} trades")
+    database = services.new_database(server, name)
+    with services.cursor_of(database) as cursor:
+        cursor.execute("set maintenance_work_mem = '512MB'")
+        cursor.execute("select indexname, indexdef from pg_indexes where indexname like 'trades_by%'")
+        indexes = cursor.fetchall()
+        for index, _ in indexes:  # made anew afterwards, which is quicker than keeping them up to date
+            cursor.execute(f"drop index {index}")
+        cursor.execute(_LOAD, {"rows": rows, "popular": POPULAR})
+        for index, definition in indexes:
+            say(f"  indexing {index}")
+            cursor.execute(definition)
+        cursor.execute("vacuum (analyze) trades")
+        cursor.execute("checkpoint")
+    return database
+
+
+def _sizes() -> Iterator[Figure]:
+    layers = sorted((ROOT / ".aws-sam" / "build").glob("*/python"))
+    if not layers:
+        yield Figure("Layers, unzipped", "not built: run `make build` first")
+    for layer in layers:
+        size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+        yield Figure(f"{layer.parent.name}, unzipped", megabytes(size))
+
+
+def _post(body: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    return http_event(
+        "POST",
+        f"/api/trades/{path}",
+        headers=[("Content-Type", "application/json")],
+        body=json.dumps(body).encode(),
+    )
+
+
+def _statement(trades: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the floor executes: what `trades.record` sends for the same trades."""
+    new = _NEW_TRADES.dump_json(_NEW_TRADES.validate_python(trades)).decode()
+    parameters = {"trades": new, "recorded_by": "local"}
+    return {"statement": _RECORD, "parameters": parameters, "atomic": len(trades) > 1}
+
+
+def _page(database: str, ticker: str | None, depth: int) -> dict[str, Any]:
+    """Return the filter of a full page, so many rows down, or as deep as the table allows."""
+    event = {"limit": PAGE, **({"ticker": ticker} if ticker else {})}
+    if not depth:
+        return event
+    where = "where ticker = %(ticker)s" if ticker else ""
+    with services.cursor_of(database) as cursor:
+        cursor.execute(f"select count(*) from trades {where}", event)  # noqa: S608 - one of two constants
+        (count,) = cursor.fetchone() or (0,)
+        cursor.execute(
+            f"select timestamp, id from trades {where} order by timestamp desc, id desc"  # noqa: S608
+            " offset %(above)s - 1 limit 1",
+            # A page reads one row more than it answers: the deepest one must have it too.
+            {**event, "above": min(depth, count - PAGE - 1)},
+        )
+        timestamp, row_id = cursor.fetchone() or (None, None)
+    return {**event, "cursor": pages.encode_cursor(timestamp, row_id)}

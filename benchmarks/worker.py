@@ -1,4 +1,4 @@
-"""The process that a handler is measured in: it imports the handler as Lambda does, calls it, and says how long it took.
+"""The process that a handler is measured in: it imports the handler as Lambda does, calls it and times it.
 
 Commands come as lines of JSON on standard input, answers go as lines of JSON to what was standard output; what the
 handler prints is thrown away. The process ends when its input does. It runs in the peers' environment too, and a cold

@@ -57,12 +57,12 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
         stack.enter_context(_alone_in(folder))
         listener = _listen(port)
         stack.callback(listener.close)
-        postgres = Postgres(folder / "postgres", _free_port(POSTGRES_PORT, addresses), addresses=addresses)
+        postgres = Postgres(folder / "postgres", free_port(POSTGRES_PORT, addresses), addresses=addresses)
         stack.callback(postgres.stop)
         with ThreadPoolExecutor() as threads:
             database = threads.submit(_start_database, postgres)
             system = template.read(template.transformed())
-            services = stack.enter_context(aws.running(_free_port(AWS_PORT, addresses), addresses))
+            services = stack.enter_context(aws.running(free_port(AWS_PORT, addresses), addresses))
             values = services.deploy(system, _expressions(system))
             database.result()
 
@@ -179,7 +179,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _free_port(preferred: int, addresses: Sequence[str]) -> int:
+def free_port(preferred: int, addresses: Sequence[str]) -> int:
     """Return a port that is free at every address: the preferred one, or any."""
     for port in (preferred, 0):
         with socket.socket() as first:

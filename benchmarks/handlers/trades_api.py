@@ -13,7 +13,7 @@ class Queue:
         return {}
 
 
-aws.sqs = lambda: Queue()  # type: ignore[assignment, return-value]
+aws.sqs = Queue  # type: ignore[assignment]
 
 from functions.trades_api.app import handler  # noqa: E402 - the queue comes first
 

@@ -1,4 +1,4 @@
-"""The peer of trades_api: FastAPI, SQLAlchemy and Mangum, plainly used. It announces nothing, which is in its favour."""
+"""The peer of trades_api: FastAPI, SQLAlchemy and Mangum, plainly used. It announces nothing: that favours it."""
 
 import os
 from collections.abc import Iterator

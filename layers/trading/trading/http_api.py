@@ -127,7 +127,7 @@ def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
         return readable
     if len(event["body"]) > BODY_LIMIT:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most.")
-    media_type = event["headers"].get("content-type", "application/json").partition(";")[0].strip().lower()
+    media_type = (event["headers"].get("content-type") or "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: application/json, not {media_type}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.

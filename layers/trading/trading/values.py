@@ -89,12 +89,12 @@ def _json_number(number: Decimal) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-_DECIMAL_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"},
-    ]
-}
+def _decimal_schema(whole_digits: int, example: str | int) -> WithJsonSchema:
+    number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**whole_digits}
+    text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,6}})?$"}
+    return WithJsonSchema({"anyOf": [number, text], "examples": [example]}, mode="validation")
+
+
 _BOUNDARY_SCHEMA = WithJsonSchema(
     {
         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
@@ -104,7 +104,7 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
 AnyCaseTicker = Annotated[
     str,
-    BeforeValidator(str.upper),
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}(\.[A-Za-z])?$", "examples": ["MSFT"]}),
 ]
@@ -112,18 +112,18 @@ Side = Literal["BUY", "SELL"]
 Price = Annotated[
     Decimal,
     BeforeValidator(exact_decimal),
-    Field(ge=0, max_digits=18, decimal_places=6),
+    Field(ge=0, lt=10**12, decimal_places=6),
     AfterValidator(without_exponent),
-    WithJsonSchema({**_DECIMAL_SCHEMA, "examples": ["310.50"]}, mode="validation"),
+    _decimal_schema(12, "310.50"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["310.50"]}, mode="serialization"),
 ]
 Quantity = Annotated[
     Decimal,
     BeforeValidator(exact_decimal),
-    Field(ge=0, max_digits=15, decimal_places=6),
+    Field(ge=0, lt=10**9, decimal_places=6),
     AfterValidator(without_exponent),
     PlainSerializer(_json_number, return_type=int | float),
-    WithJsonSchema({**_DECIMAL_SCHEMA, "examples": [50]}, mode="validation"),
+    _decimal_schema(9, 50),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]

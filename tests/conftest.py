@@ -1,0 +1,185 @@
+"""What tests stand on: a real PostgreSQL, AWS's services over HTTP, and a caller of handlers."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from local import aws as local_aws
+from local.aws import CREDENTIALS, Aws
+from local.gateway import http_event
+from local.postgres import UNSAFE, Postgres
+from local.runtime import Context
+from local.system import free_port
+from trading import aws, database, migrations
+
+TEMPLATE_DATABASE = "migrated"
+
+# Handlers are imported as Lambda imports them: with their environment.
+os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOLS_SERVICE_NAME="tests")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server with a migrated database to copy."""
+    folder = Path(tempfile.mkdtemp(prefix="trading-tests-"))
+    server = Postgres(folder, free_port(0, ["127.0.0.1"]), settings=UNSAFE)
+    server.start()
+    server.create_database(TEMPLATE_DATABASE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", server.url(TEMPLATE_DATABASE))
+        database.run(migrations.migrate, repeatable=False, atomic=True)
+        database.release()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database_url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an empty, migrated database of this test's own, which `trading.database` uses."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.create_database(name, TEMPLATE_DATABASE)
+    monkeypatch.setenv("DATABASE_URL", postgres.url(name))
+    database.release()
+    yield postgres.url(name)
+    database.release()
+
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def rows(database_url: str) -> Rows:
+    """A function that returns the rows of a statement."""
+    del database_url
+
+    def query(statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return database.query(statement, parameters, repeatable=True)
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def aws_services() -> Iterator[Aws]:
+    """AWS's services, served on a port of this machine."""
+    with local_aws.running(free_port(0, ["127.0.0.1"])) as services:
+        yield services
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The queue and the topic of notifications, and a queue that hears the topic."""
+
+    sqs: Any
+    queue_url: str
+    topic_arn: str
+    heard_url: str
+
+    def announced(self) -> list[dict[str, Any]]:
+        """Take the events that are on the notifications' queue."""
+        return [json.loads(body) for body in self._take(self.queue_url)]
+
+    def published(self) -> list[dict[str, Any]]:
+        """Take what was published to the topic, as SNS hands it to a queue."""
+        return [json.loads(body) for body in self._take(self.heard_url)]
+
+    def _take(self, url: str) -> list[str]:
+        bodies: list[str] = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in messages]
+        return bodies
+
+
+@pytest.fixture
+def channels(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Channels]:
+    """A queue and a topic of this test's own, which the functions' environment names."""
+    sqs, sns = aws_services.client("sqs"), aws_services.client("sns")
+    name = uuid.uuid4().hex
+    queue_url = sqs.create_queue(QueueName=f"queue-{name}")["QueueUrl"]
+    heard_url = sqs.create_queue(QueueName=f"heard-{name}")["QueueUrl"]
+    topic_arn = sns.create_topic(Name=f"topic-{name}")["TopicArn"]
+    heard_arn = sqs.get_queue_attributes(QueueUrl=heard_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=heard_arn)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", queue_url)
+    monkeypatch.setenv("NOTIFICATIONS_TOPIC_ARN", topic_arn)
+    aws.sqs.cache_clear()
+    aws.sns.cache_clear()
+    yield Channels(sqs, queue_url, topic_arn, heard_url)
+    aws.sqs.cache_clear()
+    aws.sns.cache_clear()
+
+
+def context(seconds: float = 30) -> Any:
+    """Return what Lambda would tell a handler that may run for so long."""
+    return Context("test", 512, str(uuid.uuid4()), time.time() + seconds)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    def names(self) -> list[str]:
+        """Return the fields that a problem names."""
+        assert self.headers["content-type"] == "application/problem+json"
+        assert self.body["status"] == self.status
+        return [error["field"] for error in self.body["errors"]]
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(database_url: str, channels: Channels) -> Call:
+    """A function that sends the trades API a request, as API Gateway hands it over, and returns the answer."""
+    del database_url, channels
+    from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set above
+
+    def send(
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        query: Mapping[str, str] | str = "",
+        content_type: str = "application/json",
+    ) -> Answer:
+        sent = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
+        event = http_event(
+            method,
+            path,
+            query=query if isinstance(query, str) else urlencode(query),
+            headers=[("content-type", content_type), ("host", "localhost")],
+            body=sent,
+        )
+        result = handler(event, context())
+        headers = {name.lower(): value for name, value in result["headers"].items()}
+        return Answer(result["statusCode"], headers, json.loads(result["body"]))
+
+    return send
+
+
+@pytest.fixture
+def trade() -> dict[str, Any]:
+    """The trade of the README."""
+    return {
+        "ticker": "MSFT",
+        "price": "310.50",
+        "quantity": 50,
+        "side": "BUY",
+        "timestamp": "2025-06-03T12:00:00Z",
+    }

@@ -1,0 +1,41 @@
+from typing import Any
+
+import pytest
+
+from local.triggers import schedule_event
+from tests.conftest import Channels, Rows, context
+from trading import trades
+from trading.trades import NewTrade
+
+
+def sweep(seconds: float = 30) -> dict[str, int]:
+    from functions.notification_sweeper.app import handler  # noqa: PLC0415 - its environment is set by conftest
+
+    result: dict[str, int] = handler(schedule_event("EveryMinute"), context(seconds))
+    return result
+
+
+@pytest.fixture
+def due(rows: Rows, trade: dict[str, Any]) -> None:
+    """Three trades whose announcements were lost a while ago."""
+    trades.record([NewTrade.model_validate(trade)] * 3, "local")
+    rows("update notifications set next_attempt_at = now() returning id")
+
+
+def test_what_was_lost_is_announced_again(channels: Channels, due: None) -> None:
+    assert sweep() == {"announced": 3, "refused": 0, "given_up": 0}
+    assert len(channels.announced()) == 3
+
+
+def test_what_has_had_its_attempts_is_given_up_and_counted(
+    channels: Channels, due: None, rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows("update notifications set attempts = 10 returning id")
+    assert sweep() == {"announced": 0, "refused": 0, "given_up": 3}
+    assert '"NotificationsGivenUp":[3.0]' in capsys.readouterr().out
+    assert channels.announced() == []
+
+
+def test_it_stops_before_its_own_time_is_up(channels: Channels, due: None) -> None:
+    assert sweep(seconds=5) == {"announced": 0, "refused": 0, "given_up": 0}
+    assert channels.announced() == []

@@ -1,0 +1,94 @@
+import json
+from typing import Any
+
+import pytest
+
+from local.triggers import sqs_event
+from tests.conftest import Channels, Rows, context
+from trading import notifications, trades
+from trading.notifications import TradeRecorded
+from trading.trades import NewTrade
+
+
+def message(number: int, body: str) -> dict[str, Any]:
+    return {"MessageId": f"message-{number}", "ReceiptHandle": f"receipt-{number}", "Body": body, "MD5OfBody": ""}
+
+
+def notify(*bodies: str) -> list[str]:
+    """Hand messages to the function and return the numbers of those that it gave back."""
+    from functions.trade_notifier.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    messages = [message(number, body) for number, body in enumerate(bodies)]
+    answer = handler(sqs_event(messages, "arn:aws:sqs:eu-west-1:123456789012:queue"), context())
+    return [item["itemIdentifier"].removeprefix("message-") for item in answer["batchItemFailures"]]
+
+
+@pytest.fixture
+def bodies(rows: Rows, trade: dict[str, Any]) -> list[str]:
+    """The messages of three trades that were recorded."""
+    del rows
+    recorded = trades.record([NewTrade.model_validate(trade)] * 3, "local")
+    return [TradeRecorded.of(entry.trade, str(entry.notification_id)).write() for entry in recorded]
+
+
+def test_a_batch_is_delivered(channels: Channels, bodies: list[str], rows: Rows) -> None:
+    assert notify(*bodies) == []
+    assert len(channels.published()) == 3
+    assert rows("select count(*) from notifications where delivered_at is not null") == [(3,)]
+
+
+@pytest.mark.parametrize("poison", ["", "not json", "{}", "[]", "null", '{"id":"x","type":"y","data":{}}'])
+def test_a_poisoned_message_is_given_back_alone(channels: Channels, bodies: list[str], poison: str) -> None:
+    assert notify(bodies[0], poison, bodies[1]) == ["1"]
+    assert len(channels.published()) == 2
+
+
+def test_an_unknown_type_and_an_unknown_notification_are_given_back(channels: Channels, bodies: list[str]) -> None:
+    event = json.loads(bodies[0])
+    unknown_type = json.dumps({**event, "type": "trade.recorded.v2"})
+    unknown_id = json.dumps({**event, "id": "00000000-0000-4000-8000-000000000000"})
+    no_id = json.dumps({**event, "id": "'; drop table notifications; --"})
+    assert notify(unknown_type, unknown_id, no_id, bodies[0]) == ["0", "1", "2"]
+    assert len(channels.published()) == 1
+
+
+def test_a_batch_in_which_everything_fails_is_given_back_item_by_item(channels: Channels) -> None:
+    assert notify("a", "b") == ["0", "1"]
+    assert channels.published() == []
+
+
+def test_a_notifier_that_dies_half_way_is_followed_by_one_that_delivers_the_rest(
+    channels: Channels, bodies: list[str], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """What no handler catches, like the end of the process."""
+
+    deliver = notifications.deliver
+
+    def die_at_the_third(event: TradeRecorded) -> bool:
+        if event.id == json.loads(bodies[2])["id"]:
+            raise Killed
+        return deliver(event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "deliver", die_at_the_third)
+        with pytest.raises(Killed):
+            notify(*bodies)
+    assert notify(*bodies) == []  # SQS brings the whole batch again
+    published = [each["MessageAttributes"]["event_id"]["Value"] for each in channels.published()]
+    assert sorted(published) == sorted(json.loads(body)["id"] for body in bodies)
+    assert rows("select count(*) from notifications where delivered_at is null") == [(0,)]
+
+
+def test_only_what_died_between_sns_and_the_mark_is_delivered_twice(
+    channels: Channels, bodies: list[str], rows: Rows
+) -> None:
+    notify(*bodies)
+    # As if the last one's process had ended before the mark, and its lease with it.
+    rows(
+        "update notifications set delivered_at = null, sending_until = now() where id = %(id)s returning id",
+        id=json.loads(bodies[2])["id"],
+    )
+    notify(*bodies)
+    published = [each["MessageAttributes"]["event_id"]["Value"] for each in channels.published()]
+    assert sorted(published) == sorted(json.loads(body)["id"] for body in [*bodies, bodies[2]])

@@ -1,0 +1,333 @@
+import base64
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.gateway import http_event
+from tests.conftest import Call, Channels, Rows, context
+from trading import aws, database, trades
+
+PATH = "/api/trades/"
+
+
+# Recording
+
+
+def test_the_trade_of_the_readme_is_recorded_answered_and_announced(
+    call: Call, trade: dict[str, Any], channels: Channels
+) -> None:
+    answer = call("POST", PATH, trade)
+    assert answer.status == 201
+    assert {name: answer.body[name] for name in trade} == trade
+    assert answer.body["client_trade_id"] is None
+    assert answer.body["recorded_by"] == "local"
+    assert answer.headers["location"] == f"/api/trades/{answer.body['id']}/"
+    [event] = channels.announced()
+    assert event["data"] == answer.body
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"), [(310.50, "310.5"), ("310.50", "310.50"), (310, "310"), ("0", "0"), ("999999999999.999999",) * 2]
+)  # fmt: skip
+def test_a_price_may_be_a_number_or_a_string_and_is_answered_as_a_string(
+    call: Call, trade: dict[str, Any], sent: object, answered: str
+) -> None:
+    assert call("POST", PATH, {**trade, "price": sent}).body["price"] == answered
+
+
+def test_a_json_number_keeps_its_digits(call: Call, trade: dict[str, Any]) -> None:
+    raw = json.dumps({**trade, "price": "PRICE"}).replace('"PRICE"', "310.500").encode()
+    assert call("POST", PATH, raw=raw).body["price"] == "310.500"
+
+
+@pytest.mark.parametrize(("sent", "answered"), [(50, 50), (0.5, 0.5), ("50", 50), (999999999.999999, 999999999.999999)])
+def test_a_quantity_is_answered_as_a_number(call: Call, trade: dict[str, Any], sent: object, answered: float) -> None:
+    quantity = call("POST", PATH, {**trade, "quantity": sent}).body["quantity"]
+    assert quantity == answered
+    assert type(quantity) is type(answered)
+
+
+def test_the_same_client_trade_id_again_answers_200_and_announces_nothing(
+    call: Call, trade: dict[str, Any], channels: Channels
+) -> None:
+    first = call("POST", PATH, {**trade, "client_trade_id": "order-1"})
+    again = call("POST", PATH, {**trade, "client_trade_id": "order-1", "price": 310.5})
+    assert (first.status, again.status) == (201, 200)
+    assert again.body == first.body
+    assert len(channels.announced()) == 1
+
+
+def test_the_same_client_trade_id_for_another_trade_answers_409(call: Call, trade: dict[str, Any]) -> None:
+    call("POST", PATH, {**trade, "client_trade_id": "order-1"})
+    answer = call("POST", PATH, {**trade, "client_trade_id": "order-1", "side": "SELL"})
+    assert answer.status == 409
+    assert answer.names() == ["client_trade_id"]
+
+
+def test_who_signed_in_is_recorded_with_the_trade(database_url: str, channels: Channels, trade: dict[str, Any]) -> None:
+    del database_url, channels
+    from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    event = http_event("POST", PATH, headers=[("content-type", "application/json")], body=json.dumps(trade).encode())
+    event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "desk-7"}, "scopes": None}}
+    assert json.loads(handler(event, context())["body"])["recorded_by"] == "desk-7"
+
+
+def test_a_batch_is_recorded_and_answered_as_an_array(call: Call, trade: dict[str, Any], channels: Channels) -> None:
+    answer = call("POST", f"{PATH}batch/", {"trades": [{**trade, "ticker": ticker} for ticker in "ABC"]})
+    assert answer.status == 201
+    assert [each["ticker"] for each in answer.body] == ["A", "B", "C"]
+    assert len(channels.announced()) == 3
+
+
+def test_a_batch_of_a_thousand_is_taken_and_one_more_is_not(call: Call, trade: dict[str, Any], rows: Rows) -> None:
+    assert call("POST", f"{PATH}batch/", {"trades": [trade] * 1_001}).names() == ["trades"]
+    assert call("POST", f"{PATH}batch/", {"trades": []}).names() == ["trades"]
+    assert rows("select count(*) from trades") == [(0,)]
+    assert len(call("POST", f"{PATH}batch/", {"trades": [trade] * 1_000}).body) == 1_000
+
+
+def test_every_bad_row_of_a_batch_is_named_and_none_is_recorded(call: Call, trade: dict[str, Any], rows: Rows) -> None:
+    batch = [trade, {**trade, "price": "-1"}, trade, {**trade, "side": "HOLD", "quantity": None}]
+    answer = call("POST", f"{PATH}batch/", {"trades": batch})
+    assert answer.status == 400
+    assert sorted(answer.names()) == ["trades[1].price", "trades[3].quantity", "trades[3].side"]
+    assert rows("select count(*) from trades") == [(0,)]
+
+
+def test_a_queue_that_is_away_is_no_concern_of_the_client(
+    call: Call, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    aws.sqs.cache_clear()
+    assert call("POST", PATH, trade).status == 201
+    assert rows("select delivered_at from notifications") == [(None,)]
+
+
+# Finding
+
+
+def test_a_trade_is_found_with_the_values_and_types_that_were_sent(call: Call, trade: dict[str, Any]) -> None:
+    call("POST", PATH, trade)
+    call("POST", PATH, {**trade, "ticker": "AAPL"})
+    query = {"ticker": "msft", "start_date": "2025-06-01T00:00:00Z", "end_date": "2025-06-03T23:59:59Z"}
+    answer = call("GET", PATH, query=query)
+    assert answer.status == 200
+    [found] = answer.body
+    assert {name: found[name] for name in trade} == trade
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"),
+    [
+        ("2025-06-03", "2025-06-03", 1),
+        ("2025-06-03T12:00:00Z", "2025-06-03T12:00:00Z", 1),
+        ("2025-06-03T14:00:00%2B02:00", "2025-06-03", 1),
+        ("2025-06-03T12:00:01Z", "2025-06-04", 0),
+        ("2025-06-01", "2025-06-02", 0),
+    ],
+)
+def test_dates_are_inclusive_and_a_date_alone_is_its_whole_day(
+    call: Call, trade: dict[str, Any], start: str, end: str, count: int
+) -> None:
+    call("POST", PATH, trade)
+    assert len(call("GET", PATH, query=f"start_date={start}&end_date={end}").body) == count
+
+
+def test_pages_are_linked_until_the_last(call: Call, trade: dict[str, Any]) -> None:
+    call("POST", f"{PATH}batch/", {"trades": [trade] * 7})
+    answer = call("GET", PATH, query={"ticker": "MSFT", "limit": "3"})
+    pages = [answer.body]
+    while link := answer.headers.get("link"):
+        target, _, relation = link.partition(">; ")
+        assert relation == 'rel="next"'
+        answer = call("GET", PATH, query=urlsplit(target.lstrip("<")).query)
+        pages.append(answer.body)
+    assert [len(page) for page in pages] == [3, 3, 1]
+    identifiers = [each["id"] for page in pages for each in page]
+    assert identifiers == sorted(identifiers, reverse=True)
+
+
+def test_one_trade_is_shown_with_its_notification(call: Call, trade: dict[str, Any]) -> None:
+    location = call("POST", PATH, trade).headers["location"]
+    answer = call("GET", location)
+    assert answer.status == 200
+    assert answer.body["notified_at"] is None
+
+
+def test_a_trade_that_is_not_there_answers_404(call: Call) -> None:
+    answer = call("GET", f"{PATH}77/")
+    assert (answer.status, answer.body["title"]) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("path", ["/api/trades", "/api/trades/", "/api/health", "/api/health/"])
+def test_paths_work_with_and_without_their_slash(call: Call, path: str) -> None:
+    assert call("GET", path).status == 200
+
+
+def test_health_says_whether_the_database_answers(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("GET", "/api/health/").body == {"status": "ok"}
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:9/d")
+    database.release()
+    assert call("GET", "/api/health/").status == 503
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"ticker": "msft"}, "ticker"), ({"ticker": ""}, "ticker"), ({"ticker": "TOOLONG"}, "ticker"),
+        ({"ticker": "MSFT\n"}, "ticker"), ({"ticker": "MS\u0000"}, "ticker"), ({"ticker": 5}, "ticker"),
+        ({"ticker": "'; drop table trades; --"}, "ticker"),
+        ({"price": "-0.01"}, "price"), ({"price": "NaN"}, "price"), ({"price": float("nan")}, "price"),
+        ({"price": float("inf")}, "price"), ({"price": "1e400"}, "price"), ({"price": "0.0000001"}, "price"),
+        ({"price": "1000000000000"}, "price"), ({"price": "1' or '1'='1"}, "price"), ({"price": None}, "price"),
+        ({"price": True}, "price"), ({"price": [1]}, "price"), ({"price": {}}, "price"), ({"price": 10**400}, "price"),
+        ({"quantity": -1}, "quantity"), ({"quantity": 10**9}, "quantity"), ({"quantity": "0.0000001"}, "quantity"),
+        ({"quantity": float("nan")}, "quantity"), ({"quantity": "fifty"}, "quantity"),
+        ({"side": "buy"}, "side"), ({"side": "HOLD"}, "side"), ({"side": 1}, "side"),
+        ({"timestamp": "2025-02-30T00:00:00Z"}, "timestamp"), ({"timestamp": "yesterday"}, "timestamp"),
+        ({"timestamp": 1748952000}, "timestamp"), ({"timestamp": "2025-06-03"}, "timestamp"),
+        ({"timestamp": "0001-01-01T00:00:00+23:59"}, "timestamp"), ({"timestamp": None}, "timestamp"),
+        ({"client_trade_id": ""}, "client_trade_id"), ({"client_trade_id": "x" * 101}, "client_trade_id"),
+        ({"client_trade_id": "a\u0000b"}, "client_trade_id"), ({"client_trade_id": "\ud800"}, "client_trade_id"),
+        ({"client_trade_id": 7}, "client_trade_id"),
+        ({"fee": 1}, "fee"), ({"id": 1}, "id"),
+    ],
+)  # fmt: skip
+def test_a_bad_field_is_named_and_nothing_is_recorded(
+    call: Call, trade: dict[str, Any], rows: Rows, change: dict[str, Any], field: str
+) -> None:
+    answer = call("POST", PATH, {**trade, **change})
+    assert answer.status == 400
+    assert answer.names() == [field]
+    assert rows("select count(*) from trades") == [(0,)]
+
+
+@pytest.mark.parametrize("field", ["ticker", "price", "quantity", "side", "timestamp"])
+def test_a_missing_field_is_named(call: Call, trade: dict[str, Any], field: str) -> None:
+    del trade[field]
+    assert call("POST", PATH, trade).names() == [field]
+
+
+def test_every_bad_field_is_named_at_once(call: Call) -> None:
+    assert sorted(call("POST", PATH, {}).names()) == ["price", "quantity", "side", "ticker", "timestamp"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"not json", b"[]", b"null", b"7", b'"text"', b"[[[[" * 50_000, b'{"price": 1,}', b'{"ticker": "\xff"}',
+     b"\x00", b'[{"ticker":"MSFT","price":"1","quantity":1,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}]'],
+)  # fmt: skip
+def test_a_body_that_is_no_json_object_is_refused(call: Call, rows: Rows, raw: bytes) -> None:
+    answer = call("POST", PATH, raw=raw)
+    assert answer.status == 400
+    assert answer.names() == ["body"]
+    assert rows("select count(*) from trades") == [(0,)]
+
+
+def test_a_body_in_base64_is_read(call: Call, trade: dict[str, Any]) -> None:
+    # Without a text type API Gateway hands bytes over in base64; no Content-Type means JSON.
+    assert call("POST", PATH, trade, content_type="").status == 201
+
+
+def test_a_body_that_is_not_base64_though_it_says_so_is_refused(database_url: str, channels: Channels) -> None:
+    del database_url, channels
+    from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    for body in ("%%%", base64.b64encode(b"\xff").decode()):
+        event = {**http_event("POST", PATH), "body": body, "isBase64Encoded": True}
+        assert handler(event, context())["statusCode"] == 400
+
+
+def test_a_body_of_another_type_is_refused(call: Call) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        assert call("POST", PATH, raw=b"a=1", content_type=content_type).status == 415
+    assert call("POST", PATH, raw=b"{}", content_type="Application/JSON; charset=utf-8").status == 400
+
+
+def test_a_body_of_ten_megabytes_is_refused(call: Call) -> None:
+    assert call("POST", PATH, raw=b" " * 10_000_000).status == 413
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"), ("limit=5001", "limit"), ("limit=x", "limit"), ("limit=", "limit"), ("limit=1.5", "limit"),
+        ("start_date=2025-02-30", "start_date"), ("start_date=soon", "start_date"), ("end_date=1748952000", "end_date"),
+        ("start_date=2025-06-03&end_date=2025-06-02", "start_date"), ("end_date=", "end_date"),
+        ("ticker=", "ticker"), ("ticker=TOOLONG", "ticker"), ("ticker=A%00", "ticker"), ("ticker=A&ticker=B", "ticker"),
+        ("ticker=%27%20or%201%3D1", "ticker"), ("side=buy", "side"), ("side=BUY%2CSELL", "side"),
+        ("cursor=forged", "cursor"), ("cursor=", "cursor"), ("cursor=%00", "cursor"), ("cursor=%ED%A0%80", "cursor"),
+        ("tikcer=MSFT", "tikcer"), ("limit=1&limit=2", "limit"),
+    ],
+)  # fmt: skip
+def test_a_bad_filter_is_named_and_never_ignored(call: Call, query: str, field: str) -> None:
+    answer = call("GET", PATH, query=query)
+    assert answer.status == 400
+    assert answer.names() == [field]
+
+
+@pytest.mark.parametrize("trade_id", ["0", "-1", "x", "1.5", "9223372036854775808", "%00", "1;drop table trades"])
+def test_a_number_that_no_trade_can_have_is_refused(call: Call, trade_id: str) -> None:
+    assert call("GET", f"{PATH}{trade_id}/").status in {400, 404}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/", "/api/nothing/", "/api/trades/1/2/", "/etc/passwd"])
+def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
+    answer = call("GET", path)
+    assert answer.status == 404
+    assert answer.names() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", PATH, "GET, POST"),
+        ("PUT", f"{PATH}1/", "GET"),
+        ("HEAD", f"{PATH}1", "GET"),
+        ("POST", "/api/health/", "GET"),
+    ],
+)
+def test_an_unknown_method_answers_405_and_says_which_are_known(
+    call: Call, method: str, path: str, allowed: str
+) -> None:
+    answer = call(method, path)
+    assert answer.status == 405
+    assert answer.headers["allow"] == allowed
+
+
+# Faults
+
+
+def test_a_database_that_is_away_answers_503_and_when_to_come_back(
+    call: Call, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:9/d")
+    database.release()
+    answer = call("POST", PATH, trade)
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_what_nobody_expected_answers_500_with_a_request_id_and_no_inner_workings(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("select secret from /var/task/app.py")
+
+    monkeypatch.setattr(trades, "find", fail)
+    answer = call("GET", PATH)
+    assert answer.status == 500
+    assert "Request id: " in answer.body["detail"]
+    assert "secret" not in json.dumps(answer.body)
+
+
+def test_each_request_writes_one_log_line(call: Call, trade: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    call("POST", PATH, trade)
+    [line] = [vars(record) for record in caplog.records]
+    assert (line["message"], line["method"], line["path"], line["status"]) == ("request", "POST", PATH, 201)
