@@ -35,6 +35,7 @@ class LocalFunction:
             **environment,
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(str(path) for path in (function.code, *function.layers)),
+            "PYTHONUNBUFFERED": "1",  # what a function printed is in its log at once, even if it dies
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "_HANDLER": function.handler,
         }

@@ -95,7 +95,7 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
     template = yaml_parse(path.read_text())
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
-            if key in resource["Properties"]:
+            if key in resource.get("Properties", {}):
                 resource["Properties"][key] = {"Bucket": "local", "Key": resource["Properties"][key]}
     translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=Session(region_name=REGION))
     result: dict[str, Any] = translator.translate(template, parameter_values={})
@@ -152,7 +152,7 @@ def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, 
 def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
     for path, methods in paths.items():
         for method, operation in methods.items():
-            key = path if path == "$default" else f"{method.upper()} {path}"
+            key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
             yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
 
 
