@@ -39,27 +39,25 @@ class Rounds:
 
     seconds: Mapping[str, Sequence[float]]
 
-    def ratio(self, one: str, other: str) -> float:
-        """Return how many times as long as another a contender takes: the median of the rounds' ratios."""
-        return median(mine / theirs for mine, theirs in zip(self.seconds[one], self.seconds[other], strict=True))
-
     def at_most(self, name: str, limit: float, one: str, other: str) -> Figure:
         """Return the line of a contender that may take so many times as long as another."""
-        ratio = self.ratio(one, other)
-        return Figure(name, self._comparison(ratio, one, other), f"<= {limit} x", ratio <= limit)
+        ratio = self._ratio(one, other)
+        return Figure(name, self._wording(ratio, one, other), f"<= {limit} x", ratio <= limit)
 
-    def times_faster(self, name: str, limit: float, one: str, other: str) -> Figure:
+    def times_as_fast(self, name: str, limit: float, one: str, other: str) -> Figure:
         """Return the line of a contender that shall be so many times as fast as another."""
-        ratio = self.ratio(other, one)
-        value = f"{milliseconds(self.seconds[one])}: {ratio:.1f} x as fast as {milliseconds(self.seconds[other])}"
-        return Figure(name, value, f">= {limit} x as fast", ratio >= limit)
+        ratio = self._ratio(other, one)
+        return Figure(name, self._wording(ratio, one, other), f">= {limit} x as fast", ratio >= limit)
 
     def known(self, name: str, one: str, other: str) -> Figure:
         """Return the line of a contender that has no target."""
-        return Figure(name, self._comparison(self.ratio(one, other), one, other))
+        return Figure(name, self._wording(self._ratio(one, other), one, other))
 
-    def _comparison(self, ratio: float, one: str, other: str) -> str:
-        return f"{milliseconds(self.seconds[one])}: {ratio:.2f} x {milliseconds(self.seconds[other])}"
+    def _ratio(self, one: str, other: str) -> float:
+        return median(mine / theirs for mine, theirs in zip(self.seconds[one], self.seconds[other], strict=True))
+
+    def _wording(self, ratio: float, one: str, other: str) -> str:
+        return f"{ratio:.2f} x ({_milliseconds(self.seconds[one])} against {_milliseconds(self.seconds[other])})"
 
 
 class Handler:
@@ -86,15 +84,15 @@ class Handler:
 
     def call(self, event: Mapping[str, Any], times: int, status: int) -> list[float]:
         """Return the seconds that each of some calls took, all of which must answer `status`."""
-        answer = self._ask({"event": event, "calls": times})
-        if answer["statuses"] != [status]:
-            raise HandlerError(f"{self._name} answered {answer['statuses']}, not {status}")
+        answer = self._ask({"event": event, "calls": times, "status": status})
+        if answer["wrong"]:
+            raise HandlerError(f"{self._name} should answer {status}, and answered {answer['wrong']}")
         seconds: list[float] = answer["seconds"]
         return seconds
 
     def peak_bytes(self) -> int:
         """Return the most memory that the process has had so far."""
-        peak: int = self._ask({"event": {}, "calls": 0})["peak_bytes"]
+        peak: int = self._ask({"event": None, "calls": 0})["peak_bytes"]
         return peak
 
     def _ask(self, command: Mapping[str, Any]) -> Any:
@@ -128,14 +126,9 @@ def take_turns(rounds: int, **contenders: Callable[[], Sequence[float]]) -> Roun
     return Rounds(taken)
 
 
-def milliseconds(seconds: Sequence[float]) -> str:
-    """Return the median of seconds as text in milliseconds."""
-    return f"{median(seconds) * 1_000:.2f} ms"
-
-
 def megabytes(size: float) -> str:
     """Return bytes as text in megabytes."""
-    return f"{size / 1e6:,.1f} MB"
+    return f"{size / 1e6:.2f} MB"
 
 
 def say(text: str) -> None:
@@ -153,3 +146,7 @@ def table(figures: Sequence[Figure]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
     return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return f"{median(seconds) * 1_000:.2f} ms"

@@ -84,8 +84,8 @@ def _warm_posts(environment: Mapping[str, str]) -> Iterator[Figure]:
             floor=partial(floor.call, _statement([TRADE]), 100, 201),
             peer=partial(peer.call, _post(TRADE), 100, 201),
         )
-    yield rounds.at_most("A warm POST, against its SQL alone", 2, "ours", "floor")
-    yield rounds.times_faster("A warm POST, against FastAPI's", 5, "ours", "peer")
+    yield rounds.at_most("Warm POST, against its SQL alone", 2, "ours", "floor")
+    yield rounds.times_as_fast("Warm POST, against FastAPI's", 5, "ours", "peer")
 
 
 def _cold_starts(environment: Mapping[str, str]) -> Iterator[Figure]:
@@ -98,8 +98,8 @@ def _cold_starts(environment: Mapping[str, str]) -> Iterator[Figure]:
     for start in starts.values():
         start()  # compiles what is not compiled yet
     rounds = take_turns(15, **starts)
-    yield rounds.at_most("A cold start to the first POST, against FastAPI's", 0.5, "ours", "peer")
-    yield rounds.known("- with boto3 and a message sent, which FastAPI's does not", "boto3", "peer")
+    yield rounds.at_most("Cold start to the first answered POST, against FastAPI's", 0.5, "ours", "peer")
+    yield rounds.known("- with boto3 and a message sent, while FastAPI's sends none", "boto3", "peer")
 
 
 def _batches(environment: Mapping[str, str]) -> Iterator[Figure]:
@@ -111,8 +111,8 @@ def _batches(environment: Mapping[str, str]) -> Iterator[Figure]:
             floor=partial(floor.call, _statement(BATCH), 5, 201),
         )
     per_second = BATCH_LIMIT / median(rounds.seconds["ours"])
-    yield Figure(f"A batch of {BATCH_LIMIT:,}", f"{per_second:,.0f} trades/s", ">= 20,000/s", per_second >= 20_000)
-    yield rounds.at_most(f"A batch of {BATCH_LIMIT:,}, against its SQL alone", 2, "ours", "floor")
+    yield Figure(f"Batch of {BATCH_LIMIT:,}", f"{per_second:,.0f} trades/s", ">= 20,000/s", per_second >= 20_000)
+    yield rounds.at_most(f"Batch of {BATCH_LIMIT:,}, against its SQL alone", 2, "ours", "floor")
 
 
 def _memory(environment: Mapping[str, str]) -> Iterator[Figure]:
@@ -135,21 +135,15 @@ def _pages(server: Postgres, rows: int) -> Iterator[Figure]:
     large = services.environment(_loaded(server, "large", rows))
     say("  pages")
     with Handler(PAGES, small) as of_small, Handler(PAGES, large) as of_large:
-        for ticker in (None, POPULAR):
-            of_ticker = f" of one of 522 tickers, which has {rows // 20:,} rows," if ticker else ""
-            for name, depth in (("first", 0), ("thousandth", DEEP)):
-                deepest = "deepest" if depth else "first"
+        for ticker, what in ((None, "page"), (POPULAR, f"page of {POPULAR} (5 % of all)")):
+            for depth, which, other in ((0, "First", "first"), (DEEP, "Thousandth", "deepest")):
                 rounds = take_turns(
                     21,
                     large=partial(of_large.call, _page(large["DATABASE_URL"], ticker, depth), 20, 200),
                     small=partial(of_small.call, _page(small["DATABASE_URL"], ticker, depth), 20, 200),
                 )
-                yield rounds.at_most(
-                    f"The {name} page{of_ticker} at {rows:,}, against the {deepest} at {SMALL:,}",
-                    1.2,
-                    "large",
-                    "small",
-                )
+                name = f"{which} {what} at {rows:,} rows, against the {other} at {SMALL:,}"
+                yield rounds.at_most(name, 1.2, "large", "small")
 
 
 def _loaded(server: Postgres, name: str, rows: int) -> str:

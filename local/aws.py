@@ -59,10 +59,6 @@ class Aws:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         return {keys[output["OutputKey"]]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def topics(self) -> list[str]:
-        """Return the ARN of every topic."""
-        return [topic["TopicArn"] for topic in self.client("sns").list_topics()["Topics"]]
-
 
 @contextmanager
 def running(port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> "Iterator[Aws]":

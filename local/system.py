@@ -54,6 +54,8 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     addresses = [LOOPBACK, *_docker_bridge()]
     async with AsyncExitStack() as stack:
+        # Each poller waits in a thread for most of its time; the loop's own executor has six of them on a small machine.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
         stack.enter_context(_alone_in(folder))
         listener = _listen(port)
         stack.callback(listener.close)
@@ -76,10 +78,12 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             log.parent.mkdir(exist_ok=True)
             functions[name] = LocalFunction(declared, {**environment, **settings}, log)
             stack.push_async_callback(functions[name].close)
-        shared = {key.split("/")[1]: value for key, value in values.items() if not key.startswith("queue/")}
+        shared = {key.split("/")[1]: value for key, value in values.items() if key.split("/")[0] in functions}
         stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
 
         await functions[MIGRATOR].invoke({})
+        for function in functions.values():
+            await function.warm()
         runner = web.AppRunner(
             gateway.application(gateway.Gateway(system.routes, functions)),
             access_log=None,
@@ -104,7 +108,11 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
                 )
                 for schedule in system.schedules
             ]
-            tasks += [group.create_task(triggers.print_topic(services, arn)) for arn in services.topics()]
+            tasks += [
+                group.create_task(triggers.print_topic(services, arn))
+                for key, arn in values.items()
+                if key.startswith("topic/")
+            ]
             try:
                 yield RunningSystem(
                     f"http://{LOOPBACK}:{listener.getsockname()[1]}", services, postgres, functions, settings
@@ -120,17 +128,23 @@ def _start_database(postgres: Postgres) -> None:
 
 
 def _expressions(system: System) -> dict[str, template.Expression]:
-    """Return what has to be resolved: `Function/VARIABLE` of each environment, `queue/number` of each queue source."""
+    """Return what has to be resolved, by keys that say what it is.
+
+    `Function/VARIABLE` of each environment, `queue/number` of each queue source, `topic/Name` of each topic.
+    """
     variables = {
         f"{name}/{key}": value
         for name, function in system.functions.items()
         for key, value in function.environment.items()
         if not isinstance(value, str)
     }
-    return {
-        **variables,
-        **{f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)},
+    queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
+    topics = {
+        f"topic/{name}": {"Ref": name}
+        for name, service in system.services.items()
+        if service["Type"] == "AWS::SNS::Topic"
     }
+    return {**variables, **queues, **topics}
 
 
 @contextmanager

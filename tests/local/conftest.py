@@ -4,43 +4,55 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local import system
 from local.system import RunningSystem
 
+Invoke = Callable[[str], Any]
+
 
 @pytest.fixture(scope="package")
-def running() -> Iterator[RunningSystem]:
-    """The system that template.yaml declares, up and running beside the tests."""
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs beside the tests, in a thread of its own."""
+    with asyncio.Runner() as runner:
+        running = runner.get_loop()
+        thread = threading.Thread(target=running.run_forever)
+        thread.start()
+        yield running
+        running.call_soon_threadsafe(running.stop)
+        thread.join()
+
+
+@pytest.fixture(scope="package")
+def running(loop: asyncio.AbstractEventLoop) -> Iterator[RunningSystem]:
+    """The system that template.yaml declares, up and running."""
     folder = Path(tempfile.mkdtemp(prefix="trading-system-"))
-    started: list[RunningSystem | BaseException] = []
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
     stop = asyncio.Event()
+    up: asyncio.Queue[RunningSystem] = asyncio.Queue()
 
     async def serve() -> None:
-        try:
-            async with system.running(folder, 0) as up:
-                started.append(up)
-                ready.set()
-                await stop.wait()
-        except BaseException as error:
-            started.append(error)
-            ready.set()
-            raise
+        async with system.running(folder, 0) as running:
+            await up.put(running)
+            await stop.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    ready.wait()
-    if isinstance(started[0], BaseException):
-        raise started[0]
-    yield started[0]
+    served = asyncio.run_coroutine_threadsafe(serve(), loop)
+    started = asyncio.run_coroutine_threadsafe(up.get(), loop)
+    wait([served, started], timeout=60, return_when=FIRST_COMPLETED)
+    if served.done():
+        served.result()  # raises what kept it from starting
+    yield started.result(0)
     loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
+    served.result(60)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def invoke(running: RunningSystem, loop: asyncio.AbstractEventLoop) -> Invoke:
+    """A function that invokes one of the system's functions by its name, and returns its answer."""
+    return lambda name: asyncio.run_coroutine_threadsafe(running.functions[name].invoke({}), loop).result(60)

@@ -7,21 +7,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-# A call costs at most the sum of these two and is not retried: whoever calls has the outbox behind it.
-CONNECT_TIMEOUT = 0.2
-READ_TIMEOUT = 0.3
-
 
 @cache
-def sqs() -> "SQSClient":
-    """Return the SQS client of this process; one call takes at most half a second."""
+def sqs(seconds: float) -> "SQSClient":
+    """Return a client whose calls take at most so many seconds: who calls has the outbox behind it, and no retry."""
     import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
     from botocore.config import Config  # noqa: PLC0415
 
-    client: SQSClient = boto3.client(
-        "sqs",
-        config=Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1}),
-    )
+    # Connecting and reading are bounded one by one, and the two together by their sum.
+    config = Config(connect_timeout=0.3 * seconds, read_timeout=0.7 * seconds, retries={"total_max_attempts": 1})
+    client: SQSClient = boto3.client("sqs", config=config)
     return client
 
 

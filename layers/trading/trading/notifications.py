@@ -20,9 +20,10 @@ from trading.trades import TRADE_COLUMNS, RecordedTrade, Trade
 
 logger = Logger(child=True)
 
-# A client waits this long for an announcement and no longer. A call may take half of it (see `aws`), so none is begun
-# in the second half.
-ANNOUNCE_SECONDS = 1.0
+# A client waits for announcements for a second at most: no call is begun after the first of these, or outlasts the other.
+ANNOUNCE_SECONDS = 0.3
+ANNOUNCE_CALL_SECONDS = 0.7
+SWEEP_CALL_SECONDS = 5.0
 # Longer than the notifier may run: whoever holds a lease is still at work, and who died loses it before the message
 # is seen again.
 LEASE_SECONDS = 60
@@ -93,11 +94,11 @@ def announce(recorded: Iterable[RecordedTrade]) -> None:
     }
     started = time.monotonic()
     for batch in batched(events.values(), queues.BATCH_LIMIT, strict=False):
-        if time.monotonic() - started > ANNOUNCE_SECONDS / 2:
+        if time.monotonic() - started > ANNOUNCE_SECONDS:
             logger.warning("The queue is slow: the sweeper will announce the rest")
             return
         try:
-            refused = queues.send(_queue(), [event.write() for event in batch])
+            refused = queues.send(_queue(), [event.write() for event in batch], ANNOUNCE_CALL_SECONDS)
         except queues.QueueUnavailableError as error:
             logger.warning("The queue is away: the sweeper will announce", reason=str(error))
             return
@@ -192,7 +193,7 @@ def sweep(seconds: float) -> Sweep:
         events = [TradeRecorded.of(Trade(*trade), id_) for id_, failed_at, *trade in rows if failed_at is None]
         given_up += len(rows) - len(events)
         if events:
-            failed = queues.send(_queue(), [event.write() for event in events])
+            failed = queues.send(_queue(), [event.write() for event in events], SWEEP_CALL_SECONDS)
             announced += len(events) - len(failed)
             refused += len(failed)
     return Sweep(announced, refused, given_up)

@@ -11,13 +11,13 @@ class QueueUnavailableError(Exception):
     """SQS did not answer in time, or refused the whole call."""
 
 
-def send(queue_url: str, bodies: Sequence[str]) -> list[int]:
-    """Put up to ten messages on a queue and return the positions of those that it did not take.
+def send(queue_url: str, bodies: Sequence[str], seconds: float) -> list[int]:
+    """Put up to ten messages on a queue, in at most so many seconds, and return the positions of what it did not take.
 
     Raises:
         QueueUnavailableError: none is known to have been taken.
     """
-    sqs = aws.sqs()
+    sqs = aws.sqs(seconds)
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
 
     try:

@@ -1,0 +1,137 @@
+"""What tests of the SAM CLI stand on: a build, Lambda's image, the laptop's services, and a way to call `sam`."""
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local import triggers
+from local.system import DATABASE, RunningSystem, running
+from local.template import ROOT
+
+SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
+ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
+# No settings of AWS's: the region has to come from samconfig.toml, as it does in a new terminal.
+ENVIRONMENT = {
+    "SAM_CLI_TELEMETRY": "0",
+    **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+}
+
+
+def run(*command: str | Path) -> str:
+    """Run a program in the checkout and return its output; the test fails with all that it said if it does."""
+    outcome = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if outcome.returncode != 0:
+        pytest.fail(f"{' '.join(map(str, command))}\n{outcome.stdout}\n{outcome.stderr}")
+    sys.stderr.write(outcome.stderr)  # what a function logged is shown where its answer is not the expected one
+    return outcome.stdout
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `sam build` filled for this machine."""
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    # A cached build would keep its parts in the checkout.
+    overrides = f"Architecture={ARCHITECTURE}"
+    run(*SAM, "build", "--no-cached", "--build-dir", folder, "--parameter-overrides", overrides)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lambda_image() -> None:
+    """The image in which functions run."""
+    run(ROOT / ".ci" / "lambda-image")
+
+
+@pytest.fixture(scope="session")
+def laptop_folder() -> Iterator[Path]:
+    """A folder for the laptop's services, within reach of the account that PostgreSQL runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="trading-sam-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+async def stand_still(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.fixture(scope="session")
+def laptop(lambda_image: None, laptop_folder: Path) -> Iterator[RunningSystem]:
+    """The laptop's services, its clock stopped: what is to be swept is left to the sweeper in the container."""
+    del lambda_image
+    started, stop = Future[RunningSystem](), Future[None]()
+
+    async def serve() -> None:
+        async with running(laptop_folder, port=0) as system:
+            started.set_result(system)
+            await asyncio.wrap_future(stop)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(max_workers=1) as thread:
+        patch.setattr(triggers, "follow_clock", stand_still)
+        serving = thread.submit(asyncio.run, serve())
+        either: list[Future[Any]] = [started, serving]
+        wait(either, return_when=FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        yield started.result()
+        stop.set_result(None)
+        serving.result()
+
+
+@pytest.fixture(scope="session")
+def options(build: Path, laptop: RunningSystem, laptop_folder: Path) -> list[str]:
+    """The options that `sam local` needs to use this build and these services; samconfig.toml has the others."""
+    del laptop
+    return [
+        f"--template={build / 'template.yaml'}",
+        f"--config-file={ROOT / 'samconfig.toml'}",
+        f"--env-vars={laptop_folder / 'sam-environment.json'}",
+        f"--parameter-overrides=Architecture={ARCHITECTURE}",
+        "--skip-pull-image",
+    ]
+
+
+class Database:
+    """The laptop's database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement, which is committed."""
+        with closing(psycopg2.connect(self._url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall()
+
+
+@pytest.fixture
+def database(laptop: RunningSystem) -> Database:
+    """The database, holding the trades of events/trade_notifier and no others; nobody has been told of them."""
+    database = Database(laptop.postgres.url(DATABASE))
+    database.rows("truncate trades, notifications; select 1")
+    announced = json.loads((ROOT / "events" / "trade_notifier" / "announced.json").read_text())
+    for record in announced["Records"]:
+        event = json.loads(record["body"])
+        database.rows(
+            "insert into trades select * from json_populate_record(null::trades, %s) returning id",
+            json.dumps(event["data"]),
+        )
+        database.rows(
+            "insert into notifications (id, trade_id, next_attempt_at) values (%s, %s, now()) returning id",
+            event["id"],
+            event["data"]["id"],
+        )
+    return database

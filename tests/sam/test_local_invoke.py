@@ -1,0 +1,91 @@
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.template import ROOT, read, transformed
+from tests.sam.conftest import SAM, Database, run
+
+FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}
+EVENTS = sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json"))
+
+
+def delivered(database: Database) -> int:
+    return int(database.rows("select count(delivered_at) from notifications")[0][0])
+
+
+def records_the_trade(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    trade = json.loads(answer["body"])
+    assert (trade["ticker"], trade["price"], trade["quantity"], trade["side"]) == ("MSFT", "310.50", 50, "BUY")
+    assert database.rows("select 1 from trades where id = %s", trade["id"])
+
+
+def records_both_trades(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    assert [trade["client_trade_id"] for trade in json.loads(answer["body"])] == ["order-1001", "order-1002"]
+    assert database.rows("select count(*) from trades where client_trade_id like 'order-%%'") == [(2,)]
+
+
+def refuses_its_ticker_and_price(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert {error["field"] for error in json.loads(answer["body"])["errors"]} == {"ticker", "price"}
+    assert database.rows("select count(*) from trades") == [(2,)]
+
+
+def finds_the_newest_first(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [trade["id"] for trade in json.loads(answer["body"])] == [9002, 9001]
+
+
+def is_healthy(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
+
+
+def delivers_both(answer: Any, database: Database) -> None:
+    assert answer == {"batchItemFailures": []}
+    assert delivered(database) == 2
+
+
+def gives_back_the_poisoned_one(answer: Any, database: Database) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661970000002"}]}
+    assert delivered(database) == 2
+
+
+def announces_both_to_who_delivers_them(answer: Any, database: Database) -> None:
+    assert answer == {"announced": 2, "refused": 0, "given_up": 0}
+    deadline = time.monotonic() + 20
+    while delivered(database) < 2:
+        assert time.monotonic() < deadline, "nobody delivered what was announced"
+        time.sleep(0.2)
+
+
+def finds_the_schema_up_to_date(answer: Any, _: Database) -> None:
+    assert answer == {"applied": []}
+
+
+OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
+    "notification_sweeper/every_minute.json": announces_both_to_who_delivers_them,
+    "schema_migrator/deployed.json": finds_the_schema_up_to_date,
+    "trade_notifier/announced.json": delivers_both,
+    "trade_notifier/announced_one_poisoned.json": gives_back_the_poisoned_one,
+    "trades_api/check_health.json": is_healthy,
+    "trades_api/find_trades.json": finds_the_newest_first,
+    "trades_api/record_trade.json": records_the_trade,
+    "trades_api/record_trade_refused.json": refuses_its_ticker_and_price,
+    "trades_api/record_trades.json": records_both_trades,
+}
+
+
+def test_every_event_has_its_outcome_and_every_function_its_event() -> None:
+    assert set(EVENTS) == set(OUTCOMES)
+    assert {event.partition("/")[0] for event in EVENTS} == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_has_its_outcome_in_lambdas_container(event: str, options: list[str], database: Database) -> None:
+    function = FUNCTIONS[event.partition("/")[0]]
+    answer = run(*SAM, "local", "invoke", function, "--event", ROOT / "events" / event, *options)
+    OUTCOMES[event](json.loads(answer), database)
