@@ -34,7 +34,7 @@ def postgres() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
-            shutil.rmtree(server.folder.parent, ignore_errors=True)  # elsewhere, if nobody cannot
+            shutil.rmtree(server.folder, ignore_errors=True)  # elsewhere than asked for, if nobody cannot get there
 
 
 def new_database(server: Postgres, name: str) -> str:

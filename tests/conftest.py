@@ -40,7 +40,7 @@ def postgres() -> Iterator[Postgres]:
         database.run(migrations.migrate, repeatable=False, atomic=True)
         database.release()
     yield server
-    server.stop()
+    server.kill()
     shutil.rmtree(folder)
 
 

@@ -1,10 +1,11 @@
+import json
 from typing import Any
 
 import pytest
 
-from local.triggers import schedule_event
-from tests.conftest import Channels, Rows, context
-from trading import trades
+from local.triggers import schedule_event, sqs_event
+from tests.conftest import Call, Channels, Rows, context
+from trading import aws, trades
 from trading.trades import NewTrade
 
 
@@ -39,3 +40,28 @@ def test_what_has_had_its_attempts_is_given_up_and_counted(
 def test_it_stops_before_its_own_time_is_up(channels: Channels, due: None) -> None:
     assert sweep(seconds=5) == {"announced": 0, "refused": 0, "given_up": 0}
     assert channels.announced() == []
+
+
+def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(
+    call: Call, trade: dict[str, Any], channels: Channels, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.trade_notifier.app import handler as notify  # noqa: PLC0415 - its environment is set by conftest
+
+    with monkeypatch.context() as outage:
+        outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        aws.sqs.cache_clear()
+        assert [call("POST", "/api/trades/", trade).status for _ in range(12)] == [201] * 12
+    aws.sqs.cache_clear()
+    assert channels.announced() == []
+
+    rows("update notifications set next_attempt_at = now() returning id")  # a minute passes
+    assert sweep()["announced"] == 12
+    messages = [
+        {"MessageId": event["id"], "ReceiptHandle": "", "Body": json.dumps(event), "MD5OfBody": ""}
+        for event in channels.announced()
+    ]
+    assert notify(sqs_event(messages, "arn:aws:sqs:eu-west-1:123456789012:queue"), context()) == {
+        "batchItemFailures": []
+    }
+    assert len(channels.published()) == 12
+    assert rows("select count(*) from notifications where delivered_at is null") == [(0,)]

@@ -277,7 +277,9 @@ def test_a_number_that_no_trade_can_have_is_refused(call: Call, trade_id: str) -
     assert call("GET", f"{PATH}{trade_id}/").status in {400, 404}
 
 
-@pytest.mark.parametrize("path", ["/", "/api/", "/api/nothing/", "/api/trades/1/2/", "/etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/", "/api/nothing/", "/api/trades/1/2/", "/api/trades/H%1A\u0015/", "/etc/passwd"]
+)
 def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
     answer = call("GET", path)
     assert answer.status == 404
@@ -290,6 +292,7 @@ def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
         ("DELETE", PATH, "GET, POST"),
         ("PUT", f"{PATH}1/", "GET"),
         ("HEAD", f"{PATH}1", "GET"),
+        ("DELETE", f"{PATH}batch", "POST"),
         ("POST", "/api/health/", "GET"),
     ],
 )

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ class HttpApi(APIGatewayHttpResolver):
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_read_object)
-        self._routed: list[tuple[re.Pattern[str], str]] = []
+        self._routed: list[tuple[str, str]] = []
         self.exception_handler(NotFoundError)(self._answer_unrouted)
         self.exception_handler(RequestValidationError)(_answer_invalid)
         self.exception_handler(ProblemError)(_answer_problem)
@@ -49,7 +50,7 @@ class HttpApi(APIGatewayHttpResolver):
 
     def route(self, rule: str, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # type: ignore[override]
         """Declare a route, as the resolver does, and remember its method for the answer 405."""
-        self._routed.append((re.compile(re.sub(r"<\w+>", "[^/]+", rule)), method))
+        self._routed.append((rule, method))
         return super().route(rule, method, *args, **kwargs)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -57,7 +58,9 @@ class HttpApi(APIGatewayHttpResolver):
         started = time.perf_counter()
         logger.set_correlation_id(event["requestContext"]["requestId"])
         try:
-            answer = super().resolve(_readable(event), context)
+            readable = _readable(event)
+            self._check_method(event["requestContext"]["http"]["method"], readable["rawPath"])
+            answer = super().resolve(readable, context)
         except ProblemError as problem:
             answer = _as_result(_answer_problem(problem))
         logger.info(
@@ -69,18 +72,23 @@ class HttpApi(APIGatewayHttpResolver):
         )
         return answer
 
-    def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
-        path = self.current_event.path
-        allowed = sorted({method for rule, method in self._routed if rule.fullmatch(path)})
-        if not allowed:
-            return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {path}."))
-        return _answer_problem(
-            ProblemError(
+    def _check_method(self, method: str, path: str) -> None:
+        """Refuse a method that a known path does not answer; a path that is spelled out comes before a pattern.
+
+        Raises:
+            ProblemError: 405, with the methods that it does answer.
+        """
+        exact = {known for rule, known in self._routed if rule == path}
+        allowed = exact or {known for rule, known in self._routed if _pattern(rule).fullmatch(path)}
+        if allowed and method not in allowed:
+            raise ProblemError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{path} answers {' and '.join(allowed)} only.",
-                headers={"Allow": ", ".join(allowed)},
+                f"{path} answers {' and '.join(sorted(allowed))} only.",
+                headers={"Allow": ", ".join(sorted(allowed))},
             )
-        )
+
+    def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
+        return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {self.current_event.path}."))
 
     def _answer_unexpected(self, error: Exception) -> Response[str]:
         logger.error("A request failed unexpectedly", exc_info=error)
@@ -114,6 +122,11 @@ def refuse_unknown_parameters(given: Iterable[str], known: Iterable[str]) -> Non
     unknown = [FieldError(name, "is not a parameter of this path") for name in sorted(set(given) - set(known))]
     if unknown:
         raise invalid(*unknown)
+
+
+@cache
+def _pattern(rule: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
 
 
 def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
