@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from local import system
+from local import console, system
 from local.postgres import PostgresError
 from local.template import ROOT
 
@@ -46,6 +46,7 @@ Ctrl-C stops everything.
 
 def main() -> int:
     """Serve on the port that the environment names, 8000 by default."""
+    console.show_all()
     try:
         asyncio.run(serve(int(os.environ.get("PORT", "8000"))))
     except (system.StartError, PostgresError) as error:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 import time
 import uuid
@@ -17,6 +18,8 @@ from aiohttp import web
 
 from local.functions import FunctionError, LocalFunction
 from local.template import ROOT, Route
+
+logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes, API Gateway's
 TEXT_TYPES = re.compile(r"text/|application/(.+\+)?(json|xml|javascript)")
@@ -35,7 +38,7 @@ class Gateway:
         started = time.perf_counter()
         response = await self._answer(request)
         milliseconds = (time.perf_counter() - started) * 1_000
-        print(f"{request.method:<6} {request.path_qs} {response.status} {milliseconds:.0f} ms", flush=True)
+        logger.info("%-6s %s %s %.0f ms", request.method, request.path_qs, response.status, milliseconds)
         return response
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -60,7 +63,7 @@ class Gateway:
         try:
             result = await self._functions[route.function].invoke(event)
         except FunctionError as error:
-            print(f"{error} - see {self._functions[route.function].log}", flush=True)
+            logger.warning("%s - see %s", error, self._functions[route.function].log)
             return _message(500, "Internal Server Error")
         return _response(result)
 

@@ -54,7 +54,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     addresses = [LOOPBACK, *_docker_bridge()]
     async with AsyncExitStack() as stack:
-        # Each poller waits in a thread for most of its time; the loop's own executor has six of them on a small machine.
+        # Each poller waits in a thread for most of its time; the loop's own executor has six on a small machine.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
         stack.enter_context(_alone_in(folder))
         listener = _listen(port)

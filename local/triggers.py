@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 from local.aws import Aws
 from local.functions import FunctionError, LocalFunction
 from local.template import REGION
+
+logger = logging.getLogger(__name__)
 
 LONG_POLL_SECONDS = 1  # how long a stop may have to wait
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -32,13 +35,12 @@ async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_si
         try:
             answer = await function.invoke(sqs_event(messages, queue_arn))
         except FunctionError as error:
-            print(f"{error} - see {function.log}", flush=True)
+            logger.warning("%s - see %s", error, function.log)
             continue
         failed = {item["itemIdentifier"] for item in (answer or {}).get("batchItemFailures", [])}
         if failed:
-            print(
-                f"{function.name} failed {len(failed)} of {len(messages)} messages - see {function.log}",
-                flush=True,
+            logger.warning(
+                "%s failed %d of %d messages - see %s", function.name, len(failed), len(messages), function.log
             )
         await _delete(sqs, queue_url, [message for message in messages if message["MessageId"] not in failed])
 
@@ -52,7 +54,7 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
     async for messages in _received(sqs, queue_url, batch_size=10):
         for message in messages:
             published = json.loads(message["Body"])
-            print(f"NOTIFICATION  {' '.join(published['Message'].split())}", flush=True)
+            logger.info("NOTIFICATION  %s", " ".join(published["Message"].split()))
         await _delete(sqs, queue_url, messages)
 
 
@@ -68,7 +70,7 @@ async def follow_clock(name: str, expression: str, function: LocalFunction) -> N
         try:
             await function.invoke(schedule_event(name))
         except FunctionError as error:
-            print(f"{error} - see {function.log}", flush=True)
+            logger.warning("%s - see %s", error, function.log)
 
 
 def schedule_period(expression: str) -> timedelta:

@@ -149,7 +149,7 @@ def call(database_url: str, channels: Channels) -> Call:
     del database_url, channels
     from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set above
 
-    def send(
+    def send(  # noqa: PLR0913 - a request has these parts
         method: str,
         path: str,
         body: object = None,

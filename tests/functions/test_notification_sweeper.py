@@ -23,13 +23,15 @@ def due(rows: Rows, trade: dict[str, Any]) -> None:
     rows("update notifications set next_attempt_at = now() returning id")
 
 
-def test_what_was_lost_is_announced_again(channels: Channels, due: None) -> None:
+@pytest.mark.usefixtures("due")
+def test_what_was_lost_is_announced_again(channels: Channels) -> None:
     assert sweep() == {"announced": 3, "refused": 0, "given_up": 0}
     assert len(channels.announced()) == 3
 
 
+@pytest.mark.usefixtures("due")
 def test_what_has_had_its_attempts_is_given_up_and_counted(
-    channels: Channels, due: None, rows: Rows, capsys: pytest.CaptureFixture[str]
+    channels: Channels, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows("update notifications set attempts = 10 returning id")
     assert sweep() == {"announced": 0, "refused": 0, "given_up": 3}
@@ -37,7 +39,8 @@ def test_what_has_had_its_attempts_is_given_up_and_counted(
     assert channels.announced() == []
 
 
-def test_it_stops_before_its_own_time_is_up(channels: Channels, due: None) -> None:
+@pytest.mark.usefixtures("due")
+def test_it_stops_before_its_own_time_is_up(channels: Channels) -> None:
     assert sweep(seconds=5) == {"announced": 0, "refused": 0, "given_up": 0}
     assert channels.announced() == []
 

@@ -29,8 +29,9 @@ def test_the_trade_of_the_readme_is_recorded_answered_and_announced(
 
 
 @pytest.mark.parametrize(
-    ("sent", "answered"), [(310.50, "310.5"), ("310.50", "310.50"), (310, "310"), ("0", "0"), ("999999999999.999999",) * 2]
-)  # fmt: skip
+    ("sent", "answered"),
+    [(310.50, "310.5"), ("310.50", "310.50"), (310, "310"), ("0", "0"), ("999999999999.999999",) * 2],
+)
 def test_a_price_may_be_a_number_or_a_string_and_is_answered_as_a_string(
     call: Call, trade: dict[str, Any], sent: object, answered: str
 ) -> None:
@@ -257,7 +258,8 @@ def test_a_body_of_ten_megabytes_is_refused(call: Call) -> None:
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("limit=0", "limit"), ("limit=5001", "limit"), ("limit=x", "limit"), ("limit=", "limit"), ("limit=1.5", "limit"),
+        ("limit=0", "limit"), ("limit=5001", "limit"), ("limit=x", "limit"), ("limit=", "limit"),
+        ("limit=1.5", "limit"),
         ("start_date=2025-02-30", "start_date"), ("start_date=soon", "start_date"), ("end_date=1748952000", "end_date"),
         ("start_date=2025-06-03&end_date=2025-06-02", "start_date"), ("end_date=", "end_date"),
         ("ticker=", "ticker"), ("ticker=TOOLONG", "ticker"), ("ticker=A%00", "ticker"), ("ticker=A&ticker=B", "ticker"),

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def running(loop: asyncio.AbstractEventLoop) -> Iterator[RunningSystem]:
 
     served = asyncio.run_coroutine_threadsafe(serve(), loop)
     started = asyncio.run_coroutine_threadsafe(up.get(), loop)
-    wait([served, started], timeout=60, return_when=FIRST_COMPLETED)
+    futures: list[Future[Any]] = [served, started]
+    wait(futures, timeout=60, return_when=FIRST_COMPLETED)
     if served.done():
         served.result()  # raises what kept it from starting
     yield started.result(0)

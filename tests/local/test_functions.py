@@ -16,7 +16,8 @@ CODE = """
     def handler(event, context):
         print("working")
         match event["do"]:
-            case "answer": return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
+            case "answer":
+                return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
             case "raise": raise ValueError("on purpose")
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)

@@ -33,7 +33,7 @@ def test_an_event_has_decoded_parameters_joined_headers_and_text_bodies() -> Non
         "/a",
         query="x=1&x=2&y=a%20b&z=",
         headers=[("Content-Type", "application/json; charset=utf-8"), ("X-A", "1"), ("x-a", "2")],
-        body="{}".encode(),
+        body=b"{}",
     )
     assert event["queryStringParameters"] == {"x": "1,2", "y": "a b", "z": ""}
     assert event["rawQueryString"] == "x=1&x=2&y=a%20b&z="

@@ -96,7 +96,7 @@ def test_a_database_killed_under_load_loses_nothing_and_doubles_nothing(
     deadline = time.monotonic() + load_seconds
 
     def post_until_the_end(worker: int) -> dict[str, int]:
-        answered = {}
+        answered: dict[str, int] = {}
         while time.monotonic() < deadline:
             key = f"load-{worker}-{len(answered)}"
             status, body = ask(f"{running.url}/api/trades/", {**trade, "client_trade_id": key})

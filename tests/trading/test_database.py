@@ -1,3 +1,4 @@
+import select
 import shutil
 import socket
 import tempfile
@@ -85,7 +86,7 @@ def test_a_connection_that_has_rested_is_asked_before_it_is_trusted(
 ) -> None:
     one()
     # What a frozen sandbox does not hear: the server is gone, and the socket is quiet about it.
-    monkeypatch.setattr(database.select, "select", lambda *_: ([], [], []))
+    monkeypatch.setattr(select, "select", lambda *_: ([], [], []))
     server.kill()
     server.start()
     monkeypatch.setattr(database, "TRUSTED_IDLE_SECONDS", 0.0)

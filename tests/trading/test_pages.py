@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -15,12 +16,8 @@ def test_a_cursor_leads_back_to_its_row(timestamp: datetime, row_id: int) -> Non
 
 @given(st.text(max_size=60))
 def test_a_forged_cursor_is_read_or_refused_but_breaks_nothing(text: str) -> None:
-    try:
+    with suppress(ProblemError):
         timestamp, row_id = pages.decode_cursor(text)
-    except ProblemError as error:
-        assert error.problem.status == 400
-        assert [each.field for each in error.problem.errors] == ["cursor"]
-    else:
         assert timestamp.tzinfo is UTC
         assert 0 <= row_id < 2**63
 
@@ -29,5 +26,7 @@ def test_a_forged_cursor_is_read_or_refused_but_breaks_nothing(text: str) -> Non
     "text", ["", "abc", "MS4t", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAuMQ", "MC45OTk5OTk5OTk5OTk5OTk5OTk5OQ", "…"]
 )
 def test_what_we_did_not_give_out_is_refused(text: str) -> None:
-    with pytest.raises(ProblemError, match="cursor"):
+    with pytest.raises(ProblemError) as refusal:
         pages.decode_cursor(text)
+    assert refusal.value.problem.status == 400
+    assert [error.field for error in refusal.value.problem.errors] == ["cursor"]

@@ -34,7 +34,8 @@ def test_an_exponent_is_written_out_and_zero_has_no_sign(sent: str, kept: str) -
 @pytest.mark.parametrize(
     "sent",
     [
-        "-1", "NaN", "Infinity", "-Infinity", "", " 1", "1 ", "1_000", "0x10", "١", "1,5", "1e400", "1e-7", "0.0000001",
+        "-1", "NaN", "Infinity", "-Infinity", "", " 1", "1 ", "1_000", "0x10", "\u0661", "1,5", "1e400", "1e-7", "0.0000001",
+       
         "1000000000000", True, None, [], {}, 310.5, Decimal("NaN"), Decimal("Infinity"), Decimal("1e400"),
     ],
 )  # fmt: skip
@@ -79,7 +80,8 @@ def test_an_instant_without_an_offset_is_in_utc() -> None:
 @pytest.mark.parametrize(
     "text",
     ["2025-06-03", "2025-02-30T00:00:00Z", "2025-06-03T25:00:00Z", "1748952000", "0001-01-01T00:00:00+14:00",
-     "2025-06-03T12:00:00Z\n", "2025-06-03T12:00:00ZZ", "20250603T120000Z", "２０２５-06-03T12:00:00Z", "now", 1748952000, None],
+     "2025-06-03T12:00:00Z\n", "2025-06-03T12:00:00ZZ", "20250603T120000Z", "\uff12025-06-03T12:00:00Z",
+     "now", 1748952000, None],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="must be an ISO 8601 date and time"):

@@ -20,7 +20,7 @@ from trading.trades import TRADE_COLUMNS, RecordedTrade, Trade
 
 logger = Logger(child=True)
 
-# A client waits for announcements for a second at most: no call is begun after the first of these, or outlasts the other.
+# A client waits for announcements for a second at most: no call begins after the first of these or outlasts the other.
 ANNOUNCE_SECONDS = 0.3
 ANNOUNCE_CALL_SECONDS = 0.7
 SWEEP_CALL_SECONDS = 5.0

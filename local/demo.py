@@ -1,0 +1,95 @@
+"""`python -m local.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again."""
+
+import asyncio
+import json
+import logging
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession
+
+from local import console, system
+
+DELIVERY_SECONDS = 20
+TRADE = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "timestamp": "2025-06-03T12:00:00Z"}
+
+
+class Tour:
+    """A visitor who says what is done, does it, and shows what came back."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    async def show(self, what: str, method: str, path: str, body: Any = None, *, expected: int) -> Any:
+        """Send a request, print it and its answer, and return the answer's body.
+
+        Raises:
+            SystemExit: the answer has another status than the tour promises.
+        """
+        print(f"\n{what}\n  {method} {path}" + (f"  {json.dumps(body)}" if body else ""))
+        async with self._session.request(method, path, json=body) as response:
+            answer = await response.json(content_type=None)
+            print(f"  -> {response.status} {json.dumps(answer)}")
+            if "next" in response.links:
+                print(f"     the next page: {response.links['next']['url']}")
+        if response.status != expected:
+            raise SystemExit(f"The tour expected {expected} here.")
+        return answer
+
+    async def wait_for_delivery(self, trade_id: int) -> None:
+        """Wait until a trade's notification is delivered, and say how long after the trade that was.
+
+        Raises:
+            SystemExit: it is not delivered in time.
+        """
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            while True:
+                async with self._session.get(f"/api/trades/{trade_id}/") as response:
+                    trade = await response.json()
+                if trade["notified_at"]:
+                    break
+                await asyncio.sleep(0.1)
+        recorded, notified = (
+            datetime.fromisoformat(trade[name]).astimezone(UTC) for name in ("recorded_at", "notified_at")
+        )
+        print(f"  delivered {(notified - recorded).total_seconds():.2f} s after it was recorded")
+
+
+async def tour(tour: Tour) -> None:
+    """Visit what there is to see."""
+    path = "/api/trades/"
+    await tour.show("Does the database answer?", "GET", "/api/health/", expected=200)
+    trade = await tour.show("Record a trade:", "POST", path, TRADE, expected=201)
+    print("\nIts notification goes through SQS and a Lambda to SNS, whose subscriber here is this console:")
+    await tour.wait_for_delivery(trade["id"])
+    order = {**TRADE, "ticker": "AAPL", "price": "170.60", "client_trade_id": "order-1001"}
+    await tour.show("Record one that may be sent again:", "POST", path, order, expected=201)
+    await tour.show("Send it again: nothing new is recorded.", "POST", path, order, expected=200)
+    await tour.show("Another trade under that id:", "POST", path, {**order, "side": "SELL"}, expected=409)
+    await tour.show("A trade that cannot be:", "POST", path, {**TRADE, "ticker": "msft", "price": -1}, expected=400)
+    batch = {"trades": [TRADE, {**TRADE, "side": "SELL", "quantity": 0.5}]}
+    await tour.show("Record a batch, all or none:", "POST", f"{path}batch/", batch, expected=201)
+    query = "?ticker=MSFT&start_date=2025-06-01&end_date=2025-06-03&limit=2"
+    await tour.show("Find trades, newest first, two to a page:", "GET", path + query, expected=200)
+
+
+async def main() -> None:
+    """Start a system of the tour's own, visit it, and take it down."""
+    console.show_all()
+    logging.getLogger("local.gateway").setLevel(logging.WARNING)  # the tour shows its requests itself
+    folder = Path(tempfile.mkdtemp(prefix="trading-demo-"))
+    try:
+        print("Starting a system for this tour…")
+        async with system.running(folder, 0) as running, ClientSession(running.url) as session:
+            print(f"It is served at {running.url}; `make start` serves one for you.")
+            await tour(Tour(session))
+    finally:
+        shutil.rmtree(folder)
+    print("\nThat was the tour. `make start` keeps a system running, and README.md says the rest.")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
