@@ -39,19 +39,17 @@ class Rounds:
 
     seconds: Mapping[str, Sequence[float]]
 
-    def at_most(self, name: str, limit: float, one: str, other: str) -> Figure:
-        """Return the line of a contender that may take so many times as long as another."""
+    def at_most(self, name: str, limit: float | None, one: str, other: str) -> Figure:
+        """Return the line of a contender that may take so many times as long as another; without a limit, any."""
         ratio = self._ratio(one, other)
-        return Figure(name, self._wording(ratio, one, other), f"<= {limit} x", ratio <= limit)
+        value = self._wording(ratio, one, other)
+        return Figure(name, value) if limit is None else Figure(name, value, f"<= {limit} x", ratio <= limit)
 
-    def times_as_fast(self, name: str, limit: float, one: str, other: str) -> Figure:
-        """Return the line of a contender that shall be so many times as fast as another."""
+    def times_as_fast(self, name: str, limit: float | None, one: str, other: str) -> Figure:
+        """Return the line of a contender that shall be so many times as fast as another; without a limit, any."""
         ratio = self._ratio(other, one)
-        return Figure(name, self._wording(ratio, one, other), f">= {limit} x as fast", ratio >= limit)
-
-    def known(self, name: str, one: str, other: str) -> Figure:
-        """Return the line of a contender that has no target."""
-        return Figure(name, self._wording(self._ratio(one, other), one, other))
+        value = self._wording(ratio, one, other)
+        return Figure(name, value) if limit is None else Figure(name, value, f">= {limit} x as fast", ratio >= limit)
 
     def _ratio(self, one: str, other: str) -> float:
         return median(mine / theirs for mine, theirs in zip(self.seconds[one], self.seconds[other], strict=True))
