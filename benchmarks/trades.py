@@ -76,12 +76,12 @@ def _warm_posts(environment: Mapping[str, str]) -> Iterator[Figure]:
     say("  a warm POST")
     rounds = _rounds_of_posts(environment)
     yield rounds.at_most("Warm POST, against its SQL alone", 2, "ours", "floor")
-    yield rounds.times_as_fast("Warm POST, against FastAPI's", 5, "ours", "peer")
+    yield rounds.times_as_fast("Warm POST, against FastAPI and SQLAlchemy", 5, "ours", "peer")
     # The disk takes the same time from each of them, much or little: without it the programs are compared.
     hasty = f"{environment['DATABASE_URL']}?options=-csynchronous_commit%3Doff"
     rounds = _rounds_of_posts({**environment, "DATABASE_URL": hasty})
     yield rounds.at_most("- no commit waiting for the disk, against its SQL alone", None, "ours", "floor")
-    yield rounds.times_as_fast("- no commit waiting for the disk, against FastAPI's", None, "ours", "peer")
+    yield rounds.times_as_fast("- no commit waiting for the disk, against FastAPI and SQLAlchemy", None, "ours", "peer")
 
 
 def _rounds_of_posts(environment: Mapping[str, str]) -> Rounds:
@@ -108,8 +108,8 @@ def _cold_starts(environment: Mapping[str, str]) -> Iterator[Figure]:
     for start in starts.values():
         start()  # compiles what is not compiled yet
     rounds = take_turns(15, **starts)
-    yield rounds.at_most("Cold start to the first answered POST, against FastAPI's", 0.5, "ours", "peer")
-    yield rounds.at_most("- with boto3 and a message sent, while FastAPI's sends none", None, "boto3", "peer")
+    yield rounds.at_most("Cold start to the first answered POST, against FastAPI and SQLAlchemy", 0.5, "ours", "peer")
+    yield rounds.at_most("- with boto3 and a message sent, while they send none", None, "boto3", "peer")
 
 
 def _batches(environment: Mapping[str, str]) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ start pays for what it imports: so only what the interpreter has loaded anyway, 
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from types import SimpleNamespace
@@ -44,8 +45,6 @@ def _obey(handler: Any, command: dict[str, Any]) -> dict[str, Any]:
 
 
 def _peak_bytes() -> int:
-    import resource  # noqa: PLC0415 - after the first call, where a cold start does not pay for it
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
