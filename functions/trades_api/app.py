@@ -27,7 +27,8 @@ class TradeBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    trades: list[NewTrade] = Field(min_length=1, max_length=BATCH_LIMIT)
+    # Powertools formats a route's arguments for a debug line at every level: a thousand trades need not be in it.
+    trades: list[NewTrade] = Field(min_length=1, max_length=BATCH_LIMIT, repr=False)
 
 
 @dataclass

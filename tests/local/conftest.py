@@ -33,6 +33,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def running(loop: asyncio.AbstractEventLoop) -> Iterator[RunningSystem]:
     """The system that template.yaml declares, up and running."""
     folder = Path(tempfile.mkdtemp(prefix="trading-system-"))
+    folder.chmod(0o755)  # PostgreSQL's account can stay in it, where root runs the tests
     stop = asyncio.Event()
     up: asyncio.Queue[RunningSystem] = asyncio.Queue()
 

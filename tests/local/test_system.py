@@ -17,6 +17,7 @@ import psutil
 import psycopg2
 import pytest
 
+from local.postgres import Postgres
 from local.system import RunningSystem, free_port
 from local.template import ROOT
 from tests.local.conftest import Invoke
@@ -184,6 +185,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "template.yaml", folder)
     yield folder
+    shutil.rmtree(Postgres(folder / ".local" / "postgres", 0).folder, ignore_errors=True)
     shutil.rmtree(folder)
 
 

@@ -23,10 +23,10 @@ from local.template import ROOT
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
 ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
-# No settings of AWS's: the region has to come from samconfig.toml, as it does in a new terminal.
+# That of a new terminal, where the region comes from samconfig.toml; `sam local` hands variables on to the functions.
 ENVIRONMENT = {
     "SAM_CLI_TELEMETRY": "0",
-    **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+    **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))},
 }
 
 

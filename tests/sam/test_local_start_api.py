@@ -31,9 +31,11 @@ def port(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     before = containers()
     port = free_port(0, [LOOPBACK])
     log = tmp_path_factory.mktemp("start-api") / "log"
+    # EAGER starts containers from threads that race for the one list of them: now and then `sam` loses one of them.
+    warm = "--warm-containers=LAZY"
     with log.open("w") as output:
         api = subprocess.Popen(
-            [*SAM, "local", "start-api", f"--port={port}", *options],
+            [*SAM, "local", "start-api", f"--port={port}", warm, *options],
             cwd=ROOT,
             env=ENVIRONMENT,
             stdout=output,

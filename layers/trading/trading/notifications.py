@@ -85,25 +85,33 @@ class Sweep:
 def announce(recorded: Iterable[RecordedTrade]) -> None:
     """Put the notifications of trades that were just recorded on the queue, as far as that goes within a second.
 
-    Best effort: the trades are committed, so nothing that happens here is the client's concern; `sweep` does the rest.
+    Best effort: the trades are committed, so nothing that happens here may become the client's error. `sweep` does the
+    rest.
     """
+    try:
+        left_over = _announce(recorded)
+    except Exception:
+        logger.exception("Announcing failed: the sweeper will do it")
+    else:
+        if left_over:
+            logger.warning("Not all was announced: the sweeper will do the rest", left_over=left_over)
+
+
+def _announce(recorded: Iterable[RecordedTrade]) -> int:
+    """Announce until the time is up, and return how many notifications were not taken."""
     events = {
         entry.notification_id: TradeRecorded.of(entry.trade, entry.notification_id)
         for entry in recorded
         if entry.notification_id
     }
+    left_over = len(events)
     started = time.monotonic()
     for batch in batched(events.values(), queues.BATCH_LIMIT, strict=False):
         if time.monotonic() - started > ANNOUNCE_SECONDS:
-            logger.warning("The queue is slow: the sweeper will announce the rest")
-            return
-        try:
-            refused = queues.send(_queue(), [event.write() for event in batch], ANNOUNCE_CALL_SECONDS)
-        except queues.QueueUnavailableError as error:
-            logger.warning("The queue is away: the sweeper will announce", reason=str(error))
-            return
-        if refused:
-            logger.warning("The queue refused messages: the sweeper will announce them", refused=len(refused))
+            break
+        refused = queues.send(_queue(), [event.write() for event in batch], ANNOUNCE_CALL_SECONDS)
+        left_over -= len(batch) - len(refused)
+    return left_over
 
 
 _CLAIM = """
