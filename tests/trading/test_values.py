@@ -34,9 +34,11 @@ def test_an_exponent_is_written_out_and_zero_has_no_sign(sent: str, kept: str) -
 @pytest.mark.parametrize(
     "sent",
     [
-        "-1", "NaN", "Infinity", "-Infinity", "", " 1", "1 ", "1_000", "0x10", "\u0661", "1,5", "1e400", "1e-7", "310.5000000", "0.0000001",
+        "-1", "NaN", "Infinity", "-Infinity", "", " 1", "1 ", "1_000", "0x10", "\u0661", "1,5", "1e400", "1e-7",
+        "310.5000000", "0.0000001",
 
-        "1000000000000", True, None, [], {}, 310.5, Decimal("NaN"), Decimal("Infinity"), Decimal("1e400"),
+        "1000000000000", True, None, [], {}, 310.5, Decimal("NaN"), Decimal("Infinity"),
+        Decimal("1e400"),
     ],
 )  # fmt: skip
 def test_what_is_no_price_is_refused(sent: object) -> None:
