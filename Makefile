@@ -1,7 +1,6 @@
 # Each target is a line or two: what it does is in the program that it calls. `make help` lists them.
 
 PYTHON ?= python3.13
-ARCHITECTURE ?= arm64
 UV_VERSION := 0.13.9
 export SAM_CLI_TELEMETRY := 0
 
@@ -42,8 +41,8 @@ validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the templa
 	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
 
 .PHONY: build
-build: .venv-sam/.ready ## build what is deployed (ARCHITECTURE=arm64)
-	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+build: .venv-sam/.ready ## build what is deployed
+	$(SAM) build
 	@# /opt is read-only in Lambda: without bytecode in the layers each cold start would compile them again.
 	.venv-sam/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*Layer
 

@@ -68,6 +68,8 @@ class Postgres:
         self._stop_orphan()
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
+        # initdb lets in this machine alone; the networks of its bridges are where containers are.
+        (self._data / "pg_hba.conf").write_text("host all all samenet scram-sha-256\n")
         options = [
             f"listen_addresses={','.join(self._addresses)}",
             f"port={self.port}",

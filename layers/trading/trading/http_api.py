@@ -88,7 +88,8 @@ class HttpApi(APIGatewayHttpResolver):
             )
 
     def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
-        return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {self.current_event.path}."))
+        path = self.current_event.path.rstrip("/") or "/"
+        return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {path}."))
 
     def _answer_unexpected(self, error: Exception) -> Response[str]:
         logger.error("A request failed unexpectedly", exc_info=error)
