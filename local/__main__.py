@@ -17,7 +17,7 @@ async def serve(port: int) -> None:
     """Run the system and say what is where, until this process is asked to stop."""
     started = time.perf_counter()
     stop = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
     async with system.running(FOLDER, port) as running:
@@ -47,8 +47,14 @@ Ctrl-C stops everything.
 def main() -> int:
     """Serve on the port that the environment names, 8000 by default."""
     console.show_all()
+    port = os.environ.get("PORT") or "8000"
+    if not port.isdecimal() or not 0 < int(port) <= system.LAST_PORT:
+        print(f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.", file=sys.stderr)
+        return 1
     try:
-        asyncio.run(serve(int(os.environ.get("PORT", "8000"))))
+        asyncio.run(serve(int(port)))
+    except KeyboardInterrupt:  # before there was anything to stop
+        return 130
     except (system.StartError, PostgresError) as error:
         print(f"Cannot start: {error}.", file=sys.stderr)
         return 1

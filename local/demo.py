@@ -81,6 +81,7 @@ async def main() -> None:
     console.show_all()
     logging.getLogger("local.gateway").setLevel(logging.WARNING)  # the tour shows its requests itself
     folder = Path(tempfile.mkdtemp(prefix="trading-demo-"))
+    folder.chmod(0o755)  # noqa: ASYNC240 - PostgreSQL's account can stay in it, where root takes the tour
     try:
         print("Starting a system for this tour…")
         async with system.running(folder, 0) as running, ClientSession(running.url) as session:

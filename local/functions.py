@@ -57,7 +57,7 @@ class LocalFunction:
         }
         line = json.dumps({"event": event, "context": context}).encode() + b"\n"
         async with self._free:
-            process = self._idle.pop() if self._idle else await self._start()
+            process = self._living() or await self._start()
             try:
                 answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
             except BaseException as error:
@@ -81,6 +81,14 @@ class LocalFunction:
         """End the function's processes."""
         for process in list(self._running):
             await self._end(process)
+
+    def _living(self) -> Process | None:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            self._running.discard(process)
+        return None
 
     async def _start(self) -> Process:
         with self.log.open("ab") as log:

@@ -1,7 +1,6 @@
 """API Gateway's part on a laptop: HTTP in, an event of payload format 2.0 to a function, HTTP out."""
 
 import base64
-import json
 import logging
 import re
 import time
@@ -149,7 +148,7 @@ def application(gateway: Gateway) -> web.Application:
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
     app.router.add_static("/docs/assets", _swagger_assets())
-    app.router.add_route("*", "/{path:.*}", gateway.answer)
+    app.router.add_route("*", r"/{path:[\s\S]*}", gateway.answer)
     return app
 
 
@@ -163,15 +162,12 @@ def _swagger_assets() -> Path:
 def _pattern(key: str) -> re.Pattern[str]:
     if key == "$default":
         return re.compile(".*", re.DOTALL)
-    method, path = key.split(" ", 1)
-    verb = "[A-Z]+" if method == "X-AMAZON-APIGATEWAY-ANY-METHOD" else method
-    inner = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", re.escape(path))
-    return re.compile(f"{verb} {re.sub(r'\\\{(\w+)\\\}', r'(?P<\1>[^/]+)', inner)}")
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(key).replace("\\ ", " ")))
 
 
-def _rank(route: Route) -> tuple[bool, bool, int]:
-    """Order routes as API Gateway chooses: a full match before variables, those before greedy ones, $default last."""
-    return route.key == "$default", "+}" in route.key, route.key.count("{")
+def _rank(route: Route) -> tuple[bool, int]:
+    """Order routes as API Gateway chooses: a full match before one with variables, and $default last."""
+    return route.key == "$default", route.key.count("{")
 
 
 def _joined(pairs: Any) -> dict[str, str]:
@@ -190,19 +186,13 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
     return base64.b64encode(body).decode(), True
 
 
-def _response(result: Any) -> web.Response:
-    """Return the HTTP response that a function's answer stands for; without a status code it is the body itself."""
-    if not isinstance(result, dict) or "statusCode" not in result:
-        return web.Response(text=json.dumps(result), content_type="application/json")
+def _response(result: Mapping[str, Any]) -> web.Response:
     body = result.get("body") or ""
-    response = web.Response(
+    return web.Response(
         status=result["statusCode"],
         body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
         headers={name: value for name, value in result.get("headers", {}).items() if name.lower() not in HOP_HEADERS},
     )
-    for cookie in result.get("cookies", []):
-        response.headers.add("Set-Cookie", cookie)
-    return response
 
 
 def _message(status: int, message: str) -> web.Response:

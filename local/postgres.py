@@ -205,7 +205,7 @@ def _copy_programs(site: Path) -> None:
     half_made = site.with_name(f"{site.name}.{os.getpid()}")
     for part in (f"{PACKAGE}/{PROGRAMS}", f"{PACKAGE}.libs"):
         shutil.copytree(_site_packages() / part, half_made / part, symlinks=True)
-    for folder in (site.parent, half_made):
+    for folder in (site.parent, half_made, half_made / PACKAGE):  # whatever the umask is
         folder.chmod(0o755)
     half_made.rename(site)
 

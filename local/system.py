@@ -1,6 +1,7 @@
 """The whole system on one machine: brought up in order, and taken down in the reverse."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import shlex
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from local import aws, gateway, template, triggers
 from local.aws import CREDENTIALS, Aws
-from local.functions import LocalFunction
+from local.functions import FunctionError, LocalFunction
 from local.postgres import Postgres
 from local.template import System
 
@@ -26,6 +27,7 @@ MIGRATOR = "SchemaMigrator"
 # Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
 POSTGRES_PORT = 54320
 AWS_PORT = 45660
+LAST_PORT = 65_535
 
 
 class StartError(Exception):
@@ -78,15 +80,24 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             log.parent.mkdir(exist_ok=True)
             functions[name] = LocalFunction(declared, {**environment, **settings}, log)
             stack.push_async_callback(functions[name].close)
-        shared = {key.split("/")[1]: value for key, value in values.items() if key.split("/")[0] in functions}
+        # What functions are told of AWS's services; their database here is DATABASE_URL's.
+        shared = {
+            variable: value
+            for owner, variable, value in ((*key.split("/"), value) for key, value in values.items())
+            if owner in functions and not variable.startswith("DB_")
+        }
         stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
 
-        await functions[MIGRATOR].invoke({})
+        try:
+            await functions[MIGRATOR].invoke({})
+        except FunctionError as error:
+            raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
         for function in functions.values():
             await function.warm()
         runner = web.AppRunner(
             gateway.application(gateway.Gateway(system.routes, functions)),
             access_log=None,
+            auto_decompress=False,  # API Gateway hands a body over as it came
             shutdown_timeout=2,
         )
         await runner.setup()
@@ -163,8 +174,8 @@ def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator
     try:
         yield
     finally:
-        shell.unlink()
-        sam.unlink()
+        shell.unlink(missing_ok=True)
+        sam.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -185,10 +196,13 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.bind((LOOPBACK, port))
         listener.listen(128)
-    except OSError:
+    except OSError as error:
         listener.close()
+        what = (
+            "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        )
         raise StartError(
-            f"port {port} is taken by another program: stop that one, or choose another: PORT={port + 1} make start"
+            f"port {port} {what}: choose another, such as PORT={port + 1 if port < LAST_PORT else 8000} make start"
         ) from None
     return listener
 

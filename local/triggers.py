@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.aws import Aws
 from local.functions import FunctionError, LocalFunction
 from local.template import REGION
@@ -102,14 +104,19 @@ def schedule_event(name: str) -> dict[str, Any]:
 
 async def _received(sqs: Any, queue_url: str, batch_size: int) -> AsyncIterator[list[dict[str, Any]]]:
     while True:
-        answer = await asyncio.to_thread(
-            sqs.receive_message,
-            QueueUrl=queue_url,
-            MaxNumberOfMessages=batch_size,
-            WaitTimeSeconds=LONG_POLL_SECONDS,
-            AttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        )
+        try:
+            answer = await asyncio.to_thread(
+                sqs.receive_message,
+                QueueUrl=queue_url,
+                MaxNumberOfMessages=batch_size,
+                WaitTimeSeconds=LONG_POLL_SECONDS,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("%s cannot be read, and is tried again: %s", queue_url, error)
+            await asyncio.sleep(1)
+            continue
         if answer.get("Messages"):
             yield answer["Messages"]
 

@@ -13,8 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading import database, notifications, trades
 from trading.http_api import HttpApi, json_answer, refuse_unknown_parameters, refuses, returns
-from trading.trades import BATCH_LIMIT, PAGE_DEFAULT, PAGE_LIMIT, NewTrade, TrackedTrade, Trade, TradeFilter
-from trading.values import AnyCaseTicker, EndDate, Side, StartDate
+from trading.problems import FieldError, ProblemError
+from trading.trades import (
+    BATCH_LIMIT,
+    PAGE_DEFAULT,
+    PAGE_LIMIT,
+    ClashError,
+    NewTrade,
+    RecordedTrade,
+    TrackedTrade,
+    Trade,
+    TradeFilter,
+)
+from trading.values import AnyCaseTicker, EndDate, Side, StartDate, WholeNumber
 
 PATH = "/api/trades/"
 
@@ -54,7 +65,7 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 )
 def record_trade(new: NewTrade) -> Response[str]:
     """Record a trade and announce it."""
-    recorded = trades.record([new], _subject())
+    recorded = _recorded([new], "{field}")
     notifications.announce(recorded)
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
     return json_answer(
@@ -74,7 +85,7 @@ def record_trade(new: NewTrade) -> Response[str]:
 )
 def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
-    recorded = trades.record(batch.trades, _subject())
+    recorded = _recorded(batch.trades, "trades[{position}].{field}")
     notifications.announce(recorded)
     return json_answer(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
 
@@ -89,7 +100,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     side: Annotated[Side | None, Query()] = None,
     start_date: Annotated[StartDate | None, Query(description="Of the trade's timestamp, itself included.")] = None,
     end_date: Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT,
+    limit: Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT,
     cursor: Annotated[str | None, Query(description="Where the page begins: follow the Link header.")] = None,
 ) -> Response[str]:
     """Find trades, the newest first."""
@@ -105,7 +116,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     summary="Look at a trade",
     responses={200: returns(TrackedTrade, "The trade."), 404: refuses("There is no such trade.")},
 )
-def get_trade(trade_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
+def get_trade(trade_id: Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
     """Look at one trade, and at when its notification was delivered."""
     return json_answer(HTTPStatus.OK, TRACKED_TRADE.dump_json(trades.get(trade_id)))
 
@@ -121,6 +132,21 @@ def check_health() -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway HTTP API event."""
     return app.resolve(event, context)
+
+
+def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
+    """Record trades of the caller; a clash is answered with the path of each field that clashes."""
+    try:
+        return trades.record(new, _subject())
+    except ClashError as clash:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            "A client_trade_id names one trade only.",
+            [
+                FieldError(path.format(position=position, field="client_trade_id"), "is the id of another trade")
+                for position in clash.positions
+            ],
+        ) from None
 
 
 def _subject() -> str:

@@ -67,6 +67,13 @@ def test_the_same_client_trade_id_for_another_trade_answers_409(call: Call, trad
     assert answer.names() == ["client_trade_id"]
 
 
+def test_a_clash_in_a_batch_is_named_by_its_row_even_if_it_is_the_only_one(call: Call, trade: dict[str, Any]) -> None:
+    call("POST", PATH, {**trade, "client_trade_id": "order-1"})
+    answer = call("POST", f"{PATH}batch/", {"trades": [{**trade, "client_trade_id": "order-1", "side": "SELL"}]})
+    assert answer.status == 409
+    assert answer.names() == ["trades[0].client_trade_id"]
+
+
 def test_who_signed_in_is_recorded_with_the_trade(database_url: str, channels: Channels, trade: dict[str, Any]) -> None:
     del database_url, channels
     from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
@@ -209,6 +216,18 @@ def test_a_bad_field_is_named_and_nothing_is_recorded(
     assert rows("select count(*) from trades") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "number", ["1e99999999999999999999", "-1e99999999999999999999", "1e-99999999999999999999", "1e400"]
+)
+@pytest.mark.parametrize("field", ["price", "quantity"])
+def test_a_json_number_with_an_endless_exponent_is_refused(
+    call: Call, trade: dict[str, Any], field: str, number: str
+) -> None:
+    raw = json.dumps({**trade, field: "NUMBER"}).replace('"NUMBER"', number)
+    assert call("POST", PATH, raw=raw.encode()).names() == [field]
+    assert call("POST", f"{PATH}batch/", raw=f'{{"trades":[{raw}]}}'.encode()).names() == [f"trades[0].{field}"]
+
+
 @pytest.mark.parametrize("field", ["ticker", "price", "quantity", "side", "timestamp"])
 def test_a_missing_field_is_named(call: Call, trade: dict[str, Any], field: str) -> None:
     del trade[field]
@@ -265,7 +284,8 @@ def test_a_body_of_ten_megabytes_is_refused(call: Call) -> None:
         ("ticker=", "ticker"), ("ticker=TOOLONG", "ticker"), ("ticker=A%00", "ticker"), ("ticker=A&ticker=B", "ticker"),
         ("ticker=%27%20or%201%3D1", "ticker"), ("side=buy", "side"), ("side=BUY%2CSELL", "side"),
         ("cursor=forged", "cursor"), ("cursor=", "cursor"), ("cursor=%00", "cursor"), ("cursor=%ED%A0%80", "cursor"),
-        ("tikcer=MSFT", "tikcer"), ("limit=1&limit=2", "limit"),
+        ("tikcer=MSFT", "tikcer"), ("limit=1&limit=2", "limit"), ("limit=1_0", "limit"), ("limit=%2B5", "limit"),
+        ("limit=5.0", "limit"),
     ],
 )  # fmt: skip
 def test_a_bad_filter_is_named_and_never_ignored(call: Call, query: str, field: str) -> None:
@@ -274,7 +294,9 @@ def test_a_bad_filter_is_named_and_never_ignored(call: Call, query: str, field: 
     assert answer.names() == [field]
 
 
-@pytest.mark.parametrize("trade_id", ["0", "-1", "x", "1.5", "9223372036854775808", "%00", "1;drop table trades"])
+@pytest.mark.parametrize(
+    "trade_id", ["0", "-1", "x", "1.0", "1.5", "1_0", "9223372036854775808", "%00", "1;drop table trades"]
+)
 def test_a_number_that_no_trade_can_have_is_refused(call: Call, trade_id: str) -> None:
     assert call("GET", f"{PATH}{trade_id}/").status in {400, 404}
 

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,6 +87,17 @@ def test_what_goes_wrong_is_said_and_the_next_event_is_answered(folder: Path, ev
         return await function.invoke({"do": "answer"})
 
     assert run(folder, fail, timeout=1)["variable"] == "value"
+
+
+def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced(folder: Path) -> None:
+    async def outlive(function: LocalFunction) -> list[Any]:
+        first = await function.invoke({"do": "answer"})
+        os.kill(first["pid"], signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
+
+    dead, alive = run(folder, outlive)
+    assert dead != alive
 
 
 def test_a_function_knows_how_long_it_may_run(folder: Path) -> None:

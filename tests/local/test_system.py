@@ -68,6 +68,16 @@ def test_what_the_gateway_itself_refuses_is_in_api_gateways_words(running: Runni
     assert ask(f"{running.url}/api/trades/", {"x": "y" * 11_000_000}) == (413, {"message": "Request Entity Too Large"})
 
 
+def test_a_body_that_says_it_is_packed_is_handed_over_as_it_came(running: RunningSystem) -> None:
+    request = Request(  # noqa: S310
+        f"{running.url}/api/trades/", b"{}", {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    )
+    with pytest.raises(HTTPError) as refusal:
+        urlopen(request, timeout=30)  # noqa: S310
+    assert refusal.value.code == 400
+    refusal.value.close()
+
+
 def test_unknown_paths_are_answered_by_the_api_as_problems(running: RunningSystem) -> None:
     status, problem = ask(f"{running.url}/nowhere")
     assert (status, problem["status"]) == (404, 404)
@@ -229,6 +239,23 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(checkout: Path) -> None:
             assert f"port {port} is taken" in (said := wait_for(process, "Cannot start"))
             assert f"PORT={port + 1} make start" in said
             assert process.wait(10) == 1
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
+def test_what_is_no_port_is_refused_in_a_sentence(checkout: Path, port: str) -> None:
+    with started(checkout, PORT=port) as process:
+        assert f"PORT={port} is no port" in wait_for(process, "Cannot start")
+        assert process.wait(10) == 1
+
+
+def test_a_terminal_that_is_closed_takes_everything_with_it(checkout: Path) -> None:
+    with started(checkout, PORT=str(free_port(0, ["127.0.0.1"]))) as process:
+        wait_for(process, "Ctrl-C stops everything")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0
+    assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
+    assert not (checkout / ".local" / "environment").exists()
 
 
 def test_what_a_killed_run_left_behind_is_stopped_and_its_trades_are_there(

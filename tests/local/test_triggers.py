@@ -67,6 +67,29 @@ def test_what_fails_comes_again_and_ends_in_the_dead_letter_queue(
     assert left_on(aws_services, queue["live"]) == []
 
 
+def test_a_queue_that_cannot_be_read_for_a_while_is_tried_again(aws_services: Aws) -> None:
+    sqs, name, function = aws_services.client("sqs"), uuid4().hex, Recorder()
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+
+    async def lose_and_find_the_queue() -> None:
+        polling = asyncio.create_task(
+            triggers.poll_queue(aws_services, f"arn:aws:sqs:eu-west-1:123456789012:{name}", function, batch_size=10)
+        )
+        await asyncio.sleep(0.2)
+        sqs.delete_queue(QueueUrl=url)
+        await asyncio.sleep(1.5)
+        sqs.create_queue(QueueName=name)
+        sqs.send_message(QueueUrl=url, MessageBody="found")
+        for _ in range(50):
+            if function.bodies:
+                break
+            await asyncio.sleep(0.1)
+        polling.cancel()
+
+    asyncio.run(lose_and_find_the_queue())
+    assert function.bodies == ["found"]
+
+
 @pytest.mark.parametrize(
     ("expression", "period"),
     [

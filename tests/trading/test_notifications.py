@@ -246,9 +246,27 @@ def test_a_queue_that_is_away_costs_one_batch_an_attempt_and_no_more(
     record_many(trade, 30)
     rows(MAKE_DUE)
     monkeypatch.setattr(queues, "send", _raise(queues.QueueUnavailableError("away")))
-    with pytest.raises(queues.QueueUnavailableError):
-        notifications.sweep(10)
+    assert notifications.sweep(10) == Sweep(0, 10, 0)
     assert rows("select count(*) from notifications where attempts > 0") == [(10,)]
+
+
+def test_what_is_given_up_while_the_queue_is_away_is_counted(
+    channels: Channels, rows: Rows, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del channels
+    [first, _] = record_many(trade, 2)
+    rows(MAKE_DUE)
+    rows("update notifications set attempts = 10 where id = %(id)s returning id", id=first.notification_id)
+    monkeypatch.setattr(queues, "send", _raise(queues.QueueUnavailableError("away")))
+    assert notifications.sweep(10) == Sweep(0, 1, 1)
+
+
+def test_nothing_that_happens_while_announcing_becomes_an_error(
+    channels: Channels, recorded: RecordedTrade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del channels
+    monkeypatch.delenv("NOTIFICATIONS_QUEUE_URL")
+    notifications.announce([recorded])
 
 
 def test_a_sweep_ends_when_its_time_is_up(channels: Channels, rows: Rows, trade: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Rows
 from trading import database, trades
 from trading.problems import ProblemError
-from trading.trades import NewTrade, RecordedTrade, TradeFilter
+from trading.trades import ClashError, NewTrade, RecordedTrade, TradeFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -64,10 +64,8 @@ def test_the_same_client_trade_id_is_recorded_and_announced_once(rows: Rows) -> 
 )
 def test_the_same_client_trade_id_for_another_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
     record(new(client_trade_id="a"))
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(ClashError):
         record(new(client_trade_id="a", **change))
-    assert refusal.value.problem.status == 409
-    assert [error.field for error in refusal.value.problem.errors] == ["client_trade_id"]
     assert rows("select count(*) from trades") == [(1,)]
 
 
@@ -120,10 +118,17 @@ def test_a_batch_with_trades_that_are_there_already_records_the_others(rows: Row
 
 def test_one_clash_refuses_the_whole_batch_and_names_its_row(rows: Rows) -> None:
     record(new(client_trade_id="a"))
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(ClashError) as clash:
         record(new(ticker="A"), new(client_trade_id="a", side="SELL"), new(client_trade_id="b"))
-    assert [error.field for error in refusal.value.problem.errors] == ["trades[1].client_trade_id"]
+    assert clash.value.positions == [1]
     assert rows("select count(*) from trades") == [(1,)]
+
+
+def test_two_trades_of_one_batch_under_one_id_refuse_it(rows: Rows) -> None:
+    with pytest.raises(ClashError) as clash:
+        record(new(client_trade_id="a"), new(client_trade_id="a", side="SELL"))
+    assert clash.value.positions == [1]
+    assert rows("select count(*) from trades") == [(0,)]
 
 
 def test_batches_that_share_ids_in_opposite_orders_do_not_lock_one_another_out(rows: Rows, database_url: str) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 BODY_LIMIT = 1_000_000  # characters; a batch of a thousand trades has a quarter of that
+BODILESS = {"GET", "HEAD", "DELETE"}  # a body that comes with these means nothing
 RETRY_AFTER_SECONDS = 5
 
 
@@ -137,7 +138,7 @@ def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
         ProblemError: 413, 415 or 400, the body cannot be read as JSON text.
     """
     readable = {**event, "rawPath": event["rawPath"].rstrip("/") + "/"}
-    if not event.get("body"):
+    if not event.get("body") or event["requestContext"]["http"]["method"] in BODILESS:
         return readable
     if len(event["body"]) > BODY_LIMIT:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most.")

@@ -188,7 +188,6 @@ def sweep(seconds: float) -> Sweep:
     attempt, not all.
 
     Raises:
-        queues.QueueUnavailableError: the queue is away; what was claimed is due again later.
         database.DatabaseUnavailableError: the database does not answer.
     """
     announced = refused = given_up = 0
@@ -201,7 +200,12 @@ def sweep(seconds: float) -> Sweep:
         events = [TradeRecorded.of(Trade(*trade), id_) for id_, failed_at, *trade in rows if failed_at is None]
         given_up += len(rows) - len(events)
         if events:
-            failed = queues.send(_queue(), [event.write() for event in events], SWEEP_CALL_SECONDS)
+            try:
+                failed = queues.send(_queue(), [event.write() for event in events], SWEEP_CALL_SECONDS)
+            except queues.QueueUnavailableError:
+                logger.exception("The queue is away: what was claimed is due again later")
+                refused += len(events)
+                break
             announced += len(events) - len(failed)
             refused += len(failed)
     return Sweep(announced, refused, given_up)

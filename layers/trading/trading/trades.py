@@ -115,7 +115,7 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
     if it is the same trade.
 
     Raises:
-        ProblemError: 409, such an id belongs to another trade; nothing was recorded.
+        ClashError: such an id belongs to another trade; nothing was recorded.
         database.DatabaseUnavailableError: nothing is known to be recorded; safe to repeat with `client_trade_id`.
     """
     is_batch = len(new) > 1
@@ -127,6 +127,14 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
     if is_batch and database.behind_proxy():
         database.release()  # so long a statement has pinned it
     return recorded
+
+
+class ClashError(Exception):
+    """A `client_trade_id` names more than one trade: the positions of those that are not what it names."""
+
+    def __init__(self, positions: list[int]) -> None:
+        super().__init__(f"client_trade_id of another trade at {positions}")
+        self.positions = positions
 
 
 def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
@@ -147,17 +155,13 @@ def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list
         by_key[trade.client_trade_id] = RecordedTrade(trade, None)
 
     answer = [by_key[trade.client_trade_id] if trade.client_trade_id else next(keyless) for trade in new]
-    field = "trades[{index}].client_trade_id" if len(new) > 1 else "client_trade_id"
     clashes = [
-        FieldError(
-            field.format(index=index),
-            f"is already the id of another trade, number {entry.trade.id}",
-        )
-        for index, (entry, trade) in enumerate(zip(answer, new, strict=True))
+        position
+        for position, (entry, trade) in enumerate(zip(answer, new, strict=True))
         if not entry.trade.is_same_as(trade)
     ]
     if clashes:
-        raise ProblemError(HTTPStatus.CONFLICT, "A client_trade_id names one trade only.", clashes)
+        raise ClashError(clashes)
     return answer
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
     re.ASCII,
 )
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -53,6 +54,17 @@ def exact_decimal(value: object, whole_digits: int) -> Decimal:
     if exponent > 0 or number.is_signed():
         return Decimal(f"{abs(number):f}")  # 1E+2 is 100, and -0 is 0
     return number
+
+
+def whole_number(value: object) -> int:
+    """Return the integer that a text of digits names.
+
+    Raises:
+        ValueError: it is something else, were it a spelling that Python takes for a number.
+    """
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    raise ValueError("must be a whole number")
 
 
 def parse_instant(value: object) -> datetime:
@@ -128,6 +140,7 @@ Quantity = Annotated[
     _decimal_schema(9, 50),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
+WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 # The boundaries of a search include what they name: a date alone, its first and its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
@@ -141,9 +154,16 @@ def read_json(text: str) -> Any:
         ValueError: the text is not JSON, or nested too deep to be read.
     """
     try:
-        return json.loads(text, parse_float=Decimal, parse_int=_read_integer, parse_constant=Decimal)
+        return json.loads(text, parse_float=_read_fraction, parse_int=_read_integer, parse_constant=Decimal)
     except RecursionError:
         raise ValueError("is nested too deep") from None
+
+
+def _read_fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent of twenty digits: out of every range, as infinity is
+        return Decimal("Infinity")
 
 
 def _read_integer(digits: str) -> int | Decimal:

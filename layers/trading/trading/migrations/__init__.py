@@ -18,8 +18,8 @@ class ChangedMigrationError(Exception):
 def migrate(cursor: "Cursor") -> list[str]:
     """Apply what the database lacks and return the names of what was applied, in order.
 
-    The caller's transaction makes it all or nothing, and a lock in it lets one migrator work at a time. Needs a
-    direct connection: RDS Proxy would pin one that takes an advisory lock.
+    The caller's transaction makes it all or nothing, and a lock in it lets one migrator work at a time. RDS Proxy
+    pins a connection that takes an advisory lock, which does not matter to a process that migrates and ends.
 
     Raises:
         ChangedMigrationError: an applied migration is not what it was. Write a new one instead.
