@@ -3,6 +3,8 @@
 PYTHON ?= python3.13
 UV_VERSION := 0.13.9
 export SAM_CLI_TELEMETRY := 0
+# Trust what this machine trusts, as pip does: behind a company's proxy that is more than the usual roots.
+export UV_SYSTEM_CERTS := 1
 
 # Programs are called as modules: their own scripts break in a folder with a space in its name.
 RUN := .venv/bin/python -m

@@ -1,0 +1,174 @@
+"""Trade files: the CSV of a day's trades, read from a stream in segments of whole physical lines.
+
+A record is one physical line, so whatever is wrong with a line costs that line alone.
+"""
+
+import csv
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+COLUMNS = ("ticker", "price", "quantity", "side", "timestamp")
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+LINE_BYTES = 64 * 1024  # a longer line is cut here and rejected
+HEADER_LINE = 1
+
+# Stands for what is not text: it makes the line that holds it a reject.
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Bytes that have a meaning where lines are handed over, and so none in them: a lone carriage return would end a line.
+SEPARATOR = b"\x1f"
+BLANK = b"\x1e"  # a line with nothing on it
+_FORBIDDEN = (b"\x00", b"\r", SEPARATOR, BLANK)
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class BadHeaderError(ValueError):
+    """The first line does not name the columns of trades."""
+
+
+class CutShortError(Exception):
+    """A compressed stream ends before its end."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where each column stands in a file, counted from one, and how many there are."""
+
+    positions: dict[str, int]
+    count: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Whole lines of a file, each ended by a newline, in valid UTF-8."""
+
+    lines: bytes
+    first_line: int  # its number in the file, the header being line 1
+    line_count: int
+    has_quotes: bool
+    has_replacements: bool
+
+    def with_blank_lines_marked(self) -> "Segment":
+        """Return the same lines with BLANK on each that is empty, for a reader that passes over empty ones."""
+        lines = BLANK + self.lines if self.lines.startswith(b"\n") else self.lines
+        while b"\n\n" in lines:
+            lines = lines.replace(b"\n\n", b"\n" + BLANK + b"\n")
+        return replace(self, lines=lines)
+
+
+def read_header(line: bytes) -> Header:
+    """Return where the columns of trades are, whatever their order and case, and whatever others there are.
+
+    Raises:
+        BadHeaderError: a column is missing, or there twice.
+    """
+    text = line.decode(errors="replace").strip("\r\n")
+    names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    missing = [column for column in COLUMNS if column not in names]
+    if missing:
+        raise BadHeaderError(f"the header has no column {', '.join(missing)}: it is {text[:200]!r}")
+    twice = [column for column in COLUMNS if names.count(column) > 1]
+    if twice:
+        raise BadHeaderError(f"the header has the column {', '.join(twice)} more than once")
+    return Header({column: names.index(column) + 1 for column in COLUMNS}, len(names))
+
+
+def read(chunks: Iterable[bytes]) -> tuple[Header | None, Iterator[Segment]]:
+    """Return the header of a file, and its lines in segments, from the chunks of its bytes.
+
+    Gzip is unpacked, a byte order mark dropped, CRLF read as a newline, and a last line without newline given one. An
+    empty file has no header. Memory is bounded by the size of a segment.
+
+    Raises:
+        BadHeaderError: the first line is not the header of a trade file.
+        CutShortError: (while segments are read) the stream is gzip and ends early.
+    """
+    blocks = _whole_lines(_unpacked(chunks))
+    first = next(blocks, b"").removeprefix(_BYTE_ORDER_MARK)
+    head, _, rest = first.partition(b"\n")
+    if not head.strip():
+        if rest.strip():
+            raise BadHeaderError("the header line is empty")
+        return None, iter(())
+    return read_header(head), _segments(rest, blocks)
+
+
+def _segments(first: bytes, blocks: Iterator[bytes]) -> Iterator[Segment]:
+    number = HEADER_LINE + 1
+    block: bytes | None = first or next(blocks, None)
+    while block is not None:
+        segment = _segment(block, number)
+        number += segment.line_count
+        yield segment
+        block = next(blocks, None)
+
+
+def _segment(block: bytes, first_line: int) -> Segment:
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    for forbidden in _FORBIDDEN:
+        if forbidden in block:
+            block = block.replace(forbidden, REPLACEMENT.encode())
+    if not block.isascii():
+        block = block.decode(errors="replace").encode()
+    return Segment(block, first_line, block.count(b"\n"), b'"' in block, REPLACEMENT.encode() in block)
+
+
+def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield blocks of about a segment, each ended by a newline."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= SEGMENT_BYTES:
+            block = b"".join(held)
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield _without_long_lines(block[:end])
+            # A line that is longer than a segment is cut: its beginning is enough to reject it.
+            held = [block[end : end + LINE_BYTES + 1]]
+            size = len(held[0])
+    last = b"".join(held)
+    if last:
+        yield _without_long_lines(last if last.endswith(b"\n") else last + b"\n")
+
+
+def _without_long_lines(block: bytes) -> bytes:
+    """Return the block with each line that is too long cut and marked, so that no reader has to hold it."""
+    start = 0
+    while len(block) - start > LINE_BYTES:
+        end = block.rfind(b"\n", start, start + LINE_BYTES + 1)
+        if end == -1:
+            newline = block.index(b"\n", start)
+            kept = block[: start + 1_000] + REPLACEMENT.encode()
+            block, end = kept + block[newline:], len(kept)
+        start = end + 1
+    return block
+
+
+def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    stream = iter(chunks)
+    first = next(stream, b"")
+    while len(first) < len(_GZIP_MAGIC) and (more := next(stream, b"")):
+        first += more
+    if not first.startswith(_GZIP_MAGIC):
+        yield first
+        yield from stream
+        return
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    chunk = first
+    while chunk:
+        yield unpacker.decompress(chunk)
+        if unpacker.eof:  # gzip allows several members, one after another
+            rest = unpacker.unused_data.lstrip(b"\0")
+            chunk = rest or next(stream, b"")
+            if chunk:
+                unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        else:
+            chunk = next(stream, b"")
+    if not unpacker.eof:
+        raise CutShortError("the gzip stream ends before its end")
