@@ -98,6 +98,10 @@ class Summary:
     rows_rejected: int
 
 
+class TooLargeError(Exception):
+    """A sum has more digits than the 38 that are carried exactly."""
+
+
 class UnreconciledError(Exception):
     """Rows read are not rows summarised and rows rejected together: a fault of this program, and no result."""
 
@@ -110,7 +114,7 @@ def summarise(chunks: Iterable[bytes], on_rejects: Callable[[Sequence[Reject]], 
     Raises:
         trade_files.BadHeaderError, trade_files.CutShortError: the file cannot be read.
         UnreconciledError: rows were lost or doubled.
-        duckdb.OutOfRangeException: a sum has more than 38 digits.
+        TooLargeError: a sum has more than 38 digits.
     """
     header, segments = trade_files.read(chunks)
     if header is None:
@@ -191,7 +195,10 @@ class _Reader:
     def _summarise_lines(self, segment: Segment) -> _Part:
         blank_lines = 0
         statement = _line_statement(self._header, segment)
-        rows = self._query(statement, segment)
+        try:
+            rows = self._query(statement, segment)
+        except duckdb.OutOfRangeException as error:
+            raise TooLargeError(str(error)) from error
         if sum(row[COUNT] for row in rows) < segment.line_count:  # the reader passed over empty lines: number them too
             segment = segment.with_blank_lines_marked()
             blank_lines = segment.lines.count(BLANK)

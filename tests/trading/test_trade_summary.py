@@ -1,0 +1,325 @@
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading import trade_files, trade_summary
+from trading.trade_files import BadHeaderError, CutShortError
+from trading.trade_summary import Reject, Summary, TickerSummary
+
+HEADER = "ticker,price,quantity,side,timestamp\n"
+SAMPLE = (
+    HEADER
+    + """AAPL,170.50,100,BUY,2024-05-15T10:00:00Z
+GOOG,2795.00,20,BUY,2024-05-15T10:01:00Z
+MSFT,305.20,75,SELL,2024-05-15T10:02:00Z
+AAPL,170.80,50,SELL,2024-05-15T10:03:00Z
+GOOG,2800.75,10,SELL,2024-05-15T10:04:00Z
+AAPL,171.00,30,BUY,2024-05-15T10:05:00Z
+"""
+)
+
+
+def summarise(text: str | bytes, chunk: int = 1 << 20) -> tuple[Summary, list[Reject]]:
+    data = text if isinstance(text, bytes) else text.encode()
+    rejects: list[Reject] = []
+    summary = trade_summary.summarise((data[i : i + chunk] for i in range(0, len(data), chunk)), rejects.extend)
+    return summary, rejects
+
+
+def only(text: str | bytes) -> TickerSummary:
+    summary, rejects = summarise(text)
+    assert rejects == []
+    [ticker] = summary.tickers
+    return ticker
+
+
+# An oracle: the same rules, line by line, in plain Python.
+
+
+@dataclass
+class Tally:
+    trades: list[tuple[datetime, int, Decimal, Decimal, str]] = field(default_factory=list)
+
+
+def oracle(data: bytes) -> tuple[dict[str, Tally], list[tuple[int, str]]]:
+    tallies: dict[str, Tally] = {}
+    rejects = []
+    names = [name.strip().lower() for name in data.split(b"\n", 1)[0].decode("utf-8-sig").strip().split(",")]
+    for number, raw in enumerate(data.split(b"\n")[1:], start=2):
+        line = raw.removesuffix(b"\r")
+        if not line:
+            continue
+        reason = None
+        try:
+            fields = fields_of(line.decode())
+            if set("\0\r\x1e\x1f\N{REPLACEMENT CHARACTER}") & set(line.decode()):
+                reason = "not UTF-8 text, or too long"
+        except UnicodeDecodeError:
+            reason = "not UTF-8 text, or too long"
+        if reason is None:
+            reason = reason_against(fields, names)
+        if reason:
+            rejects.append((number, reason))
+            continue
+        row = dict(zip(names, fields or [], strict=True))
+        moment = datetime.fromisoformat(row["timestamp"])
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        trade = (moment, number, Decimal(row["price"]), Decimal(row["quantity"]), row["side"])
+        tallies.setdefault(row["ticker"], Tally()).trades.append(trade)
+    return tallies, rejects
+
+
+def fields_of(line: str) -> list[str] | None:
+    """Return the fields of a line, or nothing where a quote is astray."""
+    fields, rest = [], line
+    while True:
+        if rest.startswith('"'):
+            match = re.match(r'"((?:[^"]|"")*)"(,|$)', rest, re.DOTALL)
+            if not match:
+                return None
+            fields.append(match[1].replace('""', '"'))
+        else:
+            match = re.match(r'([^",]*)(,|\Z)', rest, re.DOTALL)
+            if not match:
+                return None
+            fields.append(match[1])
+        rest = rest[match.end() :]
+        if match[2] != ",":
+            return fields
+
+
+def reason_against(fields: list[str] | None, names: list[str]) -> str | None:  # noqa: PLR0911 - one for each reason
+    if fields is None:
+        return "stray quote"
+    if len(fields) != len(names):
+        return "missing field" if len(fields) < len(names) else "too many fields"
+    row = dict(zip(names, fields, strict=True))
+    if not re.fullmatch(r"[A-Z]{1,5}(\.[A-Z])?", row["ticker"]):
+        return "bad ticker"
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", row["price"], re.ASCII):
+        return "bad price"
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", row["quantity"], re.ASCII):
+        return "bad quantity"
+    if row["side"] not in {"BUY", "SELL"}:
+        return "bad side"
+    pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    try:
+        datetime.fromisoformat(row["timestamp"]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return "bad timestamp"
+    return None if re.fullmatch(pattern, row["timestamp"], re.ASCII) else "bad timestamp"
+
+
+def rounded(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
+
+
+def agree(data: bytes, chunk: int = 1 << 20) -> None:
+    summary, rejects = summarise(data, chunk)
+    tallies, expected_rejects = oracle(data)
+    assert [(reject.line, reject.reason) for reject in rejects] == expected_rejects
+    assert [each.ticker for each in summary.tickers] == sorted(tallies)
+    for each in summary.tickers:
+        trades = tallies[each.ticker].trades
+        volume = sum(quantity for _, _, _, quantity, _ in trades)
+        notional = sum((price * quantity for _, _, price, quantity, _ in trades), Decimal(0))
+        prices = [price for _, _, price, _, _ in trades]
+        assert each.trade_count == len(trades)
+        assert each.total_volume == volume
+        assert each.notional == notional
+        assert each.average_price == (rounded(notional / volume) if volume else 0)
+        assert each.mean_price == rounded(sum(prices, Decimal(0)) / len(prices))
+        assert (each.high, each.low) == (max(prices), min(prices))
+        assert each.open == min(trades)[2]
+        assert each.close == max(trades)[2]
+        assert each.buy_volume == sum(quantity for *_, quantity, side in trades if side == "BUY")
+        assert each.sell_volume == sum(quantity for *_, quantity, side in trades if side == "SELL")
+    assert summary.rows_read == len(expected_rejects) + sum(len(tally.trades) for tally in tallies.values())
+    assert summary.rows_rejected == len(expected_rejects)
+
+
+good_lines = st.builds(
+    "{},{}.{:02d},{},{},2024-05-15T10:{:02d}:{:02d}Z".format,
+    st.sampled_from(["AAPL", "GOOG", "BRK.B", "T"]),
+    st.integers(0, 10**5),
+    st.integers(0, 99),
+    st.one_of(st.integers(0, 10**6).map(str), st.sampled_from(["0.5", "0.000001", "999999999.999999"])),
+    st.sampled_from(["BUY", "SELL"]),
+    st.integers(0, 59),
+    st.integers(0, 59),
+)
+pieces = st.sampled_from(
+    ["AAPL", '"AAPL"', "aapl", "", "1", "-1", "1e3", "0.0000001", "1234567890123", " 1", '"1"', '"1', '1"', '"a""b"',
+     "BUY", "HOLD", "2024-05-15T10:00:00Z", "2024-05-15 10:00:00", "2024-05-15T10:00:00.5+02:00",
+     "2024-02-30T10:00:00Z", "2024-05-15", "\0", "é", "x\ry"]
+)  # fmt: skip
+odd_lines = st.lists(pieces, max_size=7).map(",".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(good_lines, good_lines, odd_lines), max_size=30),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["", "\n"]),
+)
+def test_it_agrees_with_plain_python_on_clean_and_dirty_files(lines: list[str], newline: str, end: str) -> None:
+    agree((newline.join([HEADER.strip(), *lines]) + end).encode())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(good_lines, min_size=1, max_size=60), st.integers(1, 200))
+def test_it_agrees_wherever_the_stream_and_its_segments_are_cut(lines: list[str], chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trade_files, "SEGMENT_BYTES", 300)
+        agree((HEADER + "\n".join(lines)).encode(), chunk)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=30).filter(lambda b: b"\n" not in b), good_lines.map(str.encode)), max_size=20
+    )
+)
+def test_any_bytes_cost_their_own_line_alone(lines: list[bytes]) -> None:
+    agree(HEADER.encode() + b"\n".join(lines))
+
+
+# The contract, by example
+
+
+def test_the_sample_of_the_original_has_its_numbers() -> None:
+    summary, rejects = summarise(SAMPLE)
+    assert rejects == []
+    numbers = [(t.ticker, t.total_volume, t.average_price, t.mean_price, t.notional) for t in summary.tickers]
+    assert [tuple(map(str, row)) for row in numbers] == [
+        ("AAPL", "180.000000", "170.666667", "170.766667", "30720.000000000000"),
+        ("GOOG", "30.000000", "2796.916667", "2797.875000", "83907.500000000000"),
+        ("MSFT", "75.000000", "305.200000", "305.200000", "22890.000000000000"),
+    ]
+
+
+def test_a_sum_that_floats_get_wrong_is_exact() -> None:
+    assert 0.1 * 3 + 0.2 * 3 != 0.9
+    lines = "T,0.1,3,BUY,2024-05-15T10:00:00Z\nT,0.2,3,BUY,2024-05-15T10:00:01Z\n"
+    assert only(HEADER + lines).notional == Decimal("0.9")
+
+
+def test_zero_volume_has_the_average_zero() -> None:
+    assert only(HEADER + "T,5,0,BUY,2024-05-15T10:00:00Z\n").average_price == 0
+
+
+def test_of_equal_timestamps_the_first_line_opens_and_the_last_closes() -> None:
+    lines = "".join(f"T,{price},1,BUY,2024-05-15T10:00:00Z\n" for price in (3, 1, 2))
+    ticker = only(HEADER + lines)
+    assert (ticker.open, ticker.close) == (Decimal(3), Decimal(2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + SAMPLE,
+        SAMPLE.replace("\n", "\r\n"),
+        SAMPLE.rstrip("\n"),
+        SAMPLE.upper(),
+        re.sub(r"[^,\n]+", r'"\g<0>"', SAMPLE),
+        SAMPLE.replace("\n", ',"a, ""note"""\n').replace(',"a, ""note"""', ",note", 1),
+        SAMPLE + "\n\n",
+        SAMPLE.replace("\n", "\n\n"),
+    ],
+)
+def test_spellings_of_the_same_file_come_to_the_same(text: str) -> None:
+    summary, rejects = summarise(text)
+    assert rejects == []
+    assert [(t.ticker, t.notional, t.open, t.close) for t in summary.tickers] == [
+        (t.ticker, t.notional, t.open, t.close) for t in summarise(SAMPLE)[0].tickers
+    ]
+
+
+def test_columns_may_stand_in_another_order_among_others() -> None:
+    rows = list(csv.DictReader(io.StringIO(SAMPLE)))
+    shuffled = io.StringIO()
+    writer = csv.DictWriter(shuffled, ["note", "timestamp", "side", "price", "ticker", "quantity"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "note": "x"} for row in rows)
+    assert summarise(shuffled.getvalue()) == summarise(SAMPLE)
+
+
+def test_gzip_is_unpacked_in_several_members_too() -> None:
+    assert summarise(gzip.compress(SAMPLE.encode())) == summarise(SAMPLE)
+    half = SAMPLE.index("MSFT")
+    parts = gzip.compress(SAMPLE[:half].encode()) + gzip.compress(SAMPLE[half:].encode())
+    assert summarise(parts, chunk=7) == summarise(SAMPLE)
+
+
+def test_gzip_that_is_cut_short_is_an_error_and_no_result() -> None:
+    with pytest.raises(CutShortError):
+        summarise(gzip.compress(SAMPLE.encode())[:-10])
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\ufeff", HEADER, HEADER.strip()])
+def test_an_empty_file_and_a_header_alone_come_to_nothing(text: str) -> None:
+    assert summarise(text) == (Summary([], 0, 0), [])
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [("ticker,price,quantity,side", "timestamp"), ("a;b", "ticker, price"), (HEADER.strip() + ",Price", "price")],
+)
+def test_a_header_that_lacks_or_repeats_a_column_is_an_error_that_names_it(header: str, named: str) -> None:
+    with pytest.raises(BadHeaderError, match=named):
+        summarise(header + "\n" + SAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("T,abc,1,BUY,2024-05-15T10:00:00Z", "bad price"),
+        ("T,-1,1,BUY,2024-05-15T10:00:00Z", "bad price"),
+        ("T,0.1234567,1,BUY,2024-05-15T10:00:00Z", "bad price"),
+        ("T,1,1000000000,BUY,2024-05-15T10:00:00Z", "bad quantity"),
+        ("T,1,1,HOLD,2024-05-15T10:00:00Z", "bad side"),
+        ("t,1,1,BUY,2024-05-15T10:00:00Z", "bad ticker"),
+        ("T,1,1,BUY,2024-02-30T10:00:00Z", "bad timestamp"),
+        ("T,1,1,BUY", "missing field"),
+        ("T,1,000,1,BUY,2024-05-15T10:00:00Z", "too many fields"),
+        ('T,1,1,BUY,"2024-05-15T10:00:00Z', "stray quote"),
+        ('T,1,1,B"UY,2024-05-15T10:00:00Z', "stray quote"),
+        ("T,1,1,BUY," + "x" * 100_000, "not UTF-8 text, or too long"),
+    ],
+)
+def test_a_bad_line_is_rejected_once_with_its_number_and_its_neighbours_count(line: str, reason: str) -> None:
+    lines = SAMPLE.splitlines()
+    summary, rejects = summarise("\n".join([*lines[:3], line, *lines[3:]]))
+    assert [(reject.line, reject.reason) for reject in rejects] == [(4, reason)]
+    assert line.startswith(rejects[0].row.rstrip("\N{REPLACEMENT CHARACTER}"))
+    assert (summary.rows_read, summary.rows_rejected) == (7, 1)
+
+
+def test_a_line_that_never_ends_costs_no_memory_and_no_neighbour() -> None:
+    def chunks() -> Iterable[bytes]:
+        yield SAMPLE.encode()
+        for _ in range(40):
+            yield b"x" * (1 << 20)
+        yield b"\n" + SAMPLE.split("\n", 1)[1].encode()
+
+    rejects: list[Reject] = []
+    summary = trade_summary.summarise(chunks(), rejects.extend)
+    assert [reject.line for reject in rejects] == [8]
+    assert len(rejects[0].row) < 2_000
+    assert summary.rows_read == 13
+
+
+def test_sums_that_do_not_fit_are_an_error_and_no_result() -> None:
+    largest = "T,999999999999.999999,999999999.999999,BUY,2024-05-15T10:00:00Z\n"
+    assert only(HEADER + largest * 1_000).notional > 10**23
+    with pytest.raises(trade_summary.TooLargeError):
+        summarise(HEADER + largest * 120_000)
