@@ -56,8 +56,19 @@ class Aws:
                 }
             ),
         )
+        for name, service in system.services.items():
+            self._finish(name, service)
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         return {keys[output["OutputKey"]]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _finish(self, name: str, service: Mapping[str, Any]) -> None:
+        """Do what moto's CloudFormation leaves out: tell a bucket to tell EventBridge."""
+        if "EventBridgeConfiguration" in service.get("Properties", {}).get("NotificationConfiguration", {}):
+            resource = self.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=name)
+            self.client("s3").put_bucket_notification_configuration(
+                Bucket=resource["StackResourceDetail"]["PhysicalResourceId"],
+                NotificationConfiguration={"EventBridgeConfiguration": {}},
+            )
 
 
 @contextmanager

@@ -120,6 +120,12 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
                 for schedule in system.schedules
             ]
             tasks += [
+                group.create_task(
+                    triggers.hand_over_events(services, values[f"events/{number}"], functions[rule.function])
+                )
+                for number, rule in enumerate(system.event_rules)
+            ]
+            tasks += [
                 group.create_task(triggers.print_topic(services, arn))
                 for key, arn in values.items()
                 if key.startswith("topic/")
@@ -141,7 +147,8 @@ def _start_database(postgres: Postgres) -> None:
 def _expressions(system: System) -> dict[str, template.Expression]:
     """Return what has to be resolved, by keys that say what it is.
 
-    `Function/VARIABLE` of each environment, `queue/number` of each queue source, `topic/Name` of each topic.
+    `Function/VARIABLE` of each environment, `queue/number` of each queue source, `events/number` of each rule's queue,
+    `topic/Name` of each topic.
     """
     variables = {
         f"{name}/{key}": value
@@ -150,12 +157,13 @@ def _expressions(system: System) -> dict[str, template.Expression]:
         if not isinstance(value, str)
     }
     queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
+    events = {f"events/{number}": rule.queue for number, rule in enumerate(system.event_rules)}
     topics = {
         f"topic/{name}": {"Ref": name}
         for name, service in system.services.items()
         if service["Type"] == "AWS::SNS::Topic"
     }
-    return {**variables, **queues, **topics}
+    return {**variables, **queues, **events, **topics}
 
 
 @contextmanager

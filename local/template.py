@@ -20,14 +20,17 @@ REGION = "eu-west-1"  # the laptop's
 Expression = Any
 
 # What CloudFormation makes on the laptop just as it is declared.
-SERVICES = {"AWS::SNS::Topic", "AWS::SQS::Queue"}
+SERVICES = {"AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
 # What a laptop has no use for, or does in another way: permissions, logs, layers (they are imported from the checkout).
 UNUSED = {
     "AWS::ApiGatewayV2::Stage",
     "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
 }
 
 
@@ -74,6 +77,14 @@ class Schedule:
     function: str
 
 
+@dataclass(frozen=True)
+class EventRule:
+    """A rule on EventBridge's bus whose events wake a function; here they wait for it on a queue."""
+
+    queue: Expression
+    function: str
+
+
 @dataclass
 class System:
     """The whole template, sorted by what the laptop does with it."""
@@ -82,6 +93,7 @@ class System:
     routes: list[Route] = field(default_factory=list)
     queue_sources: list[QueueSource] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
+    event_rules: list[EventRule] = field(default_factory=list)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, Any] = field(default_factory=dict)
@@ -129,6 +141,15 @@ def read(template: Mapping[str, Any]) -> System:
             case "AWS::Scheduler::Schedule":
                 function = _function_in(properties["Target"]["Arn"], names)
                 system.schedules.append(Schedule(name, properties["ScheduleExpression"], function))
+            case "AWS::Events::Rule":
+                [target] = properties["Targets"]
+                queue = {"Fn::GetAtt": [f"{name}Events", "Arn"]}
+                system.event_rules.append(EventRule(queue, _function_in(target["Arn"], names)))
+                system.services[f"{name}Events"] = {"Type": "AWS::SQS::Queue"}
+                system.services[name] = {
+                    "Type": resource["Type"],
+                    "Properties": {**properties, "Targets": [{"Id": target["Id"], "Arn": queue}]},
+                }
             case kind if kind in SERVICES:
                 system.services[name] = resource
             case kind if kind not in UNUSED:

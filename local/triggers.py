@@ -17,8 +17,10 @@ from local.template import REGION
 
 logger = logging.getLogger(__name__)
 
+INVOCATION_ATTEMPTS = 3
 LONG_POLL_SECONDS = 1  # how long a stop may have to wait
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_DAILY = re.compile(r"cron\((\d+) (\d+) \* \* \? \*\)")
 
 
 class UnknownScheduleError(Exception):
@@ -60,31 +62,51 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
         await _delete(sqs, queue_url, messages)
 
 
+async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) -> None:
+    """Wake a function with each event that waits on a queue, for ever, as Lambda does with asynchronous invocations.
+
+    One that fails is tried twice more, when the queue shows it again.
+    """
+    sqs = aws.client("sqs")
+    queue_url = sqs.get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]
+    async for messages in _received(sqs, queue_url, batch_size=1):
+        [message] = messages
+        try:
+            answer = await function.invoke(json.loads(message["Body"]))
+            logger.info("%s  %s", function.name, json.dumps(answer))
+        except FunctionError as error:
+            logger.warning("%s - see %s", error, function.log)
+            if int(message["Attributes"]["ApproximateReceiveCount"]) < INVOCATION_ATTEMPTS:
+                continue
+        await _delete(sqs, queue_url, messages)
+
+
 async def follow_clock(name: str, expression: str, function: LocalFunction) -> None:
     """Wake a function by a schedule expression, for ever, as EventBridge Scheduler does.
 
     Raises:
         UnknownScheduleError: the expression is of a kind that is not known here.
     """
-    period = schedule_period(expression).total_seconds()
     while True:
-        await asyncio.sleep(period)
+        await asyncio.sleep(seconds_to_wait(expression, datetime.now(UTC)))
         try:
             await function.invoke(schedule_event(name))
         except FunctionError as error:
             logger.warning("%s - see %s", error, function.log)
 
 
-def schedule_period(expression: str) -> timedelta:
-    """Return the period of a `rate(...)` expression.
+def seconds_to_wait(expression: str, now: datetime) -> float:
+    """Return how long it is until a schedule is due: `rate(n minutes|hours|days)`, or each day at `cron(m h * * ? *)`.
 
     Raises:
         UnknownScheduleError: it is of another kind.
     """
-    match = _RATE.fullmatch(expression)
-    if not match:
-        raise UnknownScheduleError(f"{expression}: only rate(n minutes|hours|days) is known")
-    return timedelta(**{f"{match[2]}s": int(match[1])})
+    if match := _RATE.fullmatch(expression):
+        return timedelta(**{f"{match[2]}s": int(match[1])}).total_seconds()
+    if match := _DAILY.fullmatch(expression):
+        due = now.replace(hour=int(match[2]), minute=int(match[1]), second=0, microsecond=0)
+        return (due + timedelta(days=due <= now) - now).total_seconds()
+    raise UnknownScheduleError(f"{expression}: only rate(n minutes|hours|days) and cron(m h * * ? *) are known")
 
 
 def schedule_event(name: str) -> dict[str, Any]:

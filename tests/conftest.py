@@ -20,6 +20,7 @@ from local.gateway import http_event
 from local.postgres import UNSAFE, Postgres
 from local.runtime import Context
 from local.system import free_port
+from local.template import REGION
 from trading import aws, database, migrations
 
 TEMPLATE_DATABASE = "migrated"
@@ -118,6 +119,38 @@ def channels(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cha
     yield Channels(sqs, queue_url, topic_arn, heard_url)
     aws.sqs.cache_clear()
     aws.sns.cache_clear()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket for the trades of days."""
+
+    s3: Any
+    name: str
+
+    def put(self, key: str, body: str | bytes) -> None:
+        """Write an object."""
+        self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def get(self, key: str) -> str:
+        """Return the text of an object."""
+        return str(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read().decode())
+
+    def keys(self) -> list[str]:
+        """Return what is there, in order."""
+        return [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.name).get("Contents", [])]
+
+
+@pytest.fixture
+def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket of this test's own, which the functions' environment names."""
+    s3, name = aws_services.client("s3"), f"bucket-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    monkeypatch.setenv("TRADES_BUCKET", name)
+    aws.s3.cache_clear()
+    yield Bucket(s3, name)
+    aws.s3.cache_clear()
 
 
 def context(seconds: float = 30) -> Any:

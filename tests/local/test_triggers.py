@@ -1,7 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -90,24 +90,31 @@ def test_a_queue_that_cannot_be_read_for_a_while_is_tried_again(aws_services: Aw
     assert function.bodies == ["found"]
 
 
+NOW = datetime(2025, 6, 3, 1, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("expression", "period"),
+    ("expression", "hours"),
     [
-        ("rate(1 minute)", timedelta(minutes=1)),
-        ("rate(2 hours)", timedelta(hours=2)),
-        ("rate(1 day)", timedelta(days=1)),
+        ("rate(30 minutes)", 0.5),
+        ("rate(1 hour)", 1),
+        ("rate(2 days)", 48),
+        ("cron(0 2 * * ? *)", 0.5),
+        ("cron(15 0 * * ? *)", 22.75),
+        ("cron(30 1 * * ? *)", 24),
     ],
 )
-def test_a_rate_is_a_period(expression: str, period: timedelta) -> None:
-    assert triggers.schedule_period(expression) == period
+def test_a_schedule_is_due_after_its_period_or_at_its_time_of_day(expression: str, hours: float) -> None:
+    assert triggers.seconds_to_wait(expression, NOW) == hours * 3_600
 
 
 @pytest.mark.parametrize(
-    "expression", ["at(2026-01-01T00:00:00)", "rate(1 week)", "cron(0 2 * * ? *)", "rate(x minutes)"]
+    "expression",
+    ["at(2026-01-01T00:00:00)", "rate(1 week)", "cron(0 2 ? * MON *)", "cron(0/5 * * * ? *)", "rate(x minutes)"],
 )
 def test_a_schedule_of_another_kind_is_an_error_and_not_silence(expression: str) -> None:
     with pytest.raises(triggers.UnknownScheduleError):
-        triggers.schedule_period(expression)
+        triggers.seconds_to_wait(expression, NOW)
 
 
 def test_the_clock_wakes_a_function_and_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +129,7 @@ def test_the_clock_wakes_a_function_and_goes_on_after_a_failure(monkeypatch: pyt
         async with asyncio.timeout(0.5):
             await triggers.follow_clock("Tick", "rate(1 minute)", Failing())
 
-    monkeypatch.setattr(triggers, "schedule_period", lambda _: timedelta(seconds=0.1))
+    monkeypatch.setattr(triggers, "seconds_to_wait", lambda *_: 0.1)
     with pytest.raises(TimeoutError):
         asyncio.run(follow())
     assert len(events) >= 2

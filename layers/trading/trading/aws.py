@@ -4,6 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -29,4 +30,15 @@ def sns() -> "SNSClient":
     client: SNSClient = boto3.client(
         "sns", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
     )
+    return client
+
+
+@cache
+def s3() -> "S3Client":
+    """Return a client that reads and writes objects, trying each call three times."""
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
+    client: S3Client = boto3.client("s3", config=config)
     return client

@@ -1,0 +1,144 @@
+"""Analyses: what a day's trades in S3 come to, written beside them, whole and of one version of the source."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from http import HTTPStatus
+
+from aws_lambda_powertools import Logger
+
+from trading import days, storage, trade_summary
+from trading.problems import ProblemError
+from trading.storage import StoredObject, Upload
+from trading.trade_files import BadHeaderError
+from trading.trade_summary import Reject, Summary, TickerSummary
+
+logger = Logger(child=True)
+
+CSV = "text/csv; charset=utf-8"
+REJECTS_HEADER = ("line", "reason", "row")
+COLUMNS = (
+    "ticker", "total_volume", "average_price", "mean_price", "trade_count", "notional", "open", "high", "low", "close",
+    "buy_volume", "sell_volume",
+)  # fmt: skip
+ATTEMPTS = 3
+# What a spreadsheet takes for a formula when a cell begins with it.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was done: where the trades were and the result is, and how many rows and tickers there were."""
+
+    input_file: str
+    output_file: str
+    records_processed: int
+    analysis_summary_count: int
+    rejected: int
+
+
+class ChangingSourceError(Exception):
+    """The trades were replaced each time while they were being read."""
+
+
+def analyse_day(bucket: str, day: date) -> Analysis:
+    """Analyse a day's trades and write the result beside them, and what was rejected.
+
+    The rejects are written first, or removed, and the analysis last. A source that is replaced meanwhile is read again,
+    so that what stands there in the end is of its last version. The same source gives the same bytes.
+
+    Raises:
+        ProblemError: 404, there are no trades of that day; 400, the file has no readable header.
+        ChangingSourceError: the source was replaced three times.
+        trade_summary.UnreconciledError, trade_summary.TooLargeError, trade_files.CutShortError,
+        storage.IncompleteBodyError: no result was written.
+    """
+    for _ in range(ATTEMPTS):
+        source = _open_source(bucket, day)
+        if source is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no file of trades of {day}.")
+        analysis = _analyse(bucket, day, source)
+        if analysis:
+            return analysis
+    raise ChangingSourceError(f"{days.trades_key(day)} was replaced {ATTEMPTS} times while it was read")
+
+
+def is_done(bucket: str, day: date) -> bool:
+    """Whether a day's analysis is of the trades that are there now."""
+    analysis = storage.describe(bucket, days.analysis_key(day))
+    source = _describe_source(bucket, day)
+    return analysis is not None and source is not None and analysis[1].get("source-etag") == source
+
+
+def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:
+    """Return what was written, or nothing where the source was replaced while it was read."""
+    with Upload(bucket, days.rejects_key(day), CSV, {"source-etag": source.etag}) as rejects:
+        rejects.write(_csv([REJECTS_HEADER]))
+        try:
+            summary = trade_summary.summarise(source.chunks, lambda found: _write_rejects(rejects, found))
+        except BadHeaderError as error:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{source.key}: {error}") from error
+        if _describe_source(bucket, day) != source.etag:
+            return None
+        if summary.rows_rejected:
+            rejects.complete()
+        else:
+            storage.delete(bucket, days.rejects_key(day))
+    metadata = {"source-etag": source.etag, "rows": str(summary.rows_read), "rejected": str(summary.rows_rejected)}
+    storage.put(bucket, days.analysis_key(day), to_csv(summary), CSV, metadata)
+    if _describe_source(bucket, day) != source.etag:
+        return None  # what was just written may have replaced the analysis of the newer one
+    return Analysis(source.key, days.analysis_key(day), summary.rows_read, len(summary.tickers), summary.rows_rejected)
+
+
+def to_csv(summary: Summary) -> bytes:
+    """Return an analysis as CSV: a header, and a row for each ticker in order."""
+    return _csv([COLUMNS, *(_row(ticker) for ticker in summary.tickers)])
+
+
+def _row(ticker: TickerSummary) -> Sequence[str]:
+    return (
+        ticker.ticker,
+        _number(ticker.total_volume, 0),
+        str(ticker.average_price),
+        str(ticker.mean_price),
+        str(ticker.trade_count),
+        *(_number(each, 2) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
+        _number(ticker.buy_volume, 0),
+        _number(ticker.sell_volume, 0),
+    )
+
+
+def _number(number: Decimal, decimals: int) -> str:
+    """Return a number with all of its digits, at least so many after the point, and no zeros after those."""
+    whole, _, fraction = f"{number:f}".partition(".")
+    fraction = fraction.rstrip("0").ljust(decimals, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def _write_rejects(upload: Upload, rejects: Sequence[Reject]) -> None:
+    upload.write(_csv([(str(reject.line), reject.reason, _harmless(reject.row)) for reject in rejects]))
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _open_source(bucket: str, day: date) -> StoredObject | None:
+    key = days.trades_key(day)
+    return storage.open_object(bucket, key) or storage.open_object(bucket, f"{key}.gz")
+
+
+def _describe_source(bucket: str, day: date) -> str | None:
+    key = days.trades_key(day)
+    described = storage.describe(bucket, key) or storage.describe(bucket, f"{key}.gz")
+    return described[0] if described else None

@@ -1,0 +1,54 @@
+"""Days: which one is meant, and where its files are in the bucket."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from trading.problems import FieldError, invalid
+
+_SOURCE = re.compile(r"(\d{4})/(\d{2})/(\d{2})/trades\.csv(\.gz)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def trades_key(day: date) -> str:
+    """Return the key of a day's trades, such as 2024/05/15/trades.csv."""
+    return f"{day:%Y/%m/%d}/trades.csv"
+
+
+def analysis_key(day: date) -> str:
+    """Return the key of a day's analysis, beside its trades."""
+    return f"{day:%Y/%m/%d}/analysis_{day}.csv"
+
+
+def rejects_key(day: date) -> str:
+    """Return the key of the lines of a day's trades that could not be read."""
+    return f"{day:%Y/%m/%d}/rejects_{day}.csv"
+
+
+def day_of(key: str) -> date | None:
+    """Return the day whose trades a key is for, or nothing where it is no such key, or for no day that exists."""
+    match = _SOURCE.fullmatch(key)
+    if not match:
+        return None
+    try:
+        return date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return None
+
+
+def day_asked_for(event: Mapping[str, Any]) -> date:
+    """Return the day that an invocation is about: its `date`, or the day before the time of its schedule.
+
+    Raises:
+        ProblemError: 400, it has no date, or none that exists.
+    """
+    if event.get("source") == "aws.scheduler":
+        return datetime.fromisoformat(event["time"]).date() - timedelta(days=1)
+    text = event.get("date")
+    if isinstance(text, str) and _DATE.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise invalid(FieldError("date", "must be a day, such as 2024-05-15"))

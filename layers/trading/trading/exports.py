@@ -1,0 +1,62 @@
+"""Exports: a day's trades from PostgreSQL to S3, as a stream, in the form that the analysis reads."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from trading import database, days, storage
+from trading.problems import ProblemError
+from trading.storage import Upload
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+# The mark of an object that this program wrote, and so may replace.
+MARK = {"written-by": "trade-exporter"}
+
+# Times as the API writes them: a fraction only where there is one.
+_COPY = """
+copy (
+    select ticker, price, quantity, side,
+        to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+            || case when date_trunc('second', timestamp) = timestamp then 'Z'
+                else to_char(timestamp at time zone 'UTC', '.US"Z"') end as timestamp
+    from trades
+    where timestamp >= '{start}' and timestamp < '{end}'
+    order by timestamp, id
+) to stdout with (format csv, header)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was written: where, and how many trades."""
+
+    output_file: str
+    records_exported: int
+
+
+def export_day(bucket: str, day: date) -> Export:
+    """Write the trades of a day, by their timestamps in UTC, to its file in the bucket.
+
+    Raises:
+        ProblemError: 409, the file that is there was not written by an export; it stays as it is.
+        database.DatabaseUnavailableError: nothing was written.
+    """
+    key = days.trades_key(day)
+    present = storage.describe(bucket, key)
+    if present and not present[1].items() >= MARK.items():
+        raise ProblemError(HTTPStatus.CONFLICT, f"{key} was put there by somebody else, and is left as it is.")
+
+    start = datetime.combine(day, time.min, UTC)
+    statement = _COPY.format(start=start.isoformat(), end=(start + timedelta(days=1)).isoformat())
+    with Upload(bucket, key, "text/csv; charset=utf-8", MARK) as upload:
+        count = database.run(lambda cursor: _copy(cursor, statement, upload), repeatable=False)
+        upload.complete()
+    return Export(key, count)
+
+
+def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:
+    cursor.copy_expert(statement, upload)
+    return cursor.rowcount

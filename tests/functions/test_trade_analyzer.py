@@ -1,0 +1,63 @@
+import json
+from typing import Any
+
+import pytest
+
+from local.template import ROOT
+from tests.conftest import Bucket, context
+
+EVENTS = ROOT / "events"
+SOURCE = "2024/05/15/trades.csv"
+RESULT = "2024/05/15/analysis_2024-05-15.csv"
+DONE = {"input_file": SOURCE, "output_file": RESULT, "records_processed": 6, "analysis_summary_count": 3, "rejected": 0}
+
+
+def invoke(event: str | dict[str, Any]) -> dict[str, Any]:
+    from functions.trade_analyzer.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    given = event if isinstance(event, dict) else json.loads((EVENTS / "trade_analyzer" / event).read_text())
+    return handler(given, context())
+
+
+@pytest.fixture
+def with_trades(bucket: Bucket) -> Bucket:
+    """A bucket with the sample in it."""
+    bucket.put(SOURCE, (EVENTS / SOURCE).read_text())
+    return bucket
+
+
+def test_a_file_that_was_put_is_analysed_and_again_if_it_is_told_twice(with_trades: Bucket) -> None:
+    assert invoke("trades_put.json") == invoke("trades_put.json") == DONE
+    assert with_trades.keys() == [RESULT, SOURCE]
+
+
+def test_a_day_that_does_not_exist_and_its_own_result_do_not_wake_it(with_trades: Bucket) -> None:
+    assert invoke("impossible_day_put.json") == {"skipped": "2024/02/30/trades.csv"}
+    assert invoke({"source": "aws.s3", "detail": {"object": {"key": RESULT}}}) == {"skipped": RESULT}
+    assert with_trades.keys() == [SOURCE]
+
+
+def test_the_clock_analyses_the_day_before_once(with_trades: Bucket) -> None:
+    assert invoke("every_night.json") == DONE
+    assert invoke("every_night.json") == {"skipped": "2024-05-15"}
+    with_trades.put(SOURCE, "ticker,price,quantity,side,timestamp\n")
+    assert invoke("every_night.json")["records_processed"] == 0
+
+
+@pytest.mark.usefixtures("bucket")
+def test_the_clock_only_warns_where_there_is_no_file() -> None:
+    assert invoke("every_night.json") == {"skipped": "2024-05-15"}
+
+
+def test_by_hand_it_answers_as_the_original_did(with_trades: Bucket) -> None:
+    del with_trades
+    answer = invoke("by_hand.json")
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"]) == DONE
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize(("event", "status"), [({}, 400), ({"date": "2024-02-30"}, 400), ({"date": "2024-05-15"}, 404)])
+def test_by_hand_a_bad_date_is_400_and_a_day_without_a_file_404(event: dict[str, Any], status: int) -> None:
+    answer = invoke(event)
+    assert answer["statusCode"] == json.loads(answer["body"])["status"] == status

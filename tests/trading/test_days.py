@@ -1,0 +1,36 @@
+from datetime import date
+
+import pytest
+
+from trading import days
+from trading.problems import ProblemError
+
+
+def test_the_files_of_a_day_stand_together_under_its_zero_padded_path() -> None:
+    day = date(2024, 5, 1)
+    assert days.trades_key(day) == "2024/05/01/trades.csv"
+    assert days.analysis_key(day) == "2024/05/01/analysis_2024-05-01.csv"
+    assert days.rejects_key(day) == "2024/05/01/rejects_2024-05-01.csv"
+    assert days.day_of(days.trades_key(day)) == days.day_of(days.trades_key(day) + ".gz") == day
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["2024/02/30/trades.csv", "2024/13/01/trades.csv", "2024/5/1/trades.csv", "x/2024/05/01/trades.csv", "trades.csv",
+     "2024/05/01/analysis_2024-05-01.csv", "2024/05/01/rejects_2024-05-01.csv", "2024/05/01/trades.csv.bak", ""],
+)  # fmt: skip
+def test_any_other_key_is_no_days_trades(key: str) -> None:
+    assert days.day_of(key) is None
+
+
+def test_a_schedule_is_about_the_day_before() -> None:
+    assert days.day_asked_for({"source": "aws.scheduler", "time": "2024-03-01T02:00:00Z"}) == date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "2024-02-30", "20240515", "2024-5-1", "yesterday", 5, "2024-05-15T00:00:00Z"]
+)
+def test_what_is_no_date_is_refused_by_its_name(text: object) -> None:
+    with pytest.raises(ProblemError, match="date: must be a day") as refusal:
+        days.day_asked_for({"date": text} if text is not None else {})
+    assert refusal.value.problem.status == 400

@@ -1,0 +1,83 @@
+from datetime import date
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.conftest import Bucket, Rows
+from trading import analysis, exports, trades
+from trading.exports import Export
+from trading.problems import ProblemError
+from trading.trades import NewTrade
+
+DAY = date(2025, 6, 3)
+KEY = "2025/06/03/trades.csv"
+
+
+def record(trade: dict[str, Any], *timestamps: str) -> None:
+    trades.record([NewTrade.model_validate({**trade, "timestamp": timestamp}) for timestamp in timestamps], "local")
+
+
+def test_the_trades_of_a_day_are_exported_by_their_timestamps_in_utc(
+    bucket: Bucket, rows: Rows, trade: dict[str, Any]
+) -> None:
+    del rows
+    record(
+        trade,
+        "2025-06-03T23:59:59.999999Z",
+        "2025-06-03T00:00:00Z",
+        "2025-06-04T00:00:00Z",
+        "2025-06-02T23:59:59.999999Z",
+        "2025-06-03T01:00:00+02:00",
+    )
+    assert exports.export_day(bucket.name, DAY) == Export(KEY, 2)
+    assert bucket.get(KEY) == (
+        "ticker,price,quantity,side,timestamp\n"
+        "MSFT,310.50,50,BUY,2025-06-03T00:00:00Z\n"
+        "MSFT,310.50,50,BUY,2025-06-03T23:59:59.999999Z\n"
+    )
+
+
+def test_a_day_without_trades_is_a_header_alone(bucket: Bucket, rows: Rows) -> None:
+    del rows
+    assert exports.export_day(bucket.name, DAY) == Export(KEY, 0)
+    assert bucket.get(KEY) == "ticker,price,quantity,side,timestamp\n"
+
+
+def test_an_export_replaces_an_earlier_one(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
+    del rows
+    exports.export_day(bucket.name, DAY)
+    record(trade, "2025-06-03T12:00:00Z")
+    assert exports.export_day(bucket.name, DAY) == Export(KEY, 1)
+
+
+def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, rows: Rows) -> None:
+    del rows
+    bucket.put(KEY, "theirs")
+    with pytest.raises(ProblemError, match="left as it is"):
+        exports.export_day(bucket.name, DAY)
+    assert bucket.get(KEY) == "theirs"
+
+
+def test_many_trades_go_in_parts_and_all_of_them_are_analysed(bucket: Bucket, rows: Rows) -> None:
+    rows(
+        "with t as (insert into trades (ticker, price, quantity, side, timestamp, recorded_by)"
+        " select 'MSFT', 310.5, 1, 'BUY', timestamptz '2025-06-03T00:00:00Z' + n * interval '100 ms', 'local'"
+        " from generate_series(1, 250000) as n returning id) select count(*) from t"
+    )
+    assert exports.export_day(bucket.name, DAY) == Export(KEY, 250_000)
+    assert bucket.s3.head_object(Bucket=bucket.name, Key=KEY)["ETag"].endswith('-2"')
+    outcome = analysis.analyse_day(bucket.name, DAY)
+    assert (outcome.records_processed, outcome.rejected) == (250_000, 0)
+
+
+def test_an_export_that_fails_half_way_leaves_nothing_behind(
+    bucket: Bucket, rows: Rows, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del rows
+    record(trade, "2025-06-03T12:00:00Z")
+    monkeypatch.setattr(exports, "_COPY", exports._COPY.replace("select ticker", "select 1 / 0, ticker"))  # noqa: SLF001
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        exports.export_day(bucket.name, DAY)
+    assert bucket.keys() == []
+    assert "Uploads" not in bucket.s3.list_multipart_uploads(Bucket=bucket.name)
