@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from local import console, system
+from local.system import RunningSystem
 
 DELIVERY_SECONDS = 20
 TRADE = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "timestamp": "2025-06-03T12:00:00Z"}
@@ -76,6 +77,29 @@ async def tour(tour: Tour) -> None:
     await tour.show("Find trades, newest first, two to a page:", "GET", path + query, expected=200)
 
 
+async def show_daily_numbers(running: RunningSystem) -> None:
+    """Have the day's trades exported, and show the analysis that the exported file wakes.
+
+    Raises:
+        botocore.exceptions.WaiterError: the analysis does not come.
+    """
+    s3, bucket, key = (
+        running.aws.client("s3"),
+        running.environment["TRADES_BUCKET"],
+        "2025/06/03/analysis_2025-06-03.csv",
+    )
+    print(
+        "\nExport the trades of a day, as happens every night; the file that is put into the bucket wakes the analyzer:"
+    )
+    print(f"  -> {await running.functions['TradeExporter'].invoke({'date': '2025-06-03'})}")
+    waiter = s3.get_waiter("object_exists")
+    patience = {"Delay": 1, "MaxAttempts": DELIVERY_SECONDS}
+    await asyncio.to_thread(waiter.wait, Bucket=bucket, Key=key, WaiterConfig=patience)
+    body = (await asyncio.to_thread(s3.get_object, Bucket=bucket, Key=key))["Body"].read().decode()
+    print(f"  {key}:")
+    print("".join(f"    {line}\n" for line in body.splitlines()), end="")
+
+
 async def main() -> None:
     """Start a system of the tour's own, visit it, and take it down."""
     console.show_all()
@@ -87,6 +111,7 @@ async def main() -> None:
         async with system.running(folder, 0) as running, ClientSession(running.url) as session:
             print(f"It is served at {running.url}; `make start` serves one for you.")
             await tour(Tour(session))
+            await show_daily_numbers(running)
     finally:
         shutil.rmtree(folder)
     print("\nThat was the tour. `make start` keeps a system running, and README.md says the rest.")

@@ -132,7 +132,11 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             ]
             try:
                 yield RunningSystem(
-                    f"http://{LOOPBACK}:{listener.getsockname()[1]}", services, postgres, functions, settings
+                    f"http://{LOOPBACK}:{listener.getsockname()[1]}",
+                    services,
+                    postgres,
+                    functions,
+                    {**shared, **settings},
                 )
             finally:
                 for task in tasks:
@@ -170,14 +174,15 @@ def _expressions(system: System) -> dict[str, template.Expression]:
 def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Tell other programs where everything is, for as long as it is there.
 
-    `environment` is for a shell on this machine, `sam-environment.json` for the containers of `sam local`, which reach
-    it under Docker's name for its host.
+    `environment` is for a shell on this machine, `sam-environment.json` for the containers of `sam local`. Those reach
+    it at Docker's bridge, by its address (S3's clients would put a bucket's name before a host's), or else by name.
     """
+    bridge = next(iter(_docker_bridge()), "host.docker.internal")
     shell, sam = folder / "environment", folder / "sam-environment.json"
     for file in (shell, sam):
         file.touch(mode=0o600)  # the database's password is in it
     shell.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items()))
-    inside = {key: value.replace(LOOPBACK, "host.docker.internal") for key, value in environment.items()}
+    inside = {key: value.replace(LOOPBACK, bridge) for key, value in environment.items()}
     sam.write_text(json.dumps({"Parameters": inside}, indent=2))
     try:
         yield

@@ -14,7 +14,7 @@ import pytest
 from local import system
 from local.system import RunningSystem
 
-Invoke = Callable[[str], Any]
+Invoke = Callable[..., Any]
 
 
 @pytest.fixture(scope="package")
@@ -57,4 +57,8 @@ def running(loop: asyncio.AbstractEventLoop) -> Iterator[RunningSystem]:
 @pytest.fixture
 def invoke(running: RunningSystem, loop: asyncio.AbstractEventLoop) -> Invoke:
     """A function that invokes one of the system's functions by its name, and returns its answer."""
-    return lambda name: asyncio.run_coroutine_threadsafe(running.functions[name].invoke({}), loop).result(60)
+
+    def ask(name: str, event: dict[str, Any] | None = None) -> Any:
+        return asyncio.run_coroutine_threadsafe(running.functions[name].invoke(event or {}), loop).result(60)
+
+    return ask

@@ -55,6 +55,30 @@ def test_a_trade_over_http_is_recorded_found_and_its_notification_delivered(
     assert {name: found[0][name] for name in trade} == trade
 
 
+def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_does_not(running: RunningSystem) -> None:
+    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    key, result = "2024/05/15/trades.csv", "2024/05/15/analysis_2024-05-15.csv"
+    s3.upload_file(str(ROOT / "events" / key), bucket, key)
+
+    def keys() -> list[str]:
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+
+    assert until(lambda: keys() == [result, key], seconds=10)
+    body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
+    assert body.splitlines()[1].startswith("AAPL,180,170.666667,170.766667,3,30720.00")
+
+
+def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade: dict[str, Any]) -> None:
+    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    ask(f"{running.url}/api/trades/", {**trade, "timestamp": "2025-01-31T12:00:00Z"})
+    assert invoke("TradeExporter", {"date": "2025-01-31"}) == {
+        "output_file": "2025/01/31/trades.csv",
+        "records_exported": 1,
+    }
+    prefix = "2025/01/31/analysis_"
+    assert until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 1, seconds=10)
+
+
 def test_sixteen_at_once_with_one_client_trade_id_are_one_trade(running: RunningSystem, trade: dict[str, Any]) -> None:
     with ThreadPoolExecutor(16) as threads:
         answers = list(

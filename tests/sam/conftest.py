@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -135,3 +136,16 @@ def database(laptop: RunningSystem) -> Database:
             event["data"]["id"],
         )
     return database
+
+
+@pytest.fixture(scope="session")
+def sample(laptop: RunningSystem) -> None:
+    """The sample of a day's trades is in the bucket, and the laptop's own analyzer has analysed it."""
+    s3 = laptop.aws.client("s3")
+    [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    key = "2024/05/15/trades.csv"
+    s3.upload_file(str(ROOT / "events" / key), bucket, key)
+    deadline = time.monotonic() + 30
+    while s3.list_objects_v2(Bucket=bucket)["KeyCount"] < 2:
+        assert time.monotonic() < deadline, "nobody analysed what was put"
+        time.sleep(0.2)

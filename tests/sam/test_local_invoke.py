@@ -66,9 +66,44 @@ def finds_the_schema_up_to_date(answer: Any, _: Database) -> None:
     assert answer == {"applied": []}
 
 
+ANALYSED = {
+    "input_file": "2024/05/15/trades.csv",
+    "output_file": "2024/05/15/analysis_2024-05-15.csv",
+    "records_processed": 6,
+    "analysis_summary_count": 3,
+    "rejected": 0,
+}
+
+
+def analyses_the_sample(answer: Any, _: Database) -> None:
+    assert answer == ANALYSED
+
+
+def analyses_the_sample_by_hand(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, ANALYSED)
+
+
+def finds_the_day_done(answer: Any, _: Database) -> None:
+    assert answer == {"skipped": "2024-05-15"}
+
+
+def does_nothing(answer: Any, _: Database) -> None:
+    assert answer == {"skipped": "2024/02/30/trades.csv"}
+
+
+def exports_both_trades(answer: Any, _: Database) -> None:
+    assert answer == {"output_file": "2025/06/03/trades.csv", "records_exported": 2}
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "notification_sweeper/every_minute.json": announces_both_to_who_delivers_them,
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
+    "trade_analyzer/by_hand.json": analyses_the_sample_by_hand,
+    "trade_analyzer/every_night.json": finds_the_day_done,
+    "trade_analyzer/impossible_day_put.json": does_nothing,
+    "trade_analyzer/trades_put.json": analyses_the_sample,
+    "trade_exporter/by_hand.json": exports_both_trades,
+    "trade_exporter/every_night.json": exports_both_trades,
     "trade_notifier/announced.json": delivers_both,
     "trade_notifier/announced_one_poisoned.json": gives_back_the_poisoned_one,
     "trades_api/check_health.json": is_healthy,
@@ -84,6 +119,7 @@ def test_every_event_has_its_outcome_and_every_function_its_event() -> None:
     assert {event.partition("/")[0] for event in EVENTS} == set(FUNCTIONS)
 
 
+@pytest.mark.usefixtures("sample")
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_has_its_outcome_in_lambdas_container(event: str, options: list[str], database: Database) -> None:
     function = FUNCTIONS[event.partition("/")[0]]
