@@ -2,11 +2,13 @@ import csv
 import gzip
 import io
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -323,3 +325,12 @@ def test_sums_that_do_not_fit_are_an_error_and_no_result() -> None:
     assert only(HEADER + largest * 1_000).notional > 10**23
     with pytest.raises(trade_summary.TooLargeError):
         summarise(HEADER + largest * 120_000)
+
+
+def test_a_statement_that_fails_before_it_reads_is_an_error_and_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trade_summary, "_VALUES", "no_such_column")
+    with pytest.raises(duckdb.BinderException):
+        summarise(SAMPLE * 10_000)
+    assert [thread for thread in threading.enumerate() if not thread.daemon and thread.name.startswith("Thread")] == []

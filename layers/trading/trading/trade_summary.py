@@ -215,13 +215,14 @@ class _Reader:
             pipe = Path(folder) / "lines"
             os.mkfifo(pipe)
             fed = feeder.submit(_feed, pipe, segment.lines)
-            rows = (
-                self._connection.cursor()
-                .execute(statement, {"pipe": str(pipe), "before": segment.first_line - 1})
-                .fetchall()
-            )
-            fed.result()
-        return rows
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(statement, {"pipe": str(pipe), "before": segment.first_line - 1})
+                    return cursor.fetchall()
+            finally:
+                # A statement that failed before it opened the pipe leaves the feeder waiting for somebody who does.
+                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+                fed.result()
 
 
 def _feed(pipe: Path, lines: bytes) -> None:
