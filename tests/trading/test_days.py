@@ -14,6 +14,10 @@ def test_the_files_of_a_day_stand_together_under_its_zero_padded_path() -> None:
     assert days.day_of(days.trades_key(day)) == days.day_of(days.trades_key(day) + ".gz") == day
 
 
+def test_a_year_has_four_digits() -> None:
+    assert days.trades_key(date(999, 1, 2)) == "0999/01/02/trades.csv"
+
+
 @pytest.mark.parametrize(
     "key",
     ["2024/02/30/trades.csv", "2024/13/01/trades.csv", "2024/5/1/trades.csv", "x/2024/05/01/trades.csv", "trades.csv",

@@ -54,9 +54,44 @@ def test_an_export_replaces_an_earlier_one(bucket: Bucket, rows: Rows, trade: di
 def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, rows: Rows) -> None:
     del rows
     bucket.put(KEY, "theirs")
-    with pytest.raises(ProblemError, match="left as it is"):
+    with pytest.raises(ProblemError, match="left as they are"):
         exports.export_day(bucket.name, DAY)
     assert bucket.get(KEY) == "theirs"
+
+
+def test_a_packed_file_that_somebody_put_there_is_not_superseded(bucket: Bucket, rows: Rows) -> None:
+    del rows
+    bucket.put(f"{KEY}.gz", "theirs")
+    with pytest.raises(ProblemError, match="left as they are"):
+        exports.export_day(bucket.name, DAY)
+    assert bucket.keys() == [f"{KEY}.gz"]
+
+
+@pytest.mark.parametrize("exported_before", [False, True])
+def test_a_file_that_somebody_puts_there_during_the_export_stays(
+    bucket: Bucket,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    exported_before: bool,  # noqa: FBT001 - two cases
+) -> None:
+    del rows
+    if exported_before:
+        exports.export_day(bucket.name, DAY)
+    copy = exports._copy  # noqa: SLF001 - the moment between the look and the write
+
+    def copy_while_they_write(*arguments: Any) -> int:
+        bucket.put(KEY, "theirs")
+        return copy(*arguments)
+
+    monkeypatch.setattr(exports, "_copy", copy_while_they_write)
+    with pytest.raises(ProblemError, match="left as they are"):
+        exports.export_day(bucket.name, DAY)
+    assert bucket.get(KEY) == "theirs"
+
+
+def test_the_last_day_of_all_can_be_exported(bucket: Bucket, rows: Rows) -> None:
+    del rows
+    assert exports.export_day(bucket.name, date(9999, 12, 31)).records_exported == 0
 
 
 def test_many_trades_go_in_parts_and_all_of_them_are_analysed(bucket: Bucket, rows: Rows) -> None:

@@ -53,7 +53,7 @@ def analyse_day(bucket: str, day: date) -> Analysis:
     Raises:
         ProblemError: 404, there are no trades of that day; 400, the file has no readable header.
         ChangingSourceError: the source was replaced three times.
-        trade_summary.UnreconciledError, trade_summary.TooLargeError, trade_files.CutShortError,
+        trade_summary.UnreconciledError, trade_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
     for _ in range(ATTEMPTS):
@@ -85,7 +85,7 @@ def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:
             return None
         if summary.rows_rejected:
             rejects.complete()
-        else:
+        elif storage.describe(bucket, days.rejects_key(day)):
             storage.delete(bucket, days.rejects_key(day))
     metadata = {"source-etag": source.etag, "rows": str(summary.rows_read), "rejected": str(summary.rows_rejected)}
     storage.put(bucket, days.analysis_key(day), to_csv(summary), CSV, metadata)

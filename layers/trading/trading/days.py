@@ -13,17 +13,21 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 def trades_key(day: date) -> str:
     """Return the key of a day's trades, such as 2024/05/15/trades.csv."""
-    return f"{day:%Y/%m/%d}/trades.csv"
+    return f"{_folder(day)}/trades.csv"
 
 
 def analysis_key(day: date) -> str:
     """Return the key of a day's analysis, beside its trades."""
-    return f"{day:%Y/%m/%d}/analysis_{day}.csv"
+    return f"{_folder(day)}/analysis_{day}.csv"
 
 
 def rejects_key(day: date) -> str:
     """Return the key of the lines of a day's trades that could not be read."""
-    return f"{day:%Y/%m/%d}/rejects_{day}.csv"
+    return f"{_folder(day)}/rejects_{day}.csv"
+
+
+def _folder(day: date) -> str:
+    return day.isoformat().replace("-", "/")
 
 
 def day_of(key: str) -> date | None:

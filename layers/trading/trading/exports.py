@@ -1,7 +1,7 @@
 """Exports: a day's trades from PostgreSQL to S3, as a stream, in the form that the analysis reads."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ copy (
             || case when date_trunc('second', timestamp) = timestamp then 'Z'
                 else to_char(timestamp at time zone 'UTC', '.US"Z"') end as timestamp
     from trades
-    where timestamp >= '{start}' and timestamp < '{end}'
+    where timestamp >= timestamp '{day}' at time zone 'UTC'
+        and timestamp < (timestamp '{day}' + interval '1 day') at time zone 'UTC'
     order by timestamp, id
 ) to stdout with (format csv, header)
 """
@@ -46,15 +47,22 @@ def export_day(bucket: str, day: date) -> Export:
     """
     key = days.trades_key(day)
     present = storage.describe(bucket, key)
-    if present and not present[1].items() >= MARK.items():
-        raise ProblemError(HTTPStatus.CONFLICT, f"{key} was put there by somebody else, and is left as it is.")
+    if (present and not present[1].items() >= MARK.items()) or storage.describe(bucket, f"{key}.gz"):
+        raise _theirs(day)
 
-    start = datetime.combine(day, time.min, UTC)
-    statement = _COPY.format(start=start.isoformat(), end=(start + timedelta(days=1)).isoformat())
-    with Upload(bucket, key, "text/csv; charset=utf-8", MARK) as upload:
-        count = database.run(lambda cursor: _copy(cursor, statement, upload), repeatable=False)
-        upload.complete()
+    with Upload(bucket, key, "text/csv; charset=utf-8", MARK, replaces=present[0] if present else None) as upload:
+        count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False)
+        try:
+            upload.complete()
+        except storage.ReplacedError:
+            raise _theirs(day) from None
     return Export(key, count)
+
+
+def _theirs(day: date) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.CONFLICT, f"The trades of {day} were put there by somebody else, and are left as they are."
+    )
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:

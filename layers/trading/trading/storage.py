@@ -18,6 +18,10 @@ class IncompleteBodyError(Exception):
     """An object's body ended before its length was reached: what was read is not the object."""
 
 
+class ReplacedError(Exception):
+    """An object was written by somebody else between looking at it and writing it."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """What S3 says of an object, and its body."""
@@ -76,11 +80,15 @@ class Upload:
     Leaving the block before that leaves nothing behind.
     """
 
-    def __init__(self, bucket: str, key: str, content_type: str, metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self, bucket: str, key: str, content_type: str, metadata: Mapping[str, str], *, replaces: str | None = ""
+    ) -> None:
+        """Begin an object that `replaces` the version of this ETag, or none that exists (None), or any ("")."""
         self._bucket = bucket
         self._key = key
         self._content_type = content_type
         self._metadata = dict(metadata)
+        self._condition = {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"} if replaces is None else {}
         self._held = bytearray()
         self._upload_id: str | None = None
         self._parts: list[CompletedPartTypeDef] = []
@@ -94,14 +102,40 @@ class Upload:
         return len(data)
 
     def complete(self) -> None:
-        """Make the object, in place of one that was there."""
+        """Make the object, in place of one that was there.
+
+        Raises:
+            ReplacedError: the version that it replaces is not what is there; that stays as it is.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client, not before
+
+        try:
+            self._complete()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
+                raise ReplacedError(f"{self._key} was written by somebody else meanwhile") from error
+            raise
+
+    def _complete(self) -> None:
+        client = aws.s3()
         if self._upload_id is None:
-            put(self._bucket, self._key, bytes(self._held), self._content_type, self._metadata)
+            client.put_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=bytes(self._held),
+                ContentType=self._content_type,
+                Metadata=self._metadata,
+                **self._condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+            )
             return
         if self._held:
             self._send(bytes(self._held))
-        aws.s3().complete_multipart_upload(
-            Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+        client.complete_multipart_upload(
+            Bucket=self._bucket,
+            Key=self._key,
+            UploadId=self._upload_id,
+            MultipartUpload={"Parts": self._parts},
+            **self._condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
         )
         self._upload_id = None
 

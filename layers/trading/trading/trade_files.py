@@ -30,7 +30,7 @@ class BadHeaderError(ValueError):
 
 
 class CutShortError(Exception):
-    """A compressed stream ends before its end."""
+    """A compressed stream ends before its end, or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,14 @@ class Segment:
             lines = lines.replace(b"\n\n", b"\n" + BLANK + b"\n")
         return replace(self, lines=lines)
 
+    def pieces(self, limit: int) -> Iterator["Segment"]:
+        """Yield the same lines in segments of at most so many."""
+        rest, number = self.lines, self.first_line
+        while rest:
+            *lines, rest = rest.split(b"\n", limit)
+            yield replace(self, lines=b"\n".join(lines) + b"\n", first_line=number, line_count=len(lines))
+            number += len(lines)
+
 
 def read_header(line: bytes) -> Header:
     """Return where the columns of trades are, whatever their order and case, and whatever others there are.
@@ -66,7 +74,10 @@ def read_header(line: bytes) -> Header:
         BadHeaderError: a column is missing, or there twice.
     """
     text = line.decode(errors="replace").strip("\r\n")
-    names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    except csv.Error as error:
+        raise BadHeaderError(f"the header cannot be read: {error}") from None
     missing = [column for column in COLUMNS if column not in names]
     if missing:
         raise BadHeaderError(f"the header has no column {', '.join(missing)}: it is {text[:200]!r}")
@@ -112,6 +123,8 @@ def _segment(block: bytes, first_line: int) -> Segment:
     for forbidden in _FORBIDDEN:
         if forbidden in block:
             block = block.replace(forbidden, REPLACEMENT.encode())
+    if block.startswith(_BYTE_ORDER_MARK):  # a reader would take it for the beginning of a file, and drop it
+        block = REPLACEMENT.encode() + block
     if not block.isascii():
         block = block.decode(errors="replace").encode()
     return Segment(block, first_line, block.count(b"\n"), b'"' in block, REPLACEMENT.encode() in block)
@@ -159,16 +172,21 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield first
         yield from stream
         return
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    chunk = first
-    while chunk:
-        yield unpacker.decompress(chunk)
-        if unpacker.eof:  # gzip allows several members, one after another
-            rest = unpacker.unused_data.lstrip(b"\0")
-            chunk = rest or next(stream, b"")
-            if chunk:
-                unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        else:
-            chunk = next(stream, b"")
+    unpacker = _unpacker()
+    packed = first
+    while packed:
+        try:
+            yield unpacker.decompress(packed, SEGMENT_BYTES)  # so much at a time, however well it was packed
+        except zlib.error as error:
+            raise CutShortError(f"the gzip stream is damaged: {error}") from None
+        packed = unpacker.unconsumed_tail
+        if unpacker.eof and (packed := unpacker.unused_data.lstrip(b"\0") or next(stream, b"")):
+            unpacker = _unpacker()  # gzip allows several members, one after another
+        elif not packed:
+            packed = next(stream, b"")
     if not unpacker.eof:
         raise CutShortError("the gzip stream ends before its end")
+
+
+def _unpacker() -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)

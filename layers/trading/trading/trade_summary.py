@@ -21,9 +21,12 @@ from trading.values import TICKER_PATTERN
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Each segment that is worked on costs DuckDB a buffer of 32 MB: two keep two processors busy, and memory bounded.
+PARALLEL = 2
 MEMORY_LIMIT = "160MB"
+PIECE_LINES = 50_000  # so many rejects are held at a time; and so many of the largest trades fit DuckDB's 38 digits
 SIX_DECIMALS = Decimal("0.000001")
-# Sums have 38 digits at most, quotients are made of them.
+# More digits than the sums of any file have.
 PRECISION = 80
 
 
@@ -98,10 +101,6 @@ class Summary:
     rows_rejected: int
 
 
-class TooLargeError(Exception):
-    """A sum has more digits than the 38 that are carried exactly."""
-
-
 class UnreconciledError(Exception):
     """Rows read are not rows summarised and rows rejected together: a fault of this program, and no result."""
 
@@ -109,27 +108,23 @@ class UnreconciledError(Exception):
 def summarise(chunks: Iterable[bytes], on_rejects: Callable[[Sequence[Reject]], None]) -> Summary:
     """Return the summary of a trade file, handing over what it rejects as it goes, in the order of the lines.
 
-    Segments of the file are worked on in parallel on the processors there are; so many are in memory, and no more.
+    Two segments of the file are worked on at a time, and no more than three are in memory.
 
     Raises:
         trade_files.BadHeaderError, trade_files.CutShortError: the file cannot be read.
         UnreconciledError: rows were lost or doubled.
-        TooLargeError: a sum has more than 38 digits.
     """
     header, segments = trade_files.read(chunks)
     if header is None:
         return Summary([], 0, 0)
     tickers: dict[str, TickerSummary] = {}
     rows_read = rows_rejected = 0
-    processors = os.cpu_count() or 1
     with (
         # One thread in DuckDB: the parallel ones are ours.
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 1}) as connection,
-        ThreadPoolExecutor(processors) as threads,
+        ThreadPoolExecutor(PARALLEL) as threads,
     ):
-        connection.execute("set TimeZone = 'UTC'")
-        reader = _Reader(connection, header)
-        for part in _in_order(threads, reader.summarise, segments, ahead=processors):
+        for part in _parts(threads, _Reader(connection, header), segments):
             for ticker in part.tickers:
                 known = tickers.get(ticker.ticker)
                 tickers[ticker.ticker] = known.joined(ticker) if known else ticker
@@ -149,17 +144,27 @@ class _Part:
     rows_read: int
 
 
-def _in_order(
-    threads: ThreadPoolExecutor, work: Callable[[Segment], _Part], segments: Iterator[Segment], ahead: int
-) -> Iterator[_Part]:
-    """Yield what `work` makes of each segment, in their order, with no more than `ahead` of them begun."""
-    begun: deque[Future[_Part]] = deque()
+def _parts(threads: ThreadPoolExecutor, reader: "_Reader", segments: Iterator[Segment]) -> Iterator[_Part]:
+    for segment, part in _in_order(threads, reader.summarise_clean, segments):
+        if part:
+            yield part
+        else:
+            for _, piece in _in_order(threads, reader.summarise_lines, segment.pieces(PIECE_LINES)):
+                yield piece
+
+
+def _in_order[Result](
+    threads: ThreadPoolExecutor, work: Callable[[Segment], Result], segments: Iterator[Segment]
+) -> Iterator[tuple[Segment, Result]]:
+    """Yield each segment with what `work` makes of it, in their order, no more of them begun than work in parallel."""
+    begun: deque[tuple[Segment, Future[Result]]] = deque()
     for segment in segments:
-        begun.append(threads.submit(work, segment))
-        if len(begun) > ahead:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+        begun.append((segment, threads.submit(work, segment)))
+        if len(begun) > PARALLEL:
+            first, result = begun.popleft()
+            yield first, result.result()
+    for each, result in begun:
+        yield each, result.result()
 
 
 class _Reader:
@@ -170,20 +175,18 @@ class _Reader:
         self._header = header
         self._is_clean = True
 
-    def summarise(self, segment: Segment) -> _Part:
-        """Return what a segment comes to."""
-        if self._is_clean and not segment.has_quotes and not segment.has_replacements:
-            part = self._summarise_clean(segment)
-            if part:
-                return part
-            self._is_clean = False
-        return self._summarise_lines(segment)
-
-    def _summarise_clean(self, segment: Segment) -> _Part | None:
+    def summarise_clean(self, segment: Segment) -> _Part | None:
         """Return what a segment comes to if each of its lines is a trade, and nothing if any is not."""
+        if not self._is_clean or segment.has_quotes or segment.has_replacements:
+            return None
+        part = self._summarised_clean(segment)
+        self._is_clean = self._is_clean and part is not None
+        return part
+
+    def _summarised_clean(self, segment: Segment) -> _Part | None:
         try:
             rows = self._query(_clean_statement(self._header), segment)
-        except duckdb.Error:  # a line with too few or too many fields
+        except (duckdb.InvalidInputException, duckdb.OutOfRangeException):  # too few or too many fields, or digits
             return None
         if (
             any(row[LAST] or not _TICKER.match(row[TICKER]) for row in rows)
@@ -192,13 +195,11 @@ class _Reader:
             return None
         return _Part([TickerSummary(*row[:LAST]) for row in rows], [], segment.line_count)
 
-    def _summarise_lines(self, segment: Segment) -> _Part:
+    def summarise_lines(self, segment: Segment) -> _Part:
+        """Return what a segment comes to, with those of its lines that are no trades."""
         blank_lines = 0
         statement = _line_statement(self._header, segment)
-        try:
-            rows = self._query(statement, segment)
-        except duckdb.OutOfRangeException as error:
-            raise TooLargeError(str(error)) from error
+        rows = self._query(statement, segment)
         if sum(row[COUNT] for row in rows) < segment.line_count:  # the reader passed over empty lines: number them too
             segment = segment.with_blank_lines_marked()
             blank_lines = segment.lines.count(BLANK)
@@ -217,11 +218,13 @@ class _Reader:
             fed = feeder.submit(_feed, pipe, segment.lines)
             try:
                 with self._connection.cursor() as cursor:
+                    cursor.execute("set TimeZone = 'UTC'")  # a cursor is a session of its own
                     cursor.execute(statement, {"pipe": str(pipe), "before": segment.first_line - 1})
                     return cursor.fetchall()
             finally:
                 # A statement that failed before it opened the pipe leaves the feeder waiting for somebody who does.
-                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+                while not fed.done():
+                    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
                 fed.result()
 
 
@@ -232,17 +235,16 @@ def _feed(pipe: Path, lines: bytes) -> None:
 
 _TICKER = re.compile(TICKER_PATTERN)
 # What must hold of each field, in the order in which it is asked, and the reason for a reject where it does not.
-_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?$"
+_TIMESTAMP = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
+)
 _CHECKS = {
     "bad ticker": f"regexp_matches(ticker, '{TICKER_PATTERN}')",
     "bad price": r"price is not null and regexp_matches(price_text, '^[0-9]{1,12}(\.[0-9]{1,6})?$')",
     "bad quantity": r"quantity is not null and regexp_matches(quantity_text, '^[0-9]{1,9}(\.[0-9]{1,6})?$')",
     "bad side": "side in ('BUY', 'SELL')",
-    # The pattern is slow, and the usual spelling is recognised without it. (DuckDB works out both sides of an `or`.)
-    "bad timestamp": f"""microseconds is not null and case
-        when timestamp_text like '____-__-__T__:__:__Z' and timestamp_text >= '0' then true
-        else regexp_matches(timestamp_text, '{_TIMESTAMP}')
-    end""",
+    "bad timestamp": f"microseconds is not null and regexp_matches(timestamp_text, '{_TIMESTAMP}')",
 }
 # A field in quotes may hold commas and doubled quotes; any other quote is a stray one.
 _QUOTED_LINE = r'^(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*$'
