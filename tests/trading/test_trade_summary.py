@@ -168,7 +168,7 @@ pieces = st.sampled_from(
 odd_lines = st.lists(pieces, max_size=7).map(",".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.one_of(good_lines, good_lines, odd_lines), max_size=30),
     st.sampled_from(["\n", "\r\n"]),
@@ -298,6 +298,8 @@ def test_a_header_that_lacks_or_repeats_a_column_is_an_error_that_names_it(heade
         ("T,1,1,BUY,2024-05-15T10:00:00+99:99", "bad timestamp"),
         ("\ufeffT,1,1,BUY,2024-05-15T10:00:00Z", "bad ticker"),
         ("T,1,1,BUY", "missing field"),
+        (',"1",1,BUY,2024-05-15T10:00:00Z', "bad ticker"),
+        (',"",,,', "bad ticker"),
         ("T,1,000,1,BUY,2024-05-15T10:00:00Z", "too many fields"),
         ('T,1,1,BUY,"2024-05-15T10:00:00Z', "stray quote"),
         ('T,1,1,B"UY,2024-05-15T10:00:00Z', "stray quote"),

@@ -248,9 +248,9 @@ _CHECKS = {
 }
 # A field in quotes may hold commas and doubled quotes; any other quote is a stray one.
 _QUOTED_LINE = r'^(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*$'
-_QUOTED_FIELD = r'(?:^|,)("(?:[^"]|"")*"|[^",]*)'
+_QUOTED_FIELD = r',("(?:[^"]|"")*"|[^",]*)'  # with its comma, for an empty match would pass over what follows it
 _UNQUOTED = f"""list_transform(
-    regexp_extract_all(line, '{_QUOTED_FIELD}', 1),
+    regexp_extract_all(',' || line, '{_QUOTED_FIELD}', 1),
     lambda field: case when field[1] = '"' then replace(field[2:-2], '""', '"') else field end
 )"""
 _VALUES = """ticker, side, price_text, quantity_text, timestamp_text,
