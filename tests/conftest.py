@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import settings
 
 from local import aws as local_aws
 from local.aws import CREDENTIALS, Aws
@@ -24,6 +25,11 @@ from local.template import REGION
 from trading import aws, database, migrations
 
 TEMPLATE_DATABASE = "migrated"
+
+# A gate judges a change, and so with the same examples each time; who runs the tests by hand explores new ones.
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("gate")
 
 # Handlers are imported as Lambda imports them: with their environment.
 os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOLS_SERVICE_NAME="tests")
