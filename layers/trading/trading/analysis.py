@@ -8,15 +8,11 @@ from datetime import date
 from decimal import Decimal
 from http import HTTPStatus
 
-from aws_lambda_powertools import Logger
-
 from trading import days, storage, trade_summary
 from trading.problems import ProblemError
 from trading.storage import StoredObject, Upload
 from trading.trade_files import BadHeaderError
 from trading.trade_summary import Reject, Summary, TickerSummary
-
-logger = Logger(child=True)
 
 CSV = "text/csv; charset=utf-8"
 REJECTS_HEADER = ("line", "reason", "row")

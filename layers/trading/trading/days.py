@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from trading.problems import FieldError, invalid
+from trading.values import parse_date
 
 _SOURCE = re.compile(r"(\d{4})/(\d{2})/(\d{2})/trades\.csv(\.gz)?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def trades_key(day: date) -> str:
@@ -49,10 +49,7 @@ def day_asked_for(event: Mapping[str, Any]) -> date:
     """
     if event.get("source") == "aws.scheduler":
         return datetime.fromisoformat(event["time"]).date() - timedelta(days=1)
-    text = event.get("date")
-    if isinstance(text, str) and _DATE.fullmatch(text):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            pass
-    raise invalid(FieldError("date", "must be a day, such as 2024-05-15"))
+    try:
+        return parse_date(event.get("date"))
+    except ValueError:
+        raise invalid(FieldError("date", "must be a day, such as 2024-05-15")) from None

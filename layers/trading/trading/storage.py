@@ -24,11 +24,10 @@ class ReplacedError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What S3 says of an object, and its body."""
+    """Which version of an object S3 has, and its body."""
 
     key: str
     etag: str
-    metadata: Mapping[str, str]
     chunks: Iterator[bytes]
 
 
@@ -46,7 +45,6 @@ def open_object(bucket: str, key: str) -> StoredObject | None:
     return StoredObject(
         key,
         answer["ETag"],
-        answer["Metadata"],
         _whole(answer["Body"].iter_chunks(CHUNK_BYTES), answer["ContentLength"]),
     )
 

@@ -234,11 +234,11 @@ def _feed(pipe: Path, lines: bytes) -> None:
 
 
 _TICKER = re.compile(TICKER_PATTERN)
-# What must hold of each field, in the order in which it is asked, and the reason for a reject where it does not.
 _TIMESTAMP = (
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
 )
+# What must hold of each field, in the order in which it is asked, and the reason for a reject where it does not.
 _CHECKS = {
     "bad ticker": f"regexp_matches(ticker, '{TICKER_PATTERN}')",
     "bad price": r"price is not null and regexp_matches(price_text, '^[0-9]{1,12}(\.[0-9]{1,6})?$')",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -84,17 +85,25 @@ def parse_instant(value: object) -> datetime:
     raise ValueError("must be an ISO 8601 date and time, such as 2025-06-03T12:00:00Z")
 
 
+def parse_date(value: object) -> date:
+    """Return the day that a text such as 2025-06-03 names.
+
+    Raises:
+        ValueError: it is not of that form, or there is no such day.
+    """
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        return date.fromisoformat(value)
+    raise ValueError("must be a day, such as 2025-06-03")
+
+
 def parse_boundary(value: object, at: time) -> datetime:
     """Return the instant that a filter's text names; a date alone means `at` on that day, UTC.
 
     Raises:
         ValueError: the text is neither an instant nor a date.
     """
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            return datetime.combine(date.fromisoformat(value), at, UTC)
-        except ValueError:
-            pass
+    with suppress(ValueError):
+        return datetime.combine(parse_date(value), at, UTC)
     try:
         return parse_instant(value)
     except ValueError:
