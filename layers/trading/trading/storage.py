@@ -62,9 +62,23 @@ def describe(bucket: str, key: str) -> tuple[str, Mapping[str, str]] | None:
     return answer["ETag"], answer["Metadata"]
 
 
-def put(bucket: str, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
-    """Write an object."""
-    aws.s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, Metadata=dict(metadata))
+def put(  # noqa: PLR0913, PLR0917 - an object has these parts
+    bucket: str,
+    key: str,
+    body: bytes,
+    content_type: str,
+    metadata: Mapping[str, str],
+    condition: Mapping[str, str] | None = None,
+) -> None:
+    """Write an object, if the condition (IfMatch or IfNoneMatch) holds of what is there."""
+    aws.s3().put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=body,
+        ContentType=content_type,
+        Metadata=dict(metadata),
+        **(condition or {}),  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+    )
 
 
 def delete(bucket: str, key: str) -> None:
@@ -115,20 +129,12 @@ class Upload:
             raise
 
     def _complete(self) -> None:
-        client = aws.s3()
         if self._upload_id is None:
-            client.put_object(
-                Bucket=self._bucket,
-                Key=self._key,
-                Body=bytes(self._held),
-                ContentType=self._content_type,
-                Metadata=self._metadata,
-                **self._condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
-            )
+            put(self._bucket, self._key, bytes(self._held), self._content_type, self._metadata, self._condition)
             return
         if self._held:
             self._send(bytes(self._held))
-        client.complete_multipart_upload(
+        aws.s3().complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,
             UploadId=self._upload_id,
