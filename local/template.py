@@ -21,16 +21,41 @@ Expression = Any
 
 # What CloudFormation makes on the laptop just as it is declared.
 SERVICES = {"AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
-# What a laptop has no use for, or does in another way: permissions, logs, layers (they are imported from the checkout).
+# What a laptop has no use for, or does in another way: the network, the database (`local/postgres.py`), who may use it
+# (`local/authorizer.py`), alarms, permissions, logs, layers (they are imported from the checkout).
 UNUSED = {
     "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",
     "AWS::IAM::Role",
+    "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBProxy",
+    "AWS::RDS::DBProxyTargetGroup",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "Custom::SchemaMigration",  # `local/system.py` invokes the migrator itself
 }
 
 
@@ -53,10 +78,12 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """A method and path of the HTTP API, or `$default`, and the function that answers there."""
+    """A method and path of the HTTP API, or `$default`, the function that answers there, and whom it lets in."""
 
     key: str
     function: str
+    is_open: bool = False
+    scopes: tuple[str, ...] = ()  # a token must have one of them, if there are any
 
 
 @dataclass(frozen=True)
@@ -122,12 +149,13 @@ def read(template: Mapping[str, Any]) -> System:
     """
     resources = template["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
+    unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(parameters=template.get("Parameters", {}), conditions=template.get("Conditions", {}))
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::Lambda::Function":
-                system.functions[name] = _function(name, properties, resources)
+                system.functions[name] = _function(name, properties, resources, unused)
             case "AWS::ApiGatewayV2::Api":
                 system.routes.extend(_routes(properties["Body"]["paths"], names))
             case "AWS::Lambda::EventSourceMapping":
@@ -151,13 +179,25 @@ def read(template: Mapping[str, Any]) -> System:
                     "Properties": {**properties, "Targets": [{"Id": target["Id"], "Arn": queue}]},
                 }
             case kind if kind in SERVICES:
-                system.services[name] = resource
+                system.services[name] = {**resource, "Properties": _without(properties, unused)}
             case kind if kind not in UNUSED:
                 raise UnknownResourceError(f"{name} is an {kind}, which local/template.py does not know")
     return system
 
 
-def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any]) -> Function:
+def _without(settings: Mapping[str, Expression], unused: set[str]) -> dict[str, Expression]:
+    """Return the settings that speak of nothing that the laptop leaves out."""
+    return {key: value for key, value in settings.items() if not names_in(value) & unused}
+
+
+def names_in(expression: Expression) -> set[str]:
+    """Return the words of an expression, among them what its Ref, GetAtt and Sub speak of."""
+    return set(re.findall(r"\w+", json.dumps(expression))) if isinstance(expression, dict | list) else set()
+
+
+def _function(
+    name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], unused: set[str]
+) -> Function:
     layers = [resources[layer["Ref"]]["Properties"]["Content"]["S3Key"] for layer in properties["Layers"]]
     return Function(
         name=name,
@@ -166,7 +206,7 @@ def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, 
         layers=tuple(ROOT / layer for layer in layers),
         timeout=properties["Timeout"],
         memory=properties["MemorySize"],
-        environment=properties["Environment"]["Variables"],
+        environment=_without(properties["Environment"]["Variables"], unused),
     )
 
 
@@ -174,12 +214,15 @@ def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
     for path, methods in paths.items():
         for method, operation in methods.items():
             key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
-            yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
+            function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
+            [security] = operation.get("security") or [{"NONE": []}]
+            [(authorizer, scopes)] = security.items()
+            yield Route(key, function, authorizer == "NONE", tuple(scopes))
 
 
 def _function_in(expression: Expression, functions: set[str]) -> str:
     """Return the function that an expression (Ref, GetAtt or Sub) speaks of."""
-    named = functions.intersection(re.findall(r"\w+", json.dumps(expression)))
+    named = functions & names_in(expression)
     if len(named) != 1:
         raise UnknownResourceError(f"{expression} does not lead to one function")
     return named.pop()

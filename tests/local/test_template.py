@@ -48,7 +48,10 @@ def test_events_become_routes_queue_sources_and_schedules(tmp_path: Path) -> Non
   Queue: {Type: AWS::SQS::Queue}
 """,
     )
-    assert sorted(system.routes, key=str) == [Route("$default", "Worker"), Route("GET /a/{b}", "Worker")]
+    assert sorted(system.routes, key=str) == [
+        Route("$default", "Worker", is_open=True),
+        Route("GET /a/{b}", "Worker", is_open=True),
+    ]
     [source] = system.queue_sources
     assert (source.queue, source.function, source.batch_size) == ({"Fn::GetAtt": ["Queue", "Arn"]}, "Worker", 5)
     [schedule] = system.schedules
