@@ -15,6 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"  # the laptop's
+ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
 
 # A value of a template: text, or an intrinsic function that CloudFormation resolves.
 Expression = Any
@@ -78,7 +79,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """A method and path of the HTTP API, or `$default`, the function that answers there, and whom it lets in."""
+    """A method (or ANY) and path of the HTTP API, or `$default`, who answers there, and whom it lets in."""
 
     key: str
     function: str
@@ -213,7 +214,8 @@ def _function(
 def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
     for path, methods in paths.items():
         for method, operation in methods.items():
-            key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
+            verb = "ANY" if method == ANY_METHOD else method.upper()
+            key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
             function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
             [security] = operation.get("security") or [{"NONE": []}]
             [(authorizer, scopes)] = security.items()
