@@ -41,6 +41,7 @@ validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the templa
 	@mkdir -p .build && $(RUN) local.template > .build/template.json
 	.venv/bin/cfn-lint .build/template.json --regions eu-west-1
 	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
+	$(RUN) local.rules
 
 .PHONY: build
 build: .venv-sam/.ready ## build what is deployed

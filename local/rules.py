@@ -16,18 +16,26 @@ from local.template import ROOT, Expression, names_in
 ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
 HEALTH = {"/api/health", "/api/health/"}
 VISIBILITY_PER_TIMEOUT = 6  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-# Properties by which a resource has one name in an account, so that a second stack cannot be made beside the first.
-NAMES = {"BucketName", "DBClusterIdentifier", "DBInstanceIdentifier", "FunctionName", "LogGroupName", "Name", "QueueName"}
-NAMES |= {"RoleName", "TableName", "TopicName"}
-NAMED = {
-    "AWS::DynamoDB::Table",
-    "AWS::IAM::Role",
-    "AWS::Lambda::Function",
-    "AWS::Logs::LogGroup",
-    "AWS::S3::Bucket",
-    "AWS::SNS::Topic",
-    "AWS::SQS::Queue",
-    "AWS::Scheduler::Schedule",
+# The settings that encrypt what a resource keeps; an instance of a cluster keeps nothing itself.
+ENCRYPTION = {
+    "AWS::RDS::DBCluster": ["StorageEncrypted"],
+    "AWS::RDS::DBInstance": ["StorageEncrypted"],
+    "AWS::S3::Bucket": ["BucketEncryption"],
+    "AWS::SNS::Topic": ["KmsMasterKeyId"],
+    "AWS::SQS::Queue": ["SqsManagedSseEnabled", "KmsMasterKeyId"],
+}
+# The settings by which a resource has one name in an account, so that a second stack could not stand beside the first.
+NAMES = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::RDS::DBProxy": "DBProxyName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::Scheduler::Schedule": "Name",
 }
 
 
@@ -98,7 +106,9 @@ def every_message_stays_hidden_long_enough(deployed: Deployed) -> Iterator[str]:
     for name, source in deployed.of("AWS::Lambda::EventSourceMapping").items():
         for queue in deployed.among(source["EventSourceArn"], "AWS::SQS::Queue"):
             [function] = names_in(source["FunctionName"]) & functions.keys()
-            if queues[queue].get("VisibilityTimeout", 30) < VISIBILITY_PER_TIMEOUT * functions[function]["Timeout"]:
+            if queues[queue].get("VisibilityTimeout", 30) < VISIBILITY_PER_TIMEOUT * functions[function].get(
+                "Timeout", 3
+            ):
                 yield f"{queue} shows a message again before six timeouts of {function} have passed"
             if "MaximumConcurrency" not in source.get("ScalingConfig", {}):
                 yield f"{name} has no MaximumConcurrency, so that the database's connections may not suffice"
@@ -184,14 +194,15 @@ def every_own_metric_is_written_by_somebody(deployed: Deployed) -> Iterator[str]
     """A metric of the business that an alarm waits for is written in the code, by a function of that service."""
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
     written = {word for source in sources for word in re.findall(r'"(\w+)"', source.read_text())}
-    services = {_variables(each).get("POWERTOOLS_SERVICE_NAME") for each in deployed.of("AWS::Lambda::Function").values()}
+    functions = deployed.of("AWS::Lambda::Function").values()
+    services = [
+        {"Name": "service", "Value": _variables(function).get("POWERTOOLS_SERVICE_NAME")} for function in functions
+    ]
     for name, alarm in deployed.of("AWS::CloudWatch::Alarm").items():
         if alarm.get("Namespace") == {"Ref": "AWS::StackName"}:
             if alarm["MetricName"] not in written:
                 yield f"{name} waits for {alarm['MetricName']}, which nobody writes"
-            if {"Name": "service", "Value": alarm["Dimensions"][0]["Value"]} != alarm["Dimensions"][0] or (
-                alarm["Dimensions"][0]["Value"] not in services
-            ):
+            if any(dimension not in services for dimension in alarm["Dimensions"]):
                 yield f"{name} waits for a service that is none of the functions'"
 
 
@@ -225,29 +236,28 @@ def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]
 
 
 def everything_is_encrypted(deployed: Deployed) -> Iterator[str]:
-    """What is kept is encrypted, and a bucket takes no request without TLS and no public."""
-    for name, queue in deployed.of("AWS::SQS::Queue").items():
-        if not queue.get("SqsManagedSseEnabled") and not queue.get("KmsMasterKeyId"):
-            yield f"{name} is not encrypted"
-    for name, topic in deployed.of("AWS::SNS::Topic").items():
-        if not topic.get("KmsMasterKeyId"):
-            yield f"{name} is not encrypted"
+    """What is kept is encrypted where it lies."""
+    for kind, settings in ENCRYPTION.items():
+        for name, resource in deployed.of(kind).items():
+            if not any(resource.get(each) for each in settings) and "DBClusterIdentifier" not in resource:
+                yield f"{name} is not encrypted"
+
+
+def every_bucket_is_private(deployed: Deployed) -> Iterator[str]:
+    """A bucket cannot become public, and takes no request without TLS."""
+    policies = deployed.of("AWS::S3::BucketPolicy").values()
     for name, bucket in deployed.of("AWS::S3::Bucket").items():
-        if "BucketEncryption" not in bucket:
-            yield f"{name} is not encrypted"
         if set(bucket.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
             yield f"{name} may become public"
-        policies = deployed.of("AWS::S3::BucketPolicy").values()
         if not any(name in names_in(each["Bucket"]) and "aws:SecureTransport" in json.dumps(each) for each in policies):
             yield f"{name} takes requests without TLS"
+
+
+def the_database_is_private(deployed: Deployed) -> Iterator[str]:
+    """A database has no public address, and its proxy takes IAM's tokens over TLS and nothing else."""
     for name, instance in deployed.of("AWS::RDS::DBInstance").items():
-        if not instance.get("StorageEncrypted") and "DBClusterIdentifier" not in instance:
-            yield f"{name} is not encrypted"
         if instance.get("PubliclyAccessible") is not False:
             yield f"{name} is public"
-    for name, cluster in deployed.of("AWS::RDS::DBCluster").items():
-        if not cluster.get("StorageEncrypted"):
-            yield f"{name} is not encrypted"
     for name, proxy in deployed.of("AWS::RDS::DBProxy").items():
         if not proxy.get("RequireTLS") or proxy.get("DefaultAuthScheme") != "IAM_AUTH":
             yield f"{name} lets in who has no TLS or no IAM token"
@@ -255,11 +265,10 @@ def everything_is_encrypted(deployed: Deployed) -> Iterator[str]:
 
 def no_name_is_taken_twice(deployed: Deployed) -> Iterator[str]:
     """CloudFormation names things, so that a second stack can stand beside the first."""
-    for name, resource in deployed.resources.items():
-        if resource["Type"] in NAMED:
-            for key in NAMES & resource["Properties"].keys():
-                if isinstance(resource["Properties"][key], str):
-                    yield f"{name} has the fixed {key} {resource['Properties'][key]}"
+    for kind, setting in NAMES.items():
+        for name, resource in deployed.of(kind).items():
+            if isinstance(resource.get(setting), str):
+                yield f"{name} has the fixed name {resource[setting]}"
 
 
 RULES = (
@@ -276,6 +285,8 @@ RULES = (
     only_functions_with_sql_are_in_the_vpc,
     the_newest_migration_wakes_the_migrator,
     everything_is_encrypted,
+    every_bucket_is_private,
+    the_database_is_private,
     no_name_is_taken_twice,
 )
 

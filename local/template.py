@@ -196,9 +196,7 @@ def names_in(expression: Expression) -> set[str]:
     return set(re.findall(r"\w+", json.dumps(expression))) if isinstance(expression, dict | list) else set()
 
 
-def _function(
-    name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], unused: set[str]
-) -> Function:
+def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], unused: set[str]) -> Function:
     layers = [resources[layer["Ref"]]["Properties"]["Content"]["S3Key"] for layer in properties["Layers"]]
     return Function(
         name=name,
