@@ -6,21 +6,28 @@ import signal
 import sys
 import time
 
-from local import console, system
+from local import authorizer, console, system
+from local.authorizer import Authorizer
 from local.postgres import PostgresError
 from local.template import ROOT
 
 FOLDER = ROOT / ".local"
+SIGN_IN = """The API wants a token. Get one for everything, or name the scopes that it shall allow:
+
+  TOKEN=$(.venv/bin/python -m local.issue_token trades:read trades:write --subject desk-7)
+
+"""
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, door: Authorizer | None) -> None:
     """Run the system and say what is where, until this process is asked to stop."""
     started = time.perf_counter()
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
-    async with system.running(FOLDER, port) as running:
+    async with system.running(FOLDER, port, door) as running:
+        header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
 
@@ -30,9 +37,9 @@ async def serve(port: int) -> None:
   Logs            {FOLDER / "logs"}
   Environment     set -a; . .local/environment; set +a
 
-Record a trade from another terminal, and its notification appears here:
+{SIGN_IN if door else ""}Record a trade from another terminal, and its notification appears here:
 
-  curl -i {running.url}/api/trades/ -H 'Content-Type: application/json' \\
+  curl -i {running.url}/api/trades/ -H 'Content-Type: application/json'{header} \\
     -d '{{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}}'
 
 Ctrl-C stops everything.
@@ -45,17 +52,17 @@ Ctrl-C stops everything.
 
 
 def main() -> int:
-    """Serve on the port that the environment names, 8000 by default."""
+    """Serve on the port that the environment names, 8000 by default; with AUTH=on only to who has a token."""
     console.show_all()
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) <= system.LAST_PORT:
         print(f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.", file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(int(port)))
+        asyncio.run(serve(int(port), authorizer.chosen(FOLDER)))
     except KeyboardInterrupt:  # before there was anything to stop
         return 130
-    except (system.StartError, PostgresError) as error:
+    except (authorizer.UnknownChoiceError, system.StartError, PostgresError) as error:
         print(f"Cannot start: {error}.", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,7 @@
-"""`python -m local.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again."""
+"""`python -m local.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again.
+
+With AUTH=on the tour has a token, and nobody comes in without one.
+"""
 
 import asyncio
 import json
@@ -11,7 +14,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from local import console, system
+from local import authorizer, console, system, template
 from local.system import RunningSystem
 
 DELIVERY_SECONDS = 20
@@ -108,7 +111,13 @@ async def main() -> None:
     folder.chmod(0o755)  # noqa: ASYNC240 - PostgreSQL's account can stay in it, where root takes the tour
     try:
         print("Starting a system for this tour…")
-        async with system.running(folder, 0) as running, ClientSession(running.url) as session:
+        door = authorizer.chosen(folder)
+        scopes = template.read(template.transformed()).scopes
+        headers = {"Authorization": f"Bearer {door.token('tourist', scopes)}"} if door else {}
+        async with (
+            system.running(folder, 0, door) as running,
+            ClientSession(running.url, headers=headers) as session,
+        ):
             print(f"It is served at {running.url}; `make start` serves one for you.")
             await tour(Tour(session))
             await show_daily_numbers(running)

@@ -16,6 +16,7 @@ import psutil
 from aiohttp import web
 
 from local import aws, gateway, template, triggers
+from local.authorizer import Authorizer
 from local.aws import CREDENTIALS, Aws
 from local.functions import FunctionError, LocalFunction
 from local.postgres import Postgres
@@ -46,8 +47,10 @@ class RunningSystem:
 
 
 @asynccontextmanager
-async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
+async def running(folder: Path, port: int, authorizer: Authorizer | None = None) -> AsyncIterator[RunningSystem]:
     """Run the system that template.yaml declares, its data in `folder` and its HTTP API on `port` (0: any).
+
+    Without an authorizer the door is open: nobody signs in on this machine.
 
     Raises:
         StartError: another one runs in this folder, or the port is taken.
@@ -95,7 +98,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
         for function in functions.values():
             await function.warm()
         runner = web.AppRunner(
-            gateway.application(gateway.Gateway(system.routes, functions)),
+            gateway.application(gateway.Gateway(system.routes, functions, authorizer)),
             access_log=None,
             auto_decompress=False,  # API Gateway hands a body over as it came
             shutdown_timeout=2,

@@ -1,6 +1,7 @@
 """What template.yaml declares, as AWS's own SAM transform reads it: the only wiring, here as in AWS."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from boto3 import Session
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -125,6 +128,11 @@ class System:
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scopes(self) -> list[str]:
+        """What tokens can allow: the scopes that routes ask for, as issuers other than Cognito spell them."""
+        return sorted({scope for route in self.routes for scope in route.scopes if "/" not in scope})
 
 
 def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
