@@ -28,7 +28,7 @@ test: .venv/.ready ## run the tests; needs no Docker
 	$(RUN) pytest --ignore=tests/sam
 
 .PHONY: test-sam
-test-sam: .venv/.ready .venv-sam/.ready ## build with SAM and run the functions in Lambda's containers; needs Docker
+test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker
 	$(RUN) pytest tests/sam
 
 .PHONY: lint
@@ -63,7 +63,7 @@ openapi: .venv/.ready ## write the API's description from the code
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
-	@for list in runtime dev sam checkov peers; do \
+	@for list in runtime dev sam checkov ministack peers; do \
 	  case $$list in runtime) lock=layers/runtime/requirements.txt;; *) lock=requirements/$$list.txt;; esac; \
 	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done
