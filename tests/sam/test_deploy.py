@@ -12,9 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
@@ -24,7 +26,7 @@ from local.gateway import http_event
 from local.postgres import UNSAFE, Postgres
 from local.system import LOOPBACK, free_port
 from local.template import REGION, ROOT
-from tests.sam.conftest import ARCHITECTURE, ENVIRONMENT, SAM, Database
+from tests.sam.conftest import ARCHITECTURE, ENVIRONMENT, SAM
 
 EMULATOR = (str(ROOT / ".venv-ministack" / "bin" / "python"), "-m", "ministack")
 LEFT_OUT = ("AWS::RDS::", "AWS::EC2::SecurityGroupIngress", "AWS::ApiGatewayV2::RouteResponse")
@@ -145,11 +147,11 @@ def resources(emulator: Aws, deployed: dict[str, Any]) -> dict[str, str]:
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in listed}
 
 
-@pytest.fixture
-def database(address: str, deployed: dict[str, Any]) -> Database:
-    """The database, as the deployment left it."""
-    del deployed
-    return Database(address)
+def rows(address: str, statement: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement."""
+    with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
 
 
 def test_every_resource_of_the_template_is_there(deployed: dict[str, Any], resources: dict[str, str]) -> None:
@@ -163,10 +165,11 @@ def test_every_resource_of_the_template_is_there(deployed: dict[str, Any], resou
     assert {"UserPool", "MachineClient", "ResourceServer"} <= resources.keys()
 
 
-def test_the_migrator_was_asked_by_cloudformation_and_made_the_schema_and_the_role(database: Database) -> None:
+@pytest.mark.usefixtures("deployed")
+def test_the_migrator_was_asked_by_cloudformation_and_made_the_schema_and_the_role(address: str) -> None:
     files = sorted(file.name for file in (ROOT / "layers/trading/trading/migrations").glob("*.sql"))
-    assert database.rows("select name from schema_migrations order by name") == [(name,) for name in files]
-    assert database.rows("select count(*) from pg_roles where rolname = 'trading_app'") == [(1,)]
+    assert rows(address, "select name from schema_migrations order by name") == [(name,) for name in files]
+    assert rows(address, "select count(*) from pg_roles where rolname = 'trading_app'") == [(1,)]
 
 
 def test_queues_have_their_dead_letter_queues_and_wake_so_many_at_a_time(
@@ -198,9 +201,7 @@ def test_every_alarm_tells_the_topic(emulator: Aws, deployed: dict[str, Any], re
     assert all(alarm["AlarmActions"] == [resources["AlarmsTopic"]] for alarm in alarms)
 
 
-def test_a_trade_goes_through_its_queue_and_is_told_of(
-    emulator: Aws, resources: dict[str, str], database: Database
-) -> None:
+def test_a_trade_goes_through_its_queue_and_is_told_of(emulator: Aws, resources: dict[str, str], address: str) -> None:
     sqs, sns = emulator.client("sqs"), emulator.client("sns")
     heard = sqs.create_queue(QueueName="heard")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=heard, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -219,4 +220,4 @@ def test_a_trade_goes_through_its_queue_and_is_told_of(
     assert published["Subject"] == "BUY 50 MSFT at 310.50"
     correlation_id = published["MessageAttributes"]["correlation_id"]["Value"]
     assert correlation_id == request["requestContext"]["requestId"]
-    assert database.rows("select count(delivered_at) from notifications") == [(1,)]
+    assert rows(address, "select count(delivered_at) from notifications") == [(1,)]
