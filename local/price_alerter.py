@@ -90,11 +90,11 @@ class Alerter:
     def summary(self) -> str:
         """Return what was seen, as text."""
         tickers, seconds = len(self._watches), time.monotonic() - self._started
-        text = f"{self._prices:,} prices of {tickers} tickers and {self._alerts} alerts in {seconds:.0f} s"
+        text = f"{seconds:.0f} s: tickers {tickers}, prices {self._prices:,}, alerts {self._alerts}"
         if self._connections > 1:
-            text += f", over {self._connections} connections"
+            text += f", connections {self._connections}"
         if self._unreadable:
-            text += f"; {self._unreadable:,} unreadable"
+            text += f", unreadable messages {self._unreadable:,}"
         if self._publisher:
             text += f". To the trading system: {self._publisher.summary()}"
         return f"{text}."

@@ -126,7 +126,7 @@ class Feed:
             pass  # as clients do, with or without a goodbye
         except Exception:
             logger.exception("The feed failed a client")
-            self._drop(connection, CloseCode.INTERNAL_ERROR, "the feed failed")
+            await _close(connection, CloseCode.INTERNAL_ERROR, "the feed failed")
         finally:
             self._followed.pop(connection, None)
 
@@ -168,7 +168,7 @@ class Feed:
             if count > MESSAGES_PER_SECOND:
                 reason = f"more than {MESSAGES_PER_SECOND} messages in a second"
                 broadcast([connection], MessageError("too_many_messages", reason).write())
-                self._drop(connection, CloseCode.POLICY_VIOLATION, reason)
+                await _close(connection, CloseCode.POLICY_VIOLATION, reason)
                 return
             try:
                 answers = self._answers(connection, message)

@@ -62,7 +62,7 @@ class Publisher:
         """Return what became of all prices, as text."""
         left = len(self._waiting) + len(self._sending)
         counts = {"published": self._published, "skipped": self._skipped, "dropped": self._dropped, "not sent": left}
-        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count or what == "published")
+        return ", ".join(f"{what} {count:,}" for what, count in counts.items() if count or what == "published")
 
     async def run(self) -> None:
         """Send what is offered, until cancelled."""
