@@ -5,11 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import License
 
+from functions.prices_api.app import app as prices_api
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http_api import HttpApi
 
-APPS = (trades_api, trade_analyzer)
+APPS = (trades_api, prices_api, trade_analyzer)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -35,7 +36,7 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, and read what a day's trades come to."
+        description="Record trades and find them, publish prices and find rises, read what a day's trades come to."
         " Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
     )
