@@ -8,11 +8,12 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -31,6 +32,7 @@ SILENCE_SECONDS = 10.0
 # A feed that counts has so long to answer where it goes on; until then, what comes is part of what it will repeat.
 RESUME_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
+TICKET_SECONDS = 10.0
 SHOWN_ALERTS = 1_000  # which are remembered, so that none is shown twice
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 BRIEF = 200
@@ -69,19 +71,20 @@ class Alerter:
         """
         while True:
             try:
+                url = self._url if _is_socket(self._url) else await _with_ticket(self._url)
                 async with connect(
-                    self._url, proxy=None if _is_here(self._url) else True, close_timeout=CLOSE_SECONDS
+                    url, proxy=None if _is_here(url) else True, close_timeout=CLOSE_SECONDS
                 ) as connection:
                     await self._follow(connection)
-            except InvalidStatus as error:
-                status = error.response.status_code
+            except (InvalidStatus, ClientResponseError) as error:
+                status = error.status if isinstance(error, ClientResponseError) else error.response.status_code
                 if 400 <= status < 500 and status not in {408, 425, 429}:  # noqa: PLR2004 - those may pass
                     raise RefusedError(f"HTTP {status}; a ticket in the address is good for one connection") from None
                 why = f"HTTP {status}"
             except ConnectionClosed as error:
                 close = error.rcvd
                 why = f"it closed the connection: {close.code} {close.reason}".strip() if close else "connection lost"
-            except (OSError, InvalidHandshake) as error:  # a TimeoutError is an OSError
+            except (OSError, InvalidHandshake, ClientError) as error:  # a TimeoutError is an OSError
                 why = str(error) or "no answer"
             wait = next(self._waits)
             self._display.say(f"No prices from {_shown(self._url)} ({_brief(why)}). Next try in {wait:.1f} s.")
@@ -155,8 +158,8 @@ class Alerter:
                 self._lost.append(_brief(str(heard.members.get("ticker"))))
             case Answer(type="error"):
                 self._ignores_until = 0.0
-                said = f"{heard.members.get('code')}: {heard.members.get('message')}"
-                self._display.say(f"The feed says {_brief(said)}.")
+                said = [str(heard.members[name]) for name in ("code", "message") if name in heard.members]
+                self._display.say(f"The feed says {_brief(': '.join(said))}.")
             case Answer(type="subscribed"):
                 self._ignores_until = 0.0
 
@@ -200,6 +203,20 @@ class Alerter:
             self._lost.clear()
 
 
+async def _with_ticket(url: str) -> str:
+    """Return the address of a trading system's socket, with the ticket that opens it once."""
+    async with (
+        ClientSession(timeout=ClientTimeout(TICKET_SECONDS), raise_for_status=True) as session,
+        session.post(f"{url.rstrip('/')}/api/prices/ticket/") as response,
+    ):
+        return str((await response.json())["url"])
+
+
+def _is_socket(url: str) -> bool:
+    """Whether a URL is a WebSocket's, and not a trading system's, which gives tickets to one."""
+    return urlsplit(url).scheme in {"ws", "wss"}
+
+
 def _is_here(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK
 
@@ -216,7 +233,12 @@ def _brief(text: str) -> str:
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.price_alerter", description=__doc__)
-    parser.add_argument("--url", type=_url, default=URL, help="of the feed (default: %(default)s)")
+    parser.add_argument(
+        "--url",
+        type=_url,
+        default=URL,
+        help="of a feed, or http://… of a trading system, whose socket is followed then (default: %(default)s)",
+    )
     parser.add_argument("--tickers", default="", help="such as AAPL,MSFT; all without")
     parser.add_argument("--publish", metavar="URL", help="send the prices on, to http://127.0.0.1:8000 say")
     parser.add_argument("--json", action="store_true", help="write JSON lines, as they are on the socket")
@@ -224,11 +246,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _url(text: str) -> str:
-    try:
-        parse_uri(text)
-    except InvalidURI:
-        raise argparse.ArgumentTypeError(f"{text!r} is no WebSocket address, such as {URL}") from None
-    return text
+    with suppress(InvalidURI):
+        parse_uri(f"ws{text.removeprefix('http')}" if text.startswith("http") else text)
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no address of a feed, such as {URL}")
 
 
 def _display(*, as_json: bool) -> Display:

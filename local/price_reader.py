@@ -55,6 +55,8 @@ def read(message: str | bytes, received: datetime) -> Prices | Alert | Answer:
         raise UnreadableError(f"not JSON: {error}") from None
     if isinstance(value, dict) and "type" in value:
         return _alert(value) if value["type"] == "alert" else Answer(str(value["type"]), value)
+    if isinstance(value, dict) and "message" in value:  # in which API Gateway says that something failed
+        return Answer("error", value)
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from aiohttp import web
 from rich.console import Console
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -301,6 +302,37 @@ def test_a_refusal_is_final_unless_it_may_pass(status: int, is_final: bool) -> N
     assert any(f"(HTTP {status})" in line for line in log) is not is_final
 
 
+def test_a_trading_systems_own_address_is_followed_with_a_ticket_for_each_connection() -> None:
+    async def follow() -> tuple[Log, list[str]]:
+        paths: list[str] = []
+
+        async def issue(_: web.Request) -> web.Response:
+            return web.json_response({"url": f"{server.url}?ticket={len(paths)}"}, status=201)
+
+        async def attend(connection: ServerConnection) -> None:
+            assert connection.request
+            paths.append(connection.request.path)
+            await server.attend(connection)
+
+        log, server = Log(), Server(arrays()[:1], arrays()[1:], ends=False)
+        app = web.Application()
+        app.router.add_post("/api/prices/ticket/", issue)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with serve(attend, "127.0.0.1", 0) as sockets:
+            server.port = port_of(sockets)
+            async with following(f"http://127.0.0.1:{runner.addresses[0][1]}", log):
+                await log.has("ALERT")
+        await runner.cleanup()
+        return log, paths
+
+    log, paths = asyncio.run(follow())
+    assert paths == ["/?ticket=0", "/?ticket=1"]
+    assert log.alerts() == [HEADLINE]
+    assert "ticket" not in "".join(log)
+
+
 def test_an_alert_of_the_servers_is_shown_and_ours_of_the_same_tick_is_not_shown_again() -> None:
     low, high = Decimal("98.00"), Decimal("100.10")
     alert = Alert("1", "AAPL", high, START + timedelta(seconds=41), low, START, Decimal("2.14"))
@@ -365,11 +397,11 @@ def test_a_headline_has_plain_digits() -> None:
     assert headline(alert) == "ALERT A +2.04 % in 0 s: 98 at 12:00:03 → 100 at 12:00:03"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "localhost:8765", "ws://"])
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:8000", "localhost:8765", "ws://", "http://"])
 def test_an_address_that_is_none_is_refused_in_a_sentence(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         price_alerter.main(["--url", url])
-    assert "is no WebSocket address, such as ws://localhost:8765" in capsys.readouterr().err
+    assert "is no address of a feed, such as ws://localhost:8765" in capsys.readouterr().err
 
 
 def program(*arguments: str) -> list[str]:

@@ -105,3 +105,9 @@ def test_an_alert_and_any_other_answer_are_told_apart_by_their_type() -> None:
 def test_an_alert_whose_ticker_would_write_on_the_terminal_is_unreadable() -> None:
     with pytest.raises(UnreadableError):
         read(ALERT.replace("AAPL", "\\u001b[2J"), NOW)
+
+
+def test_what_api_gateway_says_of_a_failure_is_an_error() -> None:
+    answer = read('{"message": "Internal server error", "connectionId": "a=", "requestId": "b="}', NOW)
+    assert isinstance(answer, Answer)
+    assert answer.type == "error"
