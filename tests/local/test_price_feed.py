@@ -223,14 +223,19 @@ def test_who_comes_back_gets_exactly_what_it_missed() -> None:
     run(talk)
 
 
-def test_who_missed_nothing_is_sent_nothing_twice() -> None:
+def test_what_is_missing_begins_after_the_last_number_that_was_received() -> None:
     async def talk(feed: Feed) -> None:
         async with connect(feed.url) as client:
-            last = {each["ticker"]: each["seq"] for each in await prices(client)}
-            await ask(client, "subscribe", "*", since=last)
-            assert {each["seq"] for each in await prices(client)} == {last["AAPL"] + 1}
+            await ask(client, "subscribe", "AAPL", since={"AAPL": 1})
+            gap, only = await heard(client), await heard(client)
+            assert gap == {"type": "gap", "ticker": "AAPL", "since": 1, "next": only[0]["seq"]}
+            await ask(client, "subscribe", "AAPL", since={"AAPL": gap["next"] - 1})
+            assert await heard(client) == only
+            await ask(client, "subscribe", "AAPL", since={"AAPL": gap["next"]})
+            await client.send('{"action":"ping"}')
+            assert await heard(client) == {"type": "pong"}
 
-    run(talk, Options(("AAPL", "MSFT"), 0.3, "seed"))
+    run(talk, Options(("AAPL", "MSFT"), 60, "seed"))
 
 
 def test_what_is_no_longer_held_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +273,7 @@ def test_a_number_of_another_run_is_a_gap_whether_it_is_ahead_or_behind() -> Non
                 assert (gap["type"], gap["since"]) == ("gap", number)
                 assert (await prices(client))[0]["seq"] == gap["next"]
 
-    asyncio.run(talk())
+    asyncio.run(asyncio.wait_for(talk(), 10))
 
 
 def test_a_client_that_does_not_read_is_dropped_and_nobody_else_notices(
