@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from trading import connections, price_records, prices
 from trading.alerts import Alert
 from trading.connections import Ticket
-from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, returns
+from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
 from trading.pages import PAGE_DEFAULT, PAGE_LIMIT
 from trading.price_records import PriceAverage, PriceFilter
 from trading.prices import PRICES_LIMIT, NewPrice
@@ -68,7 +68,10 @@ def publish_prices(batch: PriceBatch) -> Response[str]:
 @app.get(
     f"{PATH}<ticker>/averages/",
     summary="Find a ticker's five-minute averages",
-    responses={200: returns(list[PriceAverage], "The newest first; the Link header leads to the next page.")},
+    responses={
+        200: returns(list[PriceAverage], "The newest first; the Link header leads to the next page."),
+        404: refuses("This is not the path of a ticker."),
+    },
 )
 def find_averages(
     ticker: Annotated[AnyCaseTicker, Path()],
