@@ -95,7 +95,7 @@ class Feed:
         self._options = options
         self._market = Market(options.tickers, options.seed, options.mood)
         self._clock = Clock(options.speed)
-        self._sequence = self._first = int(datetime.now(UTC).timestamp() * 1_000)
+        self._sequence = int(datetime.now(UTC).timestamp() * 1_000)
         # The texts of the latest rounds, each by its tickers; the last of them has the number `_sequence`.
         self._rounds: deque[dict[str, str]] = deque(maxlen=max(1, REPLAY_TICKS // len(options.tickers)))
         self._followed: dict[ServerConnection, Followed] = {}
@@ -162,6 +162,8 @@ class Feed:
         loop = asyncio.get_running_loop()
         second, count = loop.time(), 0
         async for message in connection:
+            if connection not in self._followed:  # it was dropped, and this was waiting
+                return
             if loop.time() - second >= 1:
                 second, count = loop.time(), 0
             count += 1
