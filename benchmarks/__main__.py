@@ -5,10 +5,10 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import prices, trades
+from benchmarks import price_feed, prices, trades
 from benchmarks.measure import Figure, say, table
 
-PARTS = {"trades": trades.figures, "prices": prices.figures}
+PARTS = {"trades": trades.figures, "prices": prices.figures, "feed": price_feed.figures}
 
 
 def main() -> None:
