@@ -159,6 +159,20 @@ def every_route_wants_a_token(deployed: Deployed) -> Iterator[str]:
                     yield f"{method} {path} asks for no scope"
 
 
+def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
+    """A scope of a route is one of the resource server's, and one that the machine client may ask for."""
+    servers = deployed.of("AWS::Cognito::UserPoolResourceServer").values()
+    clients = deployed.of("AWS::Cognito::UserPoolClient").values()
+    known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
+    allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
+    for api in deployed.of("AWS::ApiGatewayV2::Api").values():
+        for path, methods in api.get("Body", {}).get("paths", {}).items():
+            for method, operation in methods.items():
+                scopes = {scope for each in operation.get("security", []) for its in each.values() for scope in its}
+                if scopes and not scopes & known & allowed:
+                    yield f"{method} {path} asks for a scope that nobody can have"
+
+
 def every_api_is_throttled_and_logged(deployed: Deployed) -> Iterator[str]:
     """A stage limits its requests and writes an access log."""
     apis = deployed.of("AWS::ApiGatewayV2::Api")
@@ -281,6 +295,7 @@ RULES = (
     every_function_stands_on_its_own,
     every_log_ends,
     every_route_wants_a_token,
+    every_scope_can_be_had,
     every_api_is_throttled_and_logged,
     every_schedule_and_rule_has_a_dead_letter_target,
     every_alarm_is_heard_and_explained,
