@@ -219,6 +219,16 @@ def test_one_character_more_or_another_is_judged_alike_by_whoever_reads_the_line
     agree((SAMPLE + changed).encode())
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=30).filter(lambda b: b"\n" not in b), good_lines.map(str.encode)), max_size=20
+    )
+)
+def test_any_bytes_cost_their_own_line_alone(lines: list[bytes]) -> None:
+    agree(HEADER.encode() + b"\n".join(lines))
+
+
 # The contract, by example
 
 
