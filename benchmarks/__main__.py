@@ -5,10 +5,10 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import trades
+from benchmarks import price_feed, trades
 from benchmarks.measure import Figure, say, table
 
-PARTS = {"trades": trades.figures}
+PARTS = {"trades": trades.figures, "feed": price_feed.figures}
 
 
 def main() -> None:
