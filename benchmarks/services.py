@@ -66,6 +66,7 @@ def environment(database: str, endpoint: str = "http://127.0.0.1:9") -> dict[str
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
+        "POWERTOOLS_METRICS_NAMESPACE": "trading",
         "POWERTOOLS_SERVICE_NAME": "trades_api",
     }
 
