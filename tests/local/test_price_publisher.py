@@ -18,7 +18,7 @@ START = datetime(2025, 6, 3, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.01)
-    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 0.5)
+    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 5.0)
 
 
 class Api:
@@ -197,7 +197,8 @@ def test_while_it_is_away_the_newest_prices_are_kept_and_the_loss_is_told(monkey
     assert said[1:] == ["The trading system is back; 30 prices were dropped meanwhile, the oldest."]
 
 
-def test_what_could_not_be_sent_in_the_end_is_counted() -> None:
+def test_what_could_not_be_sent_in_the_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 0.1)
     api = Api()
     api.statuses = [503] * 1_000
     _, summary = publish(api, offering(tick("AAPL"), tick("MSFT")))
