@@ -45,7 +45,7 @@ from generate_series(1, %(rows)s) as n
 
 
 class Runs:
-    """Runs of handlers, each in a process of its own: by name, the most memory and the least processor time they took."""
+    """Runs of handlers, each in a process of its own: by name, the most memory and the least processor time taken."""
 
     def __init__(self) -> None:
         self.peak_bytes: dict[str, int] = {}
