@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from trading import trade_files
-from trading.trade_files import ABSENT, REPLACEMENT, SEPARATOR, Header, Segment, numbered
+from trading.trade_files import ABSENT, BYTE_ORDER_MARK, REPLACEMENT, SEPARATOR, Header, Segment, numbered
 from trading.values import TICKER_PATTERN
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ class _Reader:
 
     def summarise(self, segment: Segment) -> _Part | None:
         """Return what a segment comes to, or nothing where only its lines one by one can tell."""
+        if segment.lines.startswith(BYTE_ORDER_MARK):  # DuckDB would take it for the beginning of a file, and drop it
+            return None
         part = None
         if self._is_clean and segment.is_plain:
             part = self._summarised_clean(segment)
