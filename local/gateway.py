@@ -45,7 +45,7 @@ class Gateway:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _message(413, "Request Entity Too Large")
-        found = self._find(request.method, request.path)
+        found = self.find(request.method, request.path)
         if found is None:
             return _message(404, "Not Found")
         route, parameters = found
@@ -66,7 +66,8 @@ class Gateway:
             return _message(500, "Internal Server Error")
         return _response(result)
 
-    def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """Return the route of a request and what its variables are, or nothing where no route is."""
         for pattern, route in self._routes:
             match = pattern.fullmatch(f"{method} {path}")
             if match:
@@ -162,12 +163,14 @@ def _swagger_assets() -> Path:
 def _pattern(key: str) -> re.Pattern[str]:
     if key == "$default":
         return re.compile(".*", re.DOTALL)
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(key).replace("\\ ", " ")))
+    method, path = key.split(" ")
+    path = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
+    return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}")
 
 
-def _rank(route: Route) -> tuple[bool, int]:
-    """Order routes as API Gateway chooses: a full match before one with variables, and $default last."""
-    return route.key == "$default", route.key.count("{")
+def _rank(route: Route) -> tuple[bool, int, bool]:
+    """Order routes as API Gateway chooses: a full match before one with variables or of any method, $default last."""
+    return route.key == "$default", route.key.count("{"), route.key.startswith("ANY ")
 
 
 def _joined(pairs: Any) -> dict[str, str]:

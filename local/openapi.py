@@ -5,27 +5,45 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import License
 
-from functions.trades_api.app import app
+from functions.trade_analyzer.app import app as trade_analyzer
+from functions.trades_api.app import app as trades_api
+from trading.http_api import HttpApi
 
+APPS = (trades_api, trade_analyzer)
+WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def description() -> dict[str, Any]:
-    """Return the description of every route.
+    """Return the description of every route of every function."""
+    api: dict[str, Any] = {}
+    for app in APPS:
+        part = _described(app)
+        if not api:
+            api = part
+        else:
+            api["paths"] |= part["paths"]
+            api["components"]["schemas"] |= part["components"]["schemas"]
+    return api
+
+
+def _described(app: HttpApi) -> dict[str, Any]:
+    """Return the description of a function's routes.
 
     The resolver announces its own 422 everywhere; the problems that any route may answer stand there instead.
     """
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them. Errors are problems (RFC 9457) that name the field.",
+        description="Record trades and find them, and read what a day's trades come to."
+        " Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
     )
     api: dict[str, Any] = json.loads(text)
     for operations in api["paths"].values():
         for operation in operations.values():
             del operation["responses"]["422"]
-            for status, meaning in _common_problems(operation).items():
+            for status, meaning in _common_problems(operation, has_database=app not in WITHOUT_DATABASE).items():
                 operation["responses"][status] = {"description": meaning, "content": PROBLEM}
             for parameter in operation.get("parameters", []):
                 _forget_null(parameter["schema"])
@@ -34,12 +52,13 @@ def description() -> dict[str, Any]:
     return api
 
 
-def _common_problems(operation: dict[str, Any]) -> dict[str, str]:
+def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[str, str]:
     problems = {
         "400": "Something is malformed or out of range: `errors` names each field.",
         "500": "Something went wrong here; the request id is in `detail`.",
-        "503": "The database is away: try again after the seconds in Retry-After.",
     }
+    if has_database:
+        problems["503"] = "The database is away: try again after the seconds in Retry-After."
     if "requestBody" in operation:
         problems |= {"413": "The body is too large.", "415": "The body is not application/json."}
     return problems

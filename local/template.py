@@ -15,6 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"  # the laptop's
+ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
 
 # A value of a template: text, or an intrinsic function that CloudFormation resolves.
 Expression = Any
@@ -53,7 +54,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """A method and path of the HTTP API, or `$default`, and the function that answers there."""
+    """A method (or ANY) and path of the HTTP API, or `$default`, and the function that answers there."""
 
     key: str
     function: str
@@ -173,7 +174,8 @@ def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, 
 def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
     for path, methods in paths.items():
         for method, operation in methods.items():
-            key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
+            verb = "ANY" if method == ANY_METHOD else method.upper()
+            key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
             yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
 
 

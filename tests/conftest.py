@@ -1,5 +1,6 @@
 """What tests stand on: a real PostgreSQL, AWS's services over HTTP, and a caller of handlers."""
 
+import importlib
 import json
 import os
 import shutil
@@ -17,14 +18,17 @@ from hypothesis import settings
 
 from local import aws as local_aws
 from local.aws import CREDENTIALS, Aws
-from local.gateway import http_event
+from local.gateway import Gateway, http_event
 from local.postgres import UNSAFE, Postgres
 from local.runtime import Context
 from local.system import free_port
-from local.template import REGION
+from local.template import REGION, read, transformed
 from trading import aws, database, migrations
 
 TEMPLATE_DATABASE = "migrated"
+
+SYSTEM = read(transformed())
+GATEWAY = Gateway(SYSTEM.routes, {})
 
 # A gate judges a change, and so with the same examples each time; who runs the tests by hand explores new ones.
 settings.register_profile("gate", derandomize=True)
@@ -182,11 +186,20 @@ class Answer:
 Call = Callable[..., Answer]
 
 
+def api_answer(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what the function answers whose route the template has for an API Gateway event."""
+    http = event["requestContext"]["http"]
+    found = GATEWAY.find(http["method"], http["path"])
+    assert found is not None
+    folder = SYSTEM.functions[found[0].function].code.name
+    answer: dict[str, Any] = importlib.import_module(f"functions.{folder}.app").handler(event, context())
+    return answer
+
+
 @pytest.fixture
-def call(database_url: str, channels: Channels) -> Call:
-    """A function that sends the trades API a request, as API Gateway hands it over, and returns the answer."""
-    del database_url, channels
-    from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set above
+def call(database_url: str, channels: Channels, bucket: Bucket) -> Call:
+    """A function that sends the API a request, as API Gateway hands it over, and returns the answer."""
+    del database_url, channels, bucket
 
     def send(  # noqa: PLR0913 - a request has these parts
         method: str,
@@ -196,18 +209,20 @@ def call(database_url: str, channels: Channels) -> Call:
         raw: bytes | None = None,
         query: Mapping[str, str] | str = "",
         content_type: str = "application/json",
+        accept: str = "*/*",
     ) -> Answer:
         sent = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
         event = http_event(
             method,
             path,
             query=query if isinstance(query, str) else urlencode(query),
-            headers=[("content-type", content_type), ("host", "localhost")],
+            headers=[("content-type", content_type), ("accept", accept), ("host", "localhost")],
             body=sent,
         )
-        result = handler(event, context())
+        result = api_answer(event)
         headers = {name.lower(): value for name, value in result["headers"].items()}
-        return Answer(result["statusCode"], headers, json.loads(result["body"]))
+        is_json = "json" in headers["content-type"]
+        return Answer(result["statusCode"], headers, json.loads(result["body"]) if is_json else result["body"])
 
     return send
 

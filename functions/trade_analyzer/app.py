@@ -1,24 +1,81 @@
-"""A day's analysis: woken by a file of trades that was put into the bucket, by the clock, or by hand."""
+"""A day's analysis: woken by a file of trades that was put into the bucket, by the clock, over HTTP, or by hand."""
 
 import json
 from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from trading import analysis, days
+from trading.analysis import DayAnalysis
+from trading.http_api import HttpApi, json_answer, refuses, returns
 from trading.problems import ProblemError
 from trading.settings import setting
+from trading.values import Day
+
+PATH = "/api/analyses/"
 
 logger = Logger()
+app = HttpApi()
+
+
+class AnalysisRequest(BaseModel):
+    """The day to analyse."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    date: Day
+
+
+DAY_ANALYSIS = TypeAdapter(DayAnalysis)
+AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
+
+
+@app.post(
+    PATH,
+    summary="Analyse a day's trades",
+    responses={
+        200: returns(DayAnalysis, "What the day's trades come to, a row for each ticker."),
+        404: refuses("There is no file of trades of that day."),
+        409: refuses("The file was replaced each time while it was read."),
+    },
+)
+def analyse_day(request: AnalysisRequest) -> Response[str]:
+    """Analyse a day's trades, as the put of their file does, and answer what is stored."""
+    _analysed(request.date)
+    return _stored(request.date)
+
+
+@app.get(
+    f"{PATH}<date>/",
+    summary="Read a day's analysis",
+    responses={
+        200: {
+            "description": "The stored analysis; for `Accept: text/csv`, its file.",
+            "content": {"application/json": {"model": DayAnalysis}, **AS_CSV},
+        },
+        404: refuses("There is no analysis of that day."),
+    },
+)
+def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
+    """Read the stored analysis of a day."""
+    if "text/csv" in app.current_event.headers.get("accept", ""):
+        text = analysis.stored_csv(setting("TRADES_BUCKET"), date)
+        return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text)
+    return _stored(date)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Analyse the day that the event is about, and answer as the original did: a status code and a JSON body."""
+    """Analyse the day that the event is about. By hand it answers as the original did: a status and a JSON body."""
+    if "requestContext" in event:
+        return app.resolve(event, context)
     match event.get("source"):
         case "aws.s3":
             return _analyse_file(event["detail"]["object"]["key"])
@@ -55,7 +112,12 @@ def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"statusCode": 200, "body": json.dumps(_analysed(days.day_asked_for(event)))}
     except ProblemError as problem:
-        return {"statusCode": problem.problem.status, "body": json.dumps(asdict(problem.problem))}
+        return {"statusCode": problem.problem.status, "body": problem.problem.write()}
+
+
+def _stored(day: date) -> Response[str]:
+    stored = analysis.stored(setting("TRADES_BUCKET"), day)
+    return json_answer(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
 
 
 def _analysed(day: date) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from local.template import ROOT
-from tests.conftest import Bucket, context
+from tests.conftest import Bucket, Call, context
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"
@@ -61,3 +61,54 @@ def test_by_hand_it_answers_as_the_original_did(with_trades: Bucket) -> None:
 def test_by_hand_a_bad_date_is_400_and_a_day_without_a_file_404(event: dict[str, Any], status: int) -> None:
     answer = invoke(event)
     assert answer["statusCode"] == json.loads(answer["body"])["status"] == status
+
+
+FIRST_ROW = {
+    "ticker": "AAPL",
+    "total_volume": "180",
+    "average_price": "170.666667",
+    "mean_price": "170.766667",
+    "trade_count": 3,
+    "notional": "30720.00",
+    "open": "170.50",
+    "high": "171.00",
+    "low": "170.50",
+    "close": "171.00",
+    "buy_volume": "130",
+    "sell_volume": "50",
+}
+
+
+def test_over_http_a_day_is_analysed_and_answered_with_its_rows(with_trades: Bucket, call: Call) -> None:
+    answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    assert answer.status == 200
+    assert (answer.body["date"], answer.body["records_processed"], answer.body["rejected"]) == ("2024-05-15", 6, 0)
+    assert [row["ticker"] for row in answer.body["rows"]] == ["AAPL", "GOOG", "MSFT"]
+    assert answer.body["rows"][0] == FIRST_ROW
+    assert with_trades.keys() == [RESULT, SOURCE]
+    assert call("GET", "/api/analyses/2024-05-15").body == answer.body
+
+
+def test_over_http_the_stored_analysis_is_its_csv_for_who_accepts_that(with_trades: Bucket, call: Call) -> None:
+    call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    answer = call("GET", "/api/analyses/2024-05-15/", accept="text/csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.body == with_trades.get(RESULT)
+
+
+def test_over_http_a_day_without_trades_or_analysis_is_404(call: Call) -> None:
+    assert call("POST", "/api/analyses/", {"date": "2024-05-15"}).status == 404
+    assert call("GET", "/api/analyses/2024-05-15/").status == 404
+    assert call("GET", "/api/analyses/2024-05-15/", accept="text/csv").status == 404
+
+
+@pytest.mark.parametrize("date", ["2024-02-30", "15.05.2024", 20240515, None])
+def test_over_http_a_date_that_is_none_is_named(call: Call, date: object) -> None:
+    assert call("POST", "/api/analyses/", {"date": date}).names() == ["date"]
+    assert call("GET", f"/api/analyses/{date}/").names() == ["date"]
+
+
+def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket, call: Call) -> None:
+    bucket.put(SOURCE, "ticker,price\n")
+    answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    assert (answer.status, "no column quantity, side, timestamp" in answer.body["detail"]) == (400, True)

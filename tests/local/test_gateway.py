@@ -9,7 +9,7 @@ from local.template import Route
 
 
 def found(keys: list[str], method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    match = Gateway([Route(key, "f") for key in keys], {})._find(method, path)  # noqa: SLF001 - the choice itself
+    match = Gateway([Route(key, "f") for key in keys], {}).find(method, path)
     return match and (match[0].key, match[1])
 
 
@@ -19,6 +19,13 @@ def test_a_full_match_comes_before_variables_and_those_before_the_default() -> N
     assert found(keys, "GET", "/a/c") == ("GET /a/{id}", {"id": "c"})
     assert found(keys, "GET", "/a/c/d") == ("$default", {})
     assert found(keys, "POST", "/a/b") == ("$default", {})
+
+
+def test_a_path_of_any_method_answers_what_no_method_of_its_own_does() -> None:
+    keys = ["ANY /a/b", "GET /a/b", "ANY /a/{id}"]
+    assert found(keys, "GET", "/a/b") == ("GET /a/b", {})
+    assert found(keys, "PUT", "/a/b") == ("ANY /a/b", {})
+    assert found(keys, "PUT", "/a/c") == ("ANY /a/{id}", {"id": "c"})
 
 
 def test_a_trailing_slash_is_another_path_and_a_dot_is_a_dot() -> None:

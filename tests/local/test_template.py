@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from local import template
-from local.template import ROOT, Route
+from local.template import ROOT
 
 HEAD = """
 Transform: AWS::Serverless-2016-10-31
@@ -41,6 +41,7 @@ def test_events_become_routes_queue_sources_and_schedules(tmp_path: Path) -> Non
         """
       Events:
         Get: {Type: HttpApi, Properties: {Method: GET, Path: "/a/{b}"}}
+        Any: {Type: HttpApi, Properties: {Method: ANY, Path: /c}}
         Rest: {Type: HttpApi}
         Messages: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, BatchSize: 5,
                    FunctionResponseTypes: [ReportBatchItemFailures]}}
@@ -48,7 +49,8 @@ def test_events_become_routes_queue_sources_and_schedules(tmp_path: Path) -> Non
   Queue: {Type: AWS::SQS::Queue}
 """,
     )
-    assert sorted(system.routes, key=str) == [Route("$default", "Worker"), Route("GET /a/{b}", "Worker")]
+    assert {route.key for route in system.routes} == {"$default", "ANY /c", "GET /a/{b}"}
+    assert {route.function for route in system.routes} == {"Worker"}
     [source] = system.queue_sources
     assert (source.queue, source.function, source.batch_size) == ({"Fn::GetAtt": ["Queue", "Arn"]}, "Worker", 5)
     [schedule] = system.schedules

@@ -83,6 +83,21 @@ def analyses_the_sample_by_hand(answer: Any, _: Database) -> None:
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, ANALYSED)
 
 
+def answers_the_rows_of_the_sample(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    rows = json.loads(answer["body"])["rows"]
+    assert [(row["ticker"], row["average_price"]) for row in rows] == [
+        ("AAPL", "170.666667"),
+        ("GOOG", "2796.916667"),
+        ("MSFT", "305.200000"),
+    ]
+
+
+def answers_the_stored_csv(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert answer["body"].splitlines()[1].startswith("AAPL,180,170.666667,")
+
+
 def finds_the_day_done(answer: Any, _: Database) -> None:
     assert answer == {"skipped": "2024-05-15"}
 
@@ -100,7 +115,10 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
     "trade_analyzer/by_hand.json": analyses_the_sample_by_hand,
     "trade_analyzer/every_night.json": finds_the_day_done,
+    "trade_analyzer/get_analysis.json": answers_the_rows_of_the_sample,
+    "trade_analyzer/get_analysis_as_csv.json": answers_the_stored_csv,
     "trade_analyzer/impossible_day_put.json": does_nothing,
+    "trade_analyzer/run_analysis.json": answers_the_rows_of_the_sample,
     "trade_analyzer/trades_put.json": analyses_the_sample,
     "trade_exporter/by_hand.json": exports_both_trades,
     "trade_exporter/every_night.json": exports_both_trades,

@@ -123,8 +123,9 @@ def test_a_source_that_never_holds_still_is_an_error_and_no_result(
     texts = [f"{SAMPLE}T,{number},1,BUY,2024-05-15T10:00:00Z\n" for number in range(9)]
     monkeypatch.setattr(trade_summary, "summarise", replacing(bucket, texts, trade_summary.summarise))
     bucket.put(SOURCE, SAMPLE)
-    with pytest.raises(analysis.ChangingSourceError):
+    with pytest.raises(ProblemError, match="3 times") as refusal:
         analysis.analyse_day(bucket.name, DAY)
+    assert refusal.value.problem.status == 409
     assert bucket.keys() == [SOURCE]
 
 

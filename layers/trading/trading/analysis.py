@@ -3,10 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from http import HTTPStatus
+
+from pydantic import TypeAdapter
 
 from trading import days, storage, trade_summary
 from trading.problems import ProblemError
@@ -16,13 +18,43 @@ from trading.trade_summary import Reject, Summary, TickerSummary
 
 CSV = "text/csv; charset=utf-8"
 REJECTS_HEADER = ("line", "reason", "row")
-COLUMNS = (
-    "ticker", "total_volume", "average_price", "mean_price", "trade_count", "notional", "open", "high", "low", "close",
-    "buy_volume", "sell_volume",
-)  # fmt: skip
 ATTEMPTS = 3
 # What a spreadsheet takes for a formula when a cell begins with it.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRow:
+    """What the trades of one ticker come to; amounts have the digits of the file."""
+
+    ticker: str
+    total_volume: str
+    average_price: str
+    mean_price: str
+    trade_count: int
+    notional: str
+    open: str
+    high: str
+    low: str
+    close: str
+    buy_volume: str
+    sell_volume: str
+
+
+COLUMNS = tuple(field.name for field in fields(AnalysisRow))
+
+
+_ROWS = TypeAdapter(list[AnalysisRow])
+
+
+@dataclass(frozen=True, slots=True)
+class DayAnalysis:
+    """A day's analysis as it is stored: how many rows its trades had, and a row for each ticker in order."""
+
+    date: date
+    records_processed: int
+    rejected: int
+    rows: list[AnalysisRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +68,6 @@ class Analysis:
     rejected: int
 
 
-class ChangingSourceError(Exception):
-    """The trades were replaced each time while they were being read."""
-
-
 def analyse_day(bucket: str, day: date) -> Analysis:
     """Analyse a day's trades and write the result beside them, and what was rejected.
 
@@ -47,8 +75,8 @@ def analyse_day(bucket: str, day: date) -> Analysis:
     so that what stands there in the end is of its last version. The same source gives the same bytes.
 
     Raises:
-        ProblemError: 404, there are no trades of that day; 400, the file has no readable header.
-        ChangingSourceError: the source was replaced three times.
+        ProblemError: 404, there are no trades of that day; 400, the file has no readable header; 409, the file was
+            replaced each of three times while it was read.
         trade_summary.UnreconciledError, trade_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
@@ -59,7 +87,9 @@ def analyse_day(bucket: str, day: date) -> Analysis:
         analysis = _analyse(bucket, day, source)
         if analysis:
             return analysis
-    raise ChangingSourceError(f"{days.trades_key(day)} was replaced {ATTEMPTS} times while it was read")
+    raise ProblemError(
+        HTTPStatus.CONFLICT, f"{days.trades_key(day)} was replaced {ATTEMPTS} times while it was read: try again."
+    )
 
 
 def is_done(bucket: str, day: date) -> bool:
@@ -67,6 +97,34 @@ def is_done(bucket: str, day: date) -> bool:
     analysis = storage.describe(bucket, days.analysis_key(day))
     source = _describe_source(bucket, day)
     return analysis is not None and source is not None and analysis[1].get("source-etag") == source
+
+
+def stored_csv(bucket: str, day: date) -> str:
+    """Return the CSV of a day's analysis.
+
+    Raises:
+        ProblemError: 404, there is none.
+        storage.IncompleteBodyError: it could not be read whole.
+    """
+    return _text(_open_analysis(bucket, day))
+
+
+def stored(bucket: str, day: date) -> DayAnalysis:
+    """Return a day's analysis. Raises as `stored_csv` does."""
+    analysis = _open_analysis(bucket, day)
+    rows = _ROWS.validate_python(list(csv.DictReader(io.StringIO(_text(analysis)))))
+    return DayAnalysis(day, int(analysis.metadata["rows"]), int(analysis.metadata["rejected"]), rows)
+
+
+def _open_analysis(bucket: str, day: date) -> StoredObject:
+    analysis = storage.open_object(bucket, days.analysis_key(day))
+    if analysis is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no analysis of {day}.")
+    return analysis
+
+
+def _text(stored: StoredObject) -> str:
+    return b"".join(stored.chunks).decode()
 
 
 def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:

@@ -5,11 +5,9 @@ trailing slash, 405, 413 and 415, and a problem (RFC 9457) for everything that g
 """
 
 import base64
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -170,7 +168,7 @@ def _answer_problem(error: ProblemError) -> Response[str]:
     return Response(
         error.problem.status,
         content_type=problems.MEDIA_TYPE,
-        body=json.dumps(asdict(error.problem)),
+        body=error.problem.write(),
         headers={**error.headers},
     )
 

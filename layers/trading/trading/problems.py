@@ -1,7 +1,8 @@
 """Problems: what a client is told when a request cannot be served, as RFC 9457 words it."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +25,10 @@ class Problem:
     status: int
     detail: str
     errors: list[FieldError]
+
+    def write(self) -> str:
+        """Return the problem as JSON text."""
+        return json.dumps(asdict(self))
 
 
 class ProblemError(Exception):

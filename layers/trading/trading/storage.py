@@ -24,10 +24,11 @@ class ReplacedError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Which version of an object S3 has, and its body."""
+    """Which version of an object S3 has, what was written about it, and its body."""
 
     key: str
     etag: str
+    metadata: Mapping[str, str]
     chunks: Iterator[bytes]
 
 
@@ -45,6 +46,7 @@ def open_object(bucket: str, key: str) -> StoredObject | None:
     return StoredObject(
         key,
         answer["ETag"],
+        answer["Metadata"],
         _whole(answer["Body"].iter_chunks(CHUNK_BYTES), answer["ContentLength"]),
     )
 

@@ -150,6 +150,7 @@ Quantity = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
+Day = Annotated[date, BeforeValidator(parse_date)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 # The boundaries of a search include what they name: a date alone, its first and its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
