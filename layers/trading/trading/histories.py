@@ -23,15 +23,19 @@ _PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,18})?", re.ASCII)
 _INT64 = 2**63
 
 
+# A day, or the instant at which an interval begins.
+At = date | datetime
+
+
 class HistoryError(Exception):
     """A history that cannot be used; the message names the line, the header being line 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Prices of one day (`at` is a date) or of one interval that begins at an instant (`at` is a datetime)."""
+    """Prices of one day, or of one interval."""
 
-    at: date
+    at: At
     open: Decimal | None
     high: Decimal | None
     low: Decimal | None

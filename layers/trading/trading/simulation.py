@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from trading import simulation_metrics
-from trading.histories import EXACT, History
+from trading.histories import EXACT, At, History
 from trading.simulation_metrics import Metrics, SimulatedTrade
-from trading.values import Side
+from trading.values import Amount, Side
 
 Fill = Literal["open", "close"]
 FRACTION_DIGITS = 6  # of shares, where they may be fractional
@@ -33,13 +33,24 @@ class Strategy:
 
     fast: int
     slow: int
-    cash: Decimal = Decimal(10_000)
+    cash: Amount = Decimal(10_000)
     fill: Fill = "open"
     fractional: bool = False
-    commission_per_trade: Decimal = Decimal(0)
-    commission_per_share: Decimal = Decimal(0)
-    commission_basis_points: Decimal = Decimal(0)
-    slippage_basis_points: Decimal = Decimal(0)
+    commission_per_trade: Amount = Decimal(0)
+    commission_per_share: Amount = Decimal(0)
+    commission_basis_points: Amount = Decimal(0)
+    slippage_basis_points: Amount = Decimal(0)
+
+    def __post_init__(self) -> None:
+        """Refuse windows that cannot cross, and an account without money.
+
+        Raises:
+            ValueError: it says which.
+        """
+        if not 1 <= self.fast < self.slow:
+            raise ValueError("fast must be 1 or more, and less than slow")
+        if self.cash <= 0:
+            raise ValueError("cash must be more than zero")
 
 
 class UnusableHistoryError(Exception):
@@ -170,9 +181,10 @@ class _Account:
         self._slippage = strategy.slippage_basis_points.scaleb(_BASIS_POINT_EXPONENT)
         self._commission = strategy.commission_basis_points.scaleb(_BASIS_POINT_EXPONENT)
         self._cash, self._shares = strategy.cash, Decimal(0)
-        self._entry_at, self._entry_price, self._entry_fees = date.min, Decimal(0), Decimal(0)
+        self._entry_at: At = date.min
+        self._entry_price, self._entry_fees = Decimal(0), Decimal(0)
 
-    def buy(self, position: int, at: date, price: Decimal) -> None:
+    def buy(self, position: int, at: At, price: Decimal) -> None:
         """Buy as many shares as the cash pays for, costs included, unless some are held already."""
         paid = price * (1 + self._slippage)
         shares = self._affordable(paid)
@@ -181,7 +193,7 @@ class _Account:
         self._entry_at, self._entry_price, self._entry_fees = at, paid, self._fees(paid, shares)
         self._hold(position, self._cash - paid * shares - self._entry_fees, shares)
 
-    def sell(self, position: int, at: date, price: Decimal) -> None:
+    def sell(self, position: int, at: At, price: Decimal) -> None:
         """Sell all shares, if there are any."""
         if not self._shares:
             return
@@ -209,7 +221,7 @@ class _Account:
         each = price * self._commission + self._strategy.commission_per_share
         return self._strategy.commission_per_trade + each * shares
 
-    def _close(self, at: date, got: Decimal, exit_fees: Decimal) -> None:
+    def _close(self, at: At, got: Decimal, exit_fees: Decimal) -> None:
         fees = self._entry_fees + exit_fees
         profit = (got - self._entry_price) * self._shares - fees
         self.trades.append(SimulatedTrade(self._entry_at, self._entry_price, self._shares, at, got, fees, profit))

@@ -8,13 +8,13 @@ an average of no trades) is None.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from trading.histories import History
+from trading.histories import At, History
+from trading.values import Amount
 
 DAYS_OF_A_YEAR = 252
 
@@ -28,21 +28,21 @@ class SimulatedTrade:
     Prices are those of the fills, slippage included. `fees` are of both legs, and `profit` is after them.
     """
 
-    entry_at: date
-    entry_price: Decimal
-    shares: Decimal
-    exit_at: date | None
-    exit_price: Decimal | None
-    fees: Decimal
-    profit: Decimal
+    entry_at: At
+    entry_price: Amount
+    shares: Amount
+    exit_at: At | None
+    exit_price: Amount | None
+    fees: Amount
+    profit: Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """The figures of a simulation. Returns, rates and drawdowns are fractions: 0.1 is 10 %."""
 
-    final_equity: Decimal
-    fees: Decimal
+    final_equity: Amount
+    fees: Amount
     total_return: float
     buy_and_hold_return: float
     cagr: float | None
@@ -57,8 +57,8 @@ class Metrics:
     win_rate: float | None
     profit_factor: float | None
     expectancy: float | None
-    best_trade: Decimal | None
-    worst_trade: Decimal | None
+    best_trade: Amount | None
+    worst_trade: Amount | None
 
 
 def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
