@@ -5,11 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import License
 
+from functions.strategy_simulator.app import app as strategy_simulator
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http_api import HttpApi
 
-APPS = (trades_api, trade_analyzer)
+APPS = (trades_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -35,7 +36,7 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, and read what a day's trades come to."
+        description="Record trades and find them, read what a day's trades come to, and simulate a strategy."
         " Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
     )
@@ -60,7 +61,8 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
     if has_database:
         problems["503"] = "The database is away: try again after the seconds in Retry-After."
     if "requestBody" in operation:
-        problems |= {"413": "The body is too large.", "415": "The body is not application/json."}
+        [media_type] = operation["requestBody"]["content"]
+        problems |= {"413": "The body is too large.", "415": f"The body is not {media_type}."}
     return problems
 
 

@@ -94,7 +94,8 @@ def heat_map(
     return f"""<figure class="heat"><figcaption>{escape(title)}<span class="legend">{key}</span></figcaption>
 <p class="axis">{escape(rows[0])} down, {escape(columns[0])} across</p>
 <div><svg class="downs" aria-hidden="true">{downs}</svg>
-<svg class="cells" role="img" aria-label="{escape(title)}">{drawn}</svg></div><svg class="across" aria-hidden="true">{across}</svg></figure>
+<svg class="cells" role="img" aria-label="{escape(title)}">{drawn}</svg></div>
+<svg class="across" aria-hidden="true">{across}</svg></figure>
 """
 
 

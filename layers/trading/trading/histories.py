@@ -1,6 +1,7 @@
-"""Histories: what a stock cost over time, bar by bar, read exactly from CSV."""
+"""Histories: what a stock cost over time, bar by bar, read exactly from CSV and kept in S3."""
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from trading import storage
 from trading.values import parse_date
 
+CSV = "text/csv; charset=utf-8"
 REQUIRED_COLUMNS = ("date", "close")
 PRICE_COLUMNS = ("open", "high", "low", "close")
 
@@ -28,7 +31,12 @@ At = date | datetime
 
 
 class HistoryError(Exception):
-    """A history that cannot be used; the message names the line, the header being line 1."""
+    """A history that cannot be used, and why; the header of its CSV is line 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,11 @@ class History:
     """Bars in the order of their time, one at least, all prices above zero; and what is computed from them once."""
 
     bars: Sequence[Bar]
+
+    def digest(self) -> str:
+        """Return a text that is the same for the same bars only."""
+        rows = "\n".join(f"{bar.at},{bar.open},{bar.close}" for bar in self.bars)
+        return hashlib.sha256(rows.encode()).hexdigest()
 
     @cached_property
     def has_opens(self) -> bool:
@@ -78,6 +91,45 @@ class History:
         return np.array([i for i, day in enumerate(days) if i + 1 == len(days) or days[i + 1] != day])
 
 
+@dataclass(frozen=True, slots=True)
+class StoredHistory:
+    """What is stored of a ticker: how many bars, and from when to when."""
+
+    ticker: str
+    bars: int
+    first: At
+    last: At
+
+
+def store(bucket: str, ticker: str, data: bytes, limit: int) -> tuple[StoredHistory, bool]:
+    """Keep a CSV of so many bars at most as the history of a ticker, and return whether there was none before.
+
+    Raises:
+        HistoryError: it cannot be read or has more bars, and nothing was stored.
+    """
+    bars = read_csv(data).bars
+    if len(bars) > limit:
+        raise HistoryError(limit + 2, f"a history may have {limit:,} bars at most")
+    is_new = storage.describe(bucket, _key(ticker)) is None
+    storage.put(bucket, _key(ticker), data, CSV, {})
+    return StoredHistory(ticker, len(bars), bars[0].at, bars[-1].at), is_new
+
+
+def load(bucket: str, ticker: str) -> History | None:
+    """Return the stored history of a ticker, or nothing where there is none.
+
+    Raises:
+        HistoryError: what is stored cannot be read.
+        storage.IncompleteBodyError: it could not be read whole.
+    """
+    stored = storage.open_object(bucket, _key(ticker))
+    return read_csv(b"".join(stored.chunks)) if stored else None
+
+
+def _key(ticker: str) -> str:
+    return f"history/{ticker}.csv"
+
+
 def read_csv(data: bytes) -> History:
     """Return the history that a CSV of `date,close` and, if there, `open,high,low` says; other columns are left alone.
 
@@ -88,10 +140,10 @@ def read_csv(data: bytes) -> History:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise HistoryError(f"line {line}: is not UTF-8 text") from None
+        raise HistoryError(line, "is not UTF-8 text") from None
     bars = list(_bars(text.rstrip().splitlines()))
     if not bars:
-        raise HistoryError("line 2: there is no bar after the header")
+        raise HistoryError(2, "there is no bar after the header")
     return History(bars)
 
 
@@ -103,25 +155,25 @@ def _bars(lines: Sequence[str]) -> Iterator[Bar]:
         last: date | None = None
         for row in rows:
             if len(row) != len(header):
-                raise HistoryError(f"line {rows.line_num}: has {len(row)} values, and the header {len(header)}")
+                raise HistoryError(rows.line_num, f"has {len(row)} values, and the header {len(header)}")
             bar = _bar(row, columns, rows.line_num)
             if last is not None and bar.at <= last:
                 reason = "is there twice" if bar.at == last else f"comes after {last}: sort the rows by date"
-                raise HistoryError(f"line {rows.line_num}: {bar.at} {reason}")
+                raise HistoryError(rows.line_num, f"{bar.at} {reason}")
             last = bar.at
             yield bar
     except csv.Error as error:
-        raise HistoryError(f"line {rows.line_num}: {error}") from None
+        raise HistoryError(rows.line_num, str(error)) from None
 
 
 def _columns(header: Sequence[str]) -> Mapping[str, int]:
     columns = {name: header.index(name) for name in ("date", *PRICE_COLUMNS) if name in header}
     for name in REQUIRED_COLUMNS:
         if name not in columns:
-            raise HistoryError(f"line 1: has no column {name}; the columns are date,open,high,low,close")
+            raise HistoryError(1, f"has no column {name}; the columns are date,open,high,low,close")
     for name in columns:
         if header.count(name) > 1:
-            raise HistoryError(f"line 1: has the column {name} twice")
+            raise HistoryError(1, f"has the column {name} twice")
     return columns
 
 
@@ -129,7 +181,7 @@ def _bar(row: Sequence[str], columns: Mapping[str, int], line: int) -> Bar:
     try:
         at = parse_date(row[columns["date"]].strip())
     except ValueError as error:
-        raise HistoryError(f"line {line}: date {error}") from None
+        raise HistoryError(line, f"date {error}") from None
     prices = {
         name: _price(row[columns[name]].strip(), name, line) if name in columns else None for name in PRICE_COLUMNS
     }
@@ -140,10 +192,10 @@ def _bar(row: Sequence[str], columns: Mapping[str, int], line: int) -> Bar:
 
 def _price(text: str, name: str, line: int) -> Decimal:
     if not text:
-        raise HistoryError(f"line {line}: {name} is missing")
+        raise HistoryError(line, f"{name} is missing")
     price = Decimal(text) if _PRICE.fullmatch(text) else Decimal()
     if not price:
-        raise HistoryError(f"line {line}: {name} must be a price above zero, such as 310.50, not {text[:40]}")
+        raise HistoryError(line, f"{name} must be a price above zero, such as 310.50, not {text[:40]}")
     return price
 
 

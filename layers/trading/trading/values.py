@@ -155,6 +155,8 @@ Quantity = Annotated[
     _decimal_schema(9, 50),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
+# Hundredths of a percent, below 100 %.
+BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_digits=4)), _decimal_schema(4, "2.5")]
 # Money that this system has counted: it may be negative, and has as many digits as it needs.
 Amount = Annotated[
     Decimal,
