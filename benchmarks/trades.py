@@ -21,7 +21,8 @@ from benchmarks.measure import (
 from local.gateway import http_event
 from local.postgres import Postgres
 from trading import pages
-from trading.trades import _NEW_TRADES, _RECORD, BATCH_LIMIT, PAGE_LIMIT
+from trading.pages import PAGE_LIMIT
+from trading.trades import _NEW_TRADES, _RECORD, BATCH_LIMIT
 
 OURS = "benchmarks.handlers.trades_api.handler"
 OURS_WITH_BOTO3 = "functions.trades_api.app.handler"

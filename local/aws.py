@@ -51,7 +51,7 @@ class Aws:
                 {
                     "Parameters": system.parameters,
                     "Conditions": system.conditions,
-                    "Resources": system.services,
+                    "Resources": {name: _named(name, service) for name, service in system.services.items()},
                     "Outputs": outputs,
                 }
             ),
@@ -69,6 +69,13 @@ class Aws:
                 Bucket=resource["StackResourceDetail"]["PhysicalResourceId"],
                 NotificationConfiguration={"EventBridgeConfiguration": {}},
             )
+
+
+def _named(name: str, service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a resource as it is declared; CloudFormation, but not moto's, gives a FIFO queue a name that ends so."""
+    if not service.get("Properties", {}).get("FifoQueue"):
+        return service
+    return {**service, "Properties": {**service["Properties"], "QueueName": f"{name}.fifo"}}
 
 
 @contextmanager

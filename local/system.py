@@ -6,16 +6,17 @@ import fcntl
 import json
 import shlex
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from aiohttp import web
 
-from local import aws, gateway, template, triggers
+from local import aws, gateway, sockets, template, triggers
 from local.aws import CREDENTIALS, Aws
 from local.functions import FunctionError, LocalFunction
 from local.postgres import Postgres
@@ -27,6 +28,9 @@ MIGRATOR = "SchemaMigrator"
 # Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
 POSTGRES_PORT = 54320
 AWS_PORT = 45660
+SOCKET_PORT = 8001
+# A setting that names what is not one of AWS's services here.
+SOCKETS_SETTING = "SOCKETS_URL"
 LAST_PORT = 65_535
 
 
@@ -39,6 +43,7 @@ class RunningSystem:
     """A system that is up: where it is served, and its parts."""
 
     url: str
+    socket_url: str
     aws: Aws
     postgres: Postgres
     functions: Mapping[str, LocalFunction]
@@ -70,12 +75,15 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             values = services.deploy(system, _expressions(system))
             database.result()
 
-        settings = {"DATABASE_URL": postgres.url(DATABASE), "AWS_ENDPOINT_URL": services.endpoint}
+        socket_port = free_port(SOCKET_PORT, addresses)
+        settings = {
+            "DATABASE_URL": postgres.url(DATABASE),
+            "AWS_ENDPOINT_URL": services.endpoint,
+            SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
+        }
         functions = {}
         for name, declared in system.functions.items():
-            environment: dict[str, str] = {
-                key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()
-            }
+            environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
             log = folder / "logs" / f"{name}.log"
             log.parent.mkdir(exist_ok=True)
             functions[name] = LocalFunction(declared, {**environment, **settings}, log)
@@ -94,45 +102,20 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
         for function in functions.values():
             await function.warm()
-        runner = web.AppRunner(
-            gateway.application(gateway.Gateway(system.routes, functions)),
-            access_log=None,
-            auto_decompress=False,  # API Gateway hands a body over as it came
-            shutdown_timeout=2,
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        runner = await _serving(stack, gateway.application(gateway.Gateway(system.routes, functions)))
         await web.SockSite(runner, listener).start()
+        socket_gateway = sockets.SocketGateway(system.socket_routes, functions)
+        runner = await _serving(stack, sockets.application(socket_gateway))
+        for address in addresses:  # containers post to sockets too
+            await web.TCPSite(runner, address, socket_port).start()
+        stack.push_async_callback(socket_gateway.close)
 
         async with asyncio.TaskGroup() as group:  # if one of these ends, the system does
-            tasks = [
-                group.create_task(
-                    triggers.poll_queue(
-                        services, values[f"queue/{number}"], functions[source.function], source.batch_size
-                    )
-                )
-                for number, source in enumerate(system.queue_sources)
-            ]
-            tasks += [
-                group.create_task(
-                    triggers.follow_clock(schedule.name, schedule.expression, functions[schedule.function])
-                )
-                for schedule in system.schedules
-            ]
-            tasks += [
-                group.create_task(
-                    triggers.hand_over_events(services, values[f"events/{number}"], functions[rule.function])
-                )
-                for number, rule in enumerate(system.event_rules)
-            ]
-            tasks += [
-                group.create_task(triggers.print_topic(services, arn))
-                for key, arn in values.items()
-                if key.startswith("topic/")
-            ]
+            tasks = [group.create_task(each) for each in _triggers(system, services, values, functions)]
             try:
                 yield RunningSystem(
                     f"http://{LOOPBACK}:{listener.getsockname()[1]}",
+                    f"ws://{LOOPBACK}:{socket_port}",
                     services,
                     postgres,
                     functions,
@@ -141,6 +124,34 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             finally:
                 for task in tasks:
                     task.cancel()
+
+
+async def _serving(stack: AsyncExitStack, application: web.Application) -> web.AppRunner:
+    """Return a runner of an application, which the stack takes down."""
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,  # API Gateway hands a body over as it came
+        shutdown_timeout=2,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def _triggers(
+    system: System, services: Aws, values: Mapping[str, str], functions: Mapping[str, LocalFunction]
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield what wakes functions, for ever, and what shows their messages on the console."""
+    for number, source in enumerate(system.queue_sources):
+        yield triggers.poll_queue(services, values[f"queue/{number}"], functions[source.function], source.batch_size)
+    for number, rule in enumerate(system.event_rules):
+        yield triggers.hand_over_events(services, values[f"events/{number}"], functions[rule.function])
+    for schedule in system.schedules:
+        yield triggers.follow_clock(schedule.name, schedule.expression, functions[schedule.function])
+    for key, arn in values.items():
+        if key.startswith("topic/"):
+            yield triggers.print_topic(services, arn)
 
 
 def _start_database(postgres: Postgres) -> None:
@@ -158,7 +169,7 @@ def _expressions(system: System) -> dict[str, template.Expression]:
         f"{name}/{key}": value
         for name, function in system.functions.items()
         for key, value in function.environment.items()
-        if not isinstance(value, str)
+        if not isinstance(value, str) and key != SOCKETS_SETTING
     }
     queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
     events = {f"events/{number}": rule.queue for number, rule in enumerate(system.event_rules)}

@@ -15,15 +15,18 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"  # the laptop's
+SOCKET_SELECTION = "$request.body.action"
 ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
 
 # A value of a template: text, or an intrinsic function that CloudFormation resolves.
 Expression = Any
 
 # What CloudFormation makes on the laptop just as it is declared.
-SERVICES = {"AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
+SERVICES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
 # What a laptop has no use for, or does in another way: permissions, logs, layers (they are imported from the checkout).
 UNUSED = {
+    "AWS::ApiGatewayV2::Integration",  # followed from its route
+    "AWS::ApiGatewayV2::RouteResponse",  # the same
     "AWS::ApiGatewayV2::Stage",
     "AWS::IAM::Role",
     "AWS::Lambda::EventInvokeConfig",
@@ -61,6 +64,15 @@ class Route:
 
 
 @dataclass(frozen=True)
+class SocketRoute:
+    """A route of the WebSocket API, the function that answers there, and whether its answer goes to the client."""
+
+    key: str
+    function: str
+    has_response: bool
+
+
+@dataclass(frozen=True)
 class QueueSource:
     """A queue whose messages wake a function, so many at a time."""
 
@@ -92,6 +104,7 @@ class System:
 
     functions: dict[str, Function] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
+    socket_routes: list[SocketRoute] = field(default_factory=list)
     queue_sources: list[QueueSource] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     event_rules: list[EventRule] = field(default_factory=list)
@@ -130,15 +143,11 @@ def read(template: Mapping[str, Any]) -> System:
             case "AWS::Lambda::Function":
                 system.functions[name] = _function(name, properties, resources)
             case "AWS::ApiGatewayV2::Api":
-                system.routes.extend(_routes(properties["Body"]["paths"], names))
+                system.routes.extend(_routes(name, properties, names))
+            case "AWS::ApiGatewayV2::Route":
+                system.socket_routes.append(_socket_route(name, properties, resources, names))
             case "AWS::Lambda::EventSourceMapping":
-                if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-                    raise UnknownResourceError(f"{name} does not report failures item by item")
-                queue, function = (
-                    properties["EventSourceArn"],
-                    _function_in(properties["FunctionName"], names),
-                )
-                system.queue_sources.append(QueueSource(queue, function, properties["BatchSize"]))
+                system.queue_sources.append(_queue_source(name, properties, names))
             case "AWS::Scheduler::Schedule":
                 function = _function_in(properties["Target"]["Arn"], names)
                 system.schedules.append(Schedule(name, properties["ScheduleExpression"], function))
@@ -171,12 +180,36 @@ def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, 
     )
 
 
-def _routes(paths: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
-    for path, methods in paths.items():
+def _queue_source(name: str, properties: Mapping[str, Any], functions: set[str]) -> QueueSource:
+    if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+        raise UnknownResourceError(f"{name} does not report failures item by item")
+    function = _function_in(properties["FunctionName"], functions)
+    return QueueSource(properties["EventSourceArn"], function, properties["BatchSize"])
+
+
+def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
+    """Yield the routes of an HTTP API; those of a WebSocket API are resources of their own."""
+    if properties.get("ProtocolType") == "WEBSOCKET":
+        if properties["RouteSelectionExpression"] != SOCKET_SELECTION:
+            raise UnknownResourceError(f"{name} does not choose its routes by {SOCKET_SELECTION}")
+        return
+    for path, methods in properties["Body"]["paths"].items():
         for method, operation in methods.items():
             verb = "ANY" if method == ANY_METHOD else method.upper()
             key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
             yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
+
+
+def _socket_route(
+    name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], functions: set[str]
+) -> SocketRoute:
+    [_, [_, integration]] = properties["Target"]["Fn::Join"]
+    uri = resources[integration["Ref"]]["Properties"]["IntegrationUri"]
+    has_response = properties.get("RouteResponseSelectionExpression") == "$default" and any(
+        resource["Type"] == "AWS::ApiGatewayV2::RouteResponse" and resource["Properties"]["RouteId"] == {"Ref": name}
+        for resource in resources.values()
+    )
+    return SocketRoute(properties["RouteKey"], _function_in(uri, functions), has_response)
 
 
 def _function_in(expression: Expression, functions: set[str]) -> str:

@@ -163,6 +163,69 @@ def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucke
     aws.s3.cache_clear()
 
 
+@dataclass(frozen=True)
+class PriceServices:
+    """The queues and tables of prices."""
+
+    sqs: Any
+    dynamodb: Any
+    prices_url: str
+    broadcast_url: str
+
+    def published(self) -> list[dict[str, Any]]:
+        """Take what is on the queue of prices, as Lambda hands it to a function."""
+        return [
+            {"messageId": message["MessageId"], "body": message["Body"], "attributes": message["Attributes"]}
+            for message in self._take(self.prices_url)
+        ]
+
+    def broadcast(self) -> list[dict[str, Any]]:
+        """Take what is on its way to the sockets."""
+        return [json.loads(message["Body"]) for message in self._take(self.broadcast_url)]
+
+    def connections(self) -> set[str]:
+        """Return who is connected."""
+        items = self.dynamodb.scan(TableName=os.environ["CONNECTIONS_TABLE"])["Items"]
+        return {item["connection_id"]["S"] for item in items}
+
+    def _take(self, url: str) -> list[dict[str, Any]]:
+        taken: list[dict[str, Any]] = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
+            "Messages"
+        ):
+            for message in messages:  # until it is deleted, it keeps those of its group back
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken += messages
+        return taken
+
+
+@pytest.fixture
+def price_services(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServices]:
+    """Queues and tables of this test's own, which the functions' environment names."""
+    sqs, dynamodb, name = aws_services.client("sqs"), aws_services.client("dynamodb"), uuid.uuid4().hex
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    prices_url = sqs.create_queue(QueueName=f"prices-{name}.fifo", Attributes=fifo)["QueueUrl"]
+    broadcast_url = sqs.create_queue(QueueName=f"broadcast-{name}")["QueueUrl"]
+    for table, key in (("tickets", "ticket"), ("connections", "connection_id")):
+        dynamodb.create_table(
+            TableName=f"{table}-{name}",
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        monkeypatch.setenv(f"{table.upper()}_TABLE", f"{table}-{name}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    monkeypatch.setenv("PRICES_QUEUE_URL", prices_url)
+    monkeypatch.setenv("BROADCAST_QUEUE_URL", broadcast_url)
+    monkeypatch.setenv("SOCKETS_URL", "http://127.0.0.1:9")
+    clients = (aws.sqs, aws.dynamodb, aws.sockets)
+    for client in clients:
+        client.cache_clear()
+    yield PriceServices(sqs, dynamodb, prices_url, broadcast_url)
+    for client in clients:
+        client.cache_clear()
+
+
 def context(seconds: float = 30) -> Any:
     """Return what Lambda would tell a handler that may run for so long."""
     return Context("test", 512, str(uuid.uuid4()), time.time() + seconds)
@@ -197,9 +260,9 @@ def api_answer(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def call(database_url: str, channels: Channels, bucket: Bucket) -> Call:
+def call(database_url: str, channels: Channels, bucket: Bucket, price_services: PriceServices) -> Call:
     """A function that sends the API a request, as API Gateway hands it over, and returns the answer."""
-    del database_url, channels, bucket
+    del database_url, channels, bucket, price_services
 
     def send(  # noqa: PLR0913 - a request has these parts
         method: str,

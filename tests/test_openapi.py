@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 
 from local import openapi, template
 from local.gateway import http_event
-from tests.conftest import GATEWAY, Bucket, Call, api_answer
+from tests.conftest import GATEWAY, Bucket, Call, PriceServices, api_answer
 from trading import aws
 
 DESCRIPTION = openapi.description()
@@ -43,7 +43,7 @@ def test_every_route_that_is_described_is_deployed(method: str, path: str) -> No
 def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> None:
     described = set(DESCRIPTION["paths"][path])
     for method in METHODS - described:
-        answer = call(method.upper(), path.replace("{trade_id}", "1").replace("{date}", "2024-05-15"))
+        answer = call(method.upper(), path.format(trade_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"))
         assert answer.status == 405
         assert answer.headers["allow"] == ", ".join(sorted(each.upper() for each in described))
 
@@ -56,9 +56,11 @@ class Queue:
 
 
 @pytest.fixture
-def silent_queue(database_url: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database to record in and a bucket, and nobody who hears of it."""
-    del database_url, bucket
+def silent_queue(
+    database_url: str, bucket: Bucket, price_services: PriceServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database to record in, a bucket and tables, and nobody who hears of it."""
+    del database_url, bucket, price_services
     monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
     monkeypatch.setattr(aws, "sqs", lambda _: Queue())
 

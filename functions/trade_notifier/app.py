@@ -1,4 +1,4 @@
-"""Notifications off the queue: each is delivered to the topic, and one that fails is returned to the queue alone."""
+"""Notifications off the queue: each is delivered to the topic, and one that fails goes back to the queue alone."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import notifications
-from trading.notifications import TradeRecorded
+from trading import events, notifications
 
 logger = Logger()
 # A batch in which nothing succeeded is answered record by record as well, not with an error of the whole.
@@ -18,12 +17,13 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 def deliver(record: SQSRecord) -> None:
     """Deliver the notification that a message carries."""
     try:
-        event = TradeRecorded.read(record.body)
+        event = events.read(record.body)
         sent = notifications.deliver(event)
     except Exception:
         logger.exception("A notification was not delivered", message_id=record.message_id)
         raise
-    logger.info("delivered" if sent else "was delivered before", event_id=event.id, trade_id=event.data.id)
+    outcome = "delivered" if sent else "was delivered before"
+    logger.info(outcome, event_id=event.id, type=event.type, about=event.data.id)
 
 
 @logger.inject_lambda_context

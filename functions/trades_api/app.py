@@ -3,7 +3,6 @@
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
@@ -12,12 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading import database, notifications, trades
-from trading.http_api import HttpApi, json_answer, refuse_unknown_parameters, refuses, returns
+from trading.events import TradeRecorded
+from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
+from trading.pages import PAGE_DEFAULT, PAGE_LIMIT
 from trading.problems import FieldError, ProblemError
 from trading.trades import (
     BATCH_LIMIT,
-    PAGE_DEFAULT,
-    PAGE_LIMIT,
     ClashError,
     NewTrade,
     RecordedTrade,
@@ -66,7 +65,7 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 def record_trade(new: NewTrade) -> Response[str]:
     """Record a trade and announce it."""
     recorded = _recorded([new], "{field}")
-    notifications.announce(recorded)
+    notifications.announce(TradeRecorded.of_new(recorded))
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
     return json_answer(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
@@ -86,7 +85,7 @@ def record_trade(new: NewTrade) -> Response[str]:
 def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = _recorded(batch.trades, "trades[{position}].{field}")
-    notifications.announce(recorded)
+    notifications.announce(TradeRecorded.of_new(recorded))
     return json_answer(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
 
 
@@ -107,8 +106,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     given = app.current_event.query_string_parameters
     refuse_unknown_parameters(given, (field.name for field in fields(TradeFilter)))
     found, next_cursor = trades.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
-    headers = {"Link": f'<{PATH}?{urlencode({**given, "cursor": next_cursor})}>; rel="next"'} if next_cursor else {}
-    return json_answer(HTTPStatus.OK, TRADES.dump_json(found), headers)
+    return json_answer(HTTPStatus.OK, TRADES.dump_json(found), next_page(PATH, given, next_cursor))
 
 
 @app.get(

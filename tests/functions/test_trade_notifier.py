@@ -5,8 +5,8 @@ import pytest
 
 from local.triggers import sqs_event
 from tests.conftest import Channels, Rows, context
-from trading import notifications, trades
-from trading.notifications import TradeRecorded
+from trading import events, notifications, trades
+from trading.events import TradeRecorded
 from trading.trades import NewTrade
 
 
@@ -28,7 +28,7 @@ def bodies(rows: Rows, trade: dict[str, Any]) -> list[str]:
     """The messages of three trades that were recorded."""
     del rows
     recorded = trades.record([NewTrade.model_validate(trade)] * 3, "local")
-    return [TradeRecorded.of(entry.trade, str(entry.notification_id)).write() for entry in recorded]
+    return [events.write(TradeRecorded.of(entry.trade, str(entry.notification_id))) for entry in recorded]
 
 
 def test_a_batch_is_delivered(channels: Channels, bodies: list[str], rows: Rows) -> None:

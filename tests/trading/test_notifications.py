@@ -9,8 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import Channels, Rows
-from trading import aws, notifications, queues, trades
-from trading.notifications import Sweep, TradeRecorded
+from trading import aws, events, notifications, queues, trades
+from trading.events import TradeRecorded
+from trading.notifications import Sweep
 from trading.trades import NewTrade, RecordedTrade
 
 
@@ -39,25 +40,25 @@ MAKE_DUE = "update notifications set next_attempt_at = now() - interval '1 s', s
 
 
 def test_an_event_has_cloudevents_names_and_exact_numbers(event: TradeRecorded) -> None:
-    written = json.loads(event.write())
+    written = json.loads(events.write(event))
     assert list(written) == ["id", "type", "time", "data"]
     assert written["type"] == "trade.recorded.v1"
     assert written["data"]["price"] == "310.50"
     assert written["data"]["quantity"] == 50
-    assert TradeRecorded.read(event.write()) == event
+    assert events.read(events.write(event)) == event
 
 
 def test_an_event_may_have_fields_that_we_do_not_know(event: TradeRecorded) -> None:
-    written = json.loads(event.write())
+    written = json.loads(events.write(event))
     written["source"] = "elsewhere"
     written["data"]["venue"] = "XNAS"
-    assert TradeRecorded.read(json.dumps(written)) == event
+    assert events.read(json.dumps(written)) == event
 
 
 @pytest.mark.parametrize("change", [{"type": "trade.recorded.v2"}, {"data": {}}, {"id": None}])
 def test_an_event_that_we_do_not_know_is_refused(event: TradeRecorded, change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
-        TradeRecorded.read(json.dumps({**json.loads(event.write()), **change}))
+        events.read(json.dumps({**json.loads(events.write(event)), **change}))
 
 
 def test_recorded_trades_are_announced_ten_to_a_message_batch(
@@ -65,18 +66,18 @@ def test_recorded_trades_are_announced_ten_to_a_message_batch(
 ) -> None:
     del rows
     recorded = record_many(trade, 23)
-    notifications.announce(recorded)
+    notifications.announce(TradeRecorded.of_new(recorded))
     announced = channels.announced()
     assert sorted(each["id"] for each in announced) == sorted(str(entry.notification_id) for entry in recorded)
 
 
 def test_a_trade_that_was_there_already_is_not_announced(channels: Channels, recorded: RecordedTrade) -> None:
-    notifications.announce([RecordedTrade(recorded.trade, None)])
+    notifications.announce(TradeRecorded.of_new([RecordedTrade(recorded.trade, None)]))
     assert channels.announced() == []
 
 
 def test_one_trade_twice_in_a_batch_is_announced_once(channels: Channels, recorded: RecordedTrade) -> None:
-    notifications.announce([recorded, recorded])
+    notifications.announce(TradeRecorded.of_new([recorded, recorded]))
     assert len(channels.announced()) == 1
 
 
@@ -90,7 +91,7 @@ def test_a_queue_that_answers_nothing_costs_a_second_at_most_and_no_error(
         aws.sqs.cache_clear()
         aws.sqs(notifications.ANNOUNCE_CALL_SECONDS)  # made before the clock runs: a process makes its client once
         started = time.monotonic()
-        notifications.announce(recorded)
+        notifications.announce(TradeRecorded.of_new(recorded))
         assert time.monotonic() - started < 1.0
 
 
@@ -106,7 +107,7 @@ def test_a_slow_queue_gets_what_fits_into_the_second(
         return []
 
     monkeypatch.setattr(queues, "send", slow_send)
-    notifications.announce(record_many(trade, 100))
+    notifications.announce(TradeRecorded.of_new(record_many(trade, 100)))
     assert 2 <= len(calls) <= 5
 
 
@@ -266,7 +267,7 @@ def test_nothing_that_happens_while_announcing_becomes_an_error(
 ) -> None:
     del channels
     monkeypatch.delenv("NOTIFICATIONS_QUEUE_URL")
-    notifications.announce([recorded])
+    notifications.announce(TradeRecorded.of_new([recorded]))
 
 
 def test_a_sweep_ends_when_its_time_is_up(channels: Channels, rows: Rows, trade: dict[str, Any]) -> None:

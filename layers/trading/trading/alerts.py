@@ -2,7 +2,7 @@
 
 import uuid
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
@@ -34,6 +34,9 @@ class Alert:
     low_price: Price
     low_timestamp: datetime
     rise_percent: Decimal  # two decimals, half-even
+
+
+ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
 
 
 class Outcome(Enum):

@@ -4,6 +4,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -41,4 +43,26 @@ def s3() -> "S3Client":
 
     config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
     client: S3Client = boto3.client("s3", config=config)
+    return client
+
+
+@cache
+def dynamodb() -> "DynamoDBClient":
+    """Return a client whose calls take a second each, tried three times: what is asked of it is small."""
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3})
+    client: DynamoDBClient = boto3.client("dynamodb", config=config)
+    return client
+
+
+@cache
+def sockets(url: str) -> "ApiGatewayManagementApiClient":
+    """Return a client that posts to sockets, many at a time: each for two seconds at most, and none twice."""
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}, max_pool_connections=64)
+    client: ApiGatewayManagementApiClient = boto3.client("apigatewaymanagementapi", endpoint_url=url, config=config)
     return client

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -21,6 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from trading import problems, values
 from trading.database import DatabaseUnavailableError
 from trading.problems import FieldError, Problem, ProblemError, invalid
+from trading.queues import QueueUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
@@ -46,7 +48,8 @@ class HttpApi(APIGatewayHttpResolver):
         self.exception_handler(NotFoundError)(self._answer_unrouted)
         self.exception_handler(RequestValidationError)(_answer_invalid)
         self.exception_handler(ProblemError)(_answer_problem)
-        self.exception_handler(DatabaseUnavailableError)(_answer_unavailable)
+        self.exception_handler(DatabaseUnavailableError)(_answer_without_database)
+        self.exception_handler(QueueUnavailableError)(_answer_without_queue)
         self.exception_handler(Exception)(self._answer_unexpected)
 
     def route(self, rule: str, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # type: ignore[override]
@@ -126,6 +129,11 @@ def json_answer(status: HTTPStatus, body: bytes, headers: dict[str, str] | None 
     return Response(status.value, content_type="application/json", body=body.decode(), headers={**(headers or {})})
 
 
+def next_page(path: str, given: Mapping[str, str], cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page of the same search, if there is one."""
+    return {"Link": f'<{path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'} if cursor else {}
+
+
 def refuse_unknown_parameters(given: Iterable[str], known: Iterable[str]) -> None:
     """Refuse query parameters that mean nothing here: a misspelled filter must not find everything.
 
@@ -191,15 +199,21 @@ def _answer_invalid(error: RequestValidationError) -> Response[str]:
     return _answer_problem(invalid(*errors))
 
 
-def _answer_unavailable(error: DatabaseUnavailableError) -> Response[str]:
+def _answer_without_database(error: DatabaseUnavailableError) -> Response[str]:
     logger.warning("The database is away", reason=str(error))
-    return _answer_problem(
-        ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The database does not answer. A trade sent with a client_trade_id is safe to send again.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+    return _answer_unavailable(
+        "The database does not answer. A trade sent with a client_trade_id is safe to send again."
     )
+
+
+def _answer_without_queue(error: QueueUnavailableError) -> Response[str]:
+    logger.warning("The queue is away", reason=str(error))
+    return _answer_unavailable("The queue does not answer. Prices are safe to send again: what came twice counts once.")
+
+
+def _answer_unavailable(detail: str) -> Response[str]:
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return _answer_problem(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers))
 
 
 def _field(location: tuple[str | int, ...]) -> str:

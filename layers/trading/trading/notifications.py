@@ -1,22 +1,22 @@
-"""Notifications: telling of every recorded trade, at least once, whatever fails on the way.
+"""Notifications: telling of every recorded trade and every alert, at least once, whatever fails on the way.
 
-A trade is written together with a row in `notifications`, which is the truth about what has been told. The queue only
-carries it quickly: what the queue loses, `sweep` announces again.
+A trade or an alert is written together with a row in `notifications`, which is the truth about what has been told. The
+queue only carries it quickly: what the queue loses, `sweep` announces again.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import batched
-from typing import Literal
+from typing import Any
 
 from aws_lambda_powertools import Logger
-from pydantic import TypeAdapter
 
-from trading import aws, database, queues, values
+from trading import aws, database, events, queues
+from trading.alerts import ALERT_COLUMNS, Alert
+from trading.events import Event, PriceAlerted, TradeRecorded
 from trading.settings import setting
-from trading.trades import TRADE_COLUMNS, RecordedTrade, Trade
+from trading.trades import TRADE_COLUMNS, Trade
 
 logger = Logger(child=True)
 
@@ -28,41 +28,6 @@ SWEEP_CALL_SECONDS = 5.0
 # is seen again.
 LEASE_SECONDS = 60
 SWEEP_ATTEMPTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class TradeRecorded:
-    """The event of a recorded trade, as it travels; its members have the names that CloudEvents gives them."""
-
-    id: str
-    type: Literal["trade.recorded.v1"]
-    time: datetime
-    data: Trade
-
-    @classmethod
-    def of(cls, trade: Trade, notification_id: str) -> "TradeRecorded":
-        """Return the event of a trade; its id is the notification's, the same however often it is announced."""
-        return cls(notification_id, "trade.recorded.v1", trade.recorded_at, trade)
-
-    @classmethod
-    def read(cls, text: str) -> "TradeRecorded":
-        """Return the event of a message's text.
-
-        Raises:
-            ValueError: the text is no such event (pydantic's ValidationError is one).
-        """
-        return _EVENT.validate_python(values.read_json(text))
-
-    def write(self) -> str:
-        """Return the event as the JSON text of a message."""
-        return _EVENT.dump_json(self).decode()
-
-    def headline(self) -> str:
-        """Return what happened in a line, such as `BUY 50 MSFT at 310.50`."""
-        return f"{self.data.side} {self.data.quantity:f} {self.data.ticker} at {self.data.price:f}"
-
-
-_EVENT = TypeAdapter(TradeRecorded)
 
 
 class UnknownNotificationError(Exception):
@@ -82,14 +47,13 @@ class Sweep:
     given_up: int
 
 
-def announce(recorded: Iterable[RecordedTrade]) -> None:
-    """Put the notifications of trades that were just recorded on the queue, as far as that goes within a second.
+def announce(recorded: Iterable[Event]) -> None:
+    """Put what was just recorded on the queue, as far as that goes within a second.
 
-    Best effort: the trades are committed, so nothing that happens here may become the client's error. `sweep` does the
-    rest.
+    Best effort: it is committed, so nothing that happens here may become the client's error. `sweep` does the rest.
     """
     try:
-        left_over = _announce(recorded)
+        left_over = _announce(list(recorded))
     except Exception:
         logger.exception("Announcing failed: the sweeper will do it")
     else:
@@ -97,19 +61,14 @@ def announce(recorded: Iterable[RecordedTrade]) -> None:
             logger.warning("Not all was announced: the sweeper will do the rest", left_over=left_over)
 
 
-def _announce(recorded: Iterable[RecordedTrade]) -> int:
-    """Announce until the time is up, and return how many notifications were not taken."""
-    events = {
-        entry.notification_id: TradeRecorded.of(entry.trade, entry.notification_id)
-        for entry in recorded
-        if entry.notification_id
-    }
-    left_over = len(events)
+def _announce(announced: Sequence[Event]) -> int:
+    """Announce until the time is up, and return how many events were not taken."""
+    left_over = len(announced)
     started = time.monotonic()
-    for batch in batched(events.values(), queues.BATCH_LIMIT, strict=False):
+    for batch in batched(announced, queues.BATCH_LIMIT, strict=False):
         if time.monotonic() - started > ANNOUNCE_SECONDS:
             break
-        refused = queues.send(_queue(), [event.write() for event in batch], ANNOUNCE_CALL_SECONDS)
+        refused = queues.send(_queue(), [events.write(event) for event in batch], ANNOUNCE_CALL_SECONDS)
         left_over -= len(batch) - len(refused)
     return left_over
 
@@ -124,7 +83,7 @@ select exists (select from claimed), delivered_at is not null from notifications
 """
 
 
-def deliver(event: TradeRecorded) -> bool:
+def deliver(event: Event) -> bool:
     """Publish an event to the topic, unless that was done before, and return whether this call did it.
 
     The lease keeps two copies of one message, met at the same time, from both being published.
@@ -145,13 +104,11 @@ def deliver(event: TradeRecorded) -> bool:
     if not claimed:
         raise NotificationInProgressError(f"notification {event.id} is being sent")
 
-    trade = event.data
-    attributes = {"event_id": event.id, "type": event.type, "ticker": trade.ticker, "side": trade.side}
+    attributes = {"event_id": event.id, "type": event.type, **event.attributes()}
     aws.sns().publish(
         TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
         Subject=event.headline(),
-        Message=f"{event.headline()}\n\nTrade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC,"
-        f" recorded by {trade.recorded_by}.\nEvent {event.id}\n",
+        Message=f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n",
         MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )
     database.query(
@@ -169,14 +126,18 @@ with due as materialized (
     order by next_attempt_at
     limit %(limit)s
     for update skip locked
+), taken as (
+    update notifications as notification set
+        attempts = attempts + 1,
+        next_attempt_at = now() + interval '1 minute' * power(2, attempts + 1),
+        failed_at = case when attempts >= %(attempts)s then now() end
+    from due
+    where notification.id = due.id
+    returning notification.id, failed_at, trade_id, alert_id
 )
-update notifications as notification set
-    attempts = attempts + 1,
-    next_attempt_at = now() + interval '1 minute' * power(2, attempts + 1),
-    failed_at = case when attempts >= %(attempts)s then now() end
-from due, trades
-where notification.id = due.id and trades.id = notification.trade_id
-returning notification.id, notification.failed_at, {", ".join(f"trades.{name}" for name in TRADE_COLUMNS)}
+select taken.id, failed_at, {", ".join(f"trades.{name}" for name in TRADE_COLUMNS)},
+    {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
+from taken left join trades on trades.id = trade_id left join alerts on alerts.id = alert_id
 """  # noqa: S608 - the columns are a constant
 
 
@@ -197,18 +158,25 @@ def sweep(seconds: float) -> Sweep:
         rows = database.query(_TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False)
         if not rows:
             break
-        events = [TradeRecorded.of(Trade(*trade), id_) for id_, failed_at, *trade in rows if failed_at is None]
-        given_up += len(rows) - len(events)
-        if events:
+        due = [_event(id_, columns) for id_, failed_at, *columns in rows if failed_at is None]
+        given_up += len(rows) - len(due)
+        if due:
             try:
-                failed = queues.send(_queue(), [event.write() for event in events], SWEEP_CALL_SECONDS)
+                failed = queues.send(_queue(), [events.write(event) for event in due], SWEEP_CALL_SECONDS)
             except queues.QueueUnavailableError:
                 logger.exception("The queue is away: what was claimed is due again later")
-                refused += len(events)
+                refused += len(due)
                 break
-            announced += len(events) - len(failed)
+            announced += len(due) - len(failed)
             refused += len(failed)
     return Sweep(announced, refused, given_up)
+
+
+def _event(notification_id: str, columns: Sequence[Any]) -> Event:
+    trade, alert = columns[: len(TRADE_COLUMNS)], columns[len(TRADE_COLUMNS) :]
+    if trade[0] is not None:
+        return TradeRecorded.of(Trade(*trade), notification_id)
+    return PriceAlerted.of(Alert(*alert), notification_id)
 
 
 def _queue() -> str:

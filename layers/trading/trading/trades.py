@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from trading import database, pages
-from trading.problems import FieldError, ProblemError, invalid
+from trading.pages import PAGE_DEFAULT
+from trading.problems import ProblemError
 from trading.values import Instant, Price, Quantity, Side, Ticker
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BATCH_LIMIT = 1_000
-PAGE_DEFAULT = 1_000
-PAGE_LIMIT = 5_000
 
 
 class NewTrade(BaseModel):
@@ -84,6 +83,12 @@ class TradeFilter:
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
 _NEW_TRADES = TypeAdapter(list[NewTrade])
+_CONDITIONS = {
+    "ticker": "ticker = %(ticker)s",
+    "side": "side = %(side)s",
+    "start_date": "timestamp >= %(start_date)s",
+    "end_date": "timestamp <= %(end_date)s",
+}
 
 # One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
 # rows are written in the order of their unique key, so that two batches that share keys wait for one another in one
@@ -172,31 +177,15 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
         ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    if wanted.start_date and wanted.end_date and wanted.start_date > wanted.end_date:
-        raise invalid(FieldError("start_date", "must not be after end_date"))
-    conditions = {
-        "ticker": "ticker = %(ticker)s",
-        "side": "side = %(side)s",
-        "start_date": "timestamp >= %(start_date)s",
-        "end_date": "timestamp <= %(end_date)s",
-    }
-    parameters: dict[str, Any] = {name: value for name, value in asdict(wanted).items() if value is not None}
-    clauses = [clause for name, clause in conditions.items() if name in parameters]
-    if wanted.cursor is not None:
-        parameters["after_timestamp"], parameters["after_id"] = pages.decode_cursor(wanted.cursor)
-        clauses.append("(timestamp, id) < (%(after_timestamp)s, %(after_id)s)")
-
-    where = f"where {' and '.join(clauses)}" if clauses else ""
-    rows = database.query(
-        # One row more than wanted tells whether there is another page.
-        f"select {_COLUMNS} from trades {where} order by timestamp desc, id desc limit %(limit)s + 1",  # noqa: S608
-        parameters,
-        repeatable=True,
+    rows, has_more = pages.find(
+        f"select {_COLUMNS} from trades",  # noqa: S608 - the columns are a constant
+        asdict(wanted),
+        _CONDITIONS,
+        order="timestamp desc, id desc",
+        after="(timestamp, id) < (%(after_timestamp)s, %(after_id)s)",
     )
-    found = [Trade(*row) for row in rows[: wanted.limit]]
-    if len(rows) <= wanted.limit:
-        return found, None
-    return found, pages.encode_cursor(found[-1].timestamp, found[-1].id)
+    found = [Trade(*row) for row in rows]
+    return found, pages.encode_cursor(found[-1].timestamp, found[-1].id) if has_more else None
 
 
 def get(trade_id: int) -> TrackedTrade:

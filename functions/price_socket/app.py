@@ -1,0 +1,33 @@
+"""The price socket: who connects, what they ask for, and who is gone."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trading import connections
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an event of API Gateway's WebSocket API; a body goes back to who sent the message."""
+    connection_id = event["requestContext"]["connectionId"]
+    match event["requestContext"]["routeKey"]:
+        case "$connect":
+            return {"statusCode": _connect(connection_id, event.get("queryStringParameters") or {})}
+        case "$disconnect":
+            connections.forget(connection_id)
+            return {"statusCode": 200}
+        case _:
+            return {"statusCode": 200, "body": connections.answer(connection_id, event.get("body") or "")}
+
+
+def _connect(connection_id: str, parameters: dict[str, str]) -> int:
+    if not connections.redeem_ticket(parameters.get("ticket", "")):
+        logger.info("refused", connection_id=connection_id)
+        return 401
+    connections.remember(connection_id)
+    logger.info("connected", connection_id=connection_id)
+    return 200

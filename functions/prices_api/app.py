@@ -1,0 +1,123 @@
+"""Prices over HTTP: publish them, read their averages and alerts, ask for a ticket to the socket."""
+
+from dataclasses import dataclass, fields
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from trading import connections, price_records, prices
+from trading.alerts import Alert
+from trading.connections import Ticket
+from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
+from trading.pages import PAGE_DEFAULT, PAGE_LIMIT
+from trading.price_records import PriceAverage, PriceFilter
+from trading.prices import PRICES_LIMIT, NewPrice
+from trading.values import AnyCaseTicker, EndDate, StartDate, WholeNumber
+
+PATH = "/api/prices/"
+ALERTS_PATH = "/api/alerts/"
+
+logger = Logger()
+app = HttpApi()
+
+
+class PriceBatch(BaseModel):
+    """Prices to publish, in the order in which they came."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Powertools formats a route's arguments for a debug line at every level: five hundred prices need not be in it.
+    prices: list[NewPrice] = Field(min_length=1, max_length=PRICES_LIMIT, repr=False)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """How many prices are on their way."""
+
+    accepted: int
+
+
+ACCEPTED = TypeAdapter(Accepted)
+AVERAGES = TypeAdapter(list[PriceAverage])
+ALERTS = TypeAdapter(list[Alert])
+TICKET = TypeAdapter(Ticket)
+
+From = Annotated[StartDate | None, Query(description="Itself included.")]
+Until = Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
+Cursor = Annotated[str | None, Query(description="Where the page begins: follow the Link header.")]
+PARAMETERS = {field.name for field in fields(PriceFilter)}
+
+
+@app.post(
+    PATH,
+    summary="Publish up to 500 prices",
+    responses={202: returns(Accepted, "They are on their way to the averages, the alert rule and the sockets.")},
+)
+def publish_prices(batch: PriceBatch) -> Response[str]:
+    """Put prices on their queue; one that is published twice counts once."""
+    prices.publish(batch.prices)
+    return json_answer(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(len(batch.prices))))
+
+
+@app.get(
+    f"{PATH}<ticker>/averages/",
+    summary="Find a ticker's five-minute averages",
+    responses={
+        200: returns(list[PriceAverage], "The newest first; the Link header leads to the next page."),
+        404: refuses("This is not the path of a ticker."),
+    },
+)
+def find_averages(
+    ticker: Annotated[AnyCaseTicker, Path()],
+    start_date: From = None,
+    end_date: Until = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> Response[str]:
+    """Find the averages of the five minutes that begin between two dates."""
+    given = app.current_event.query_string_parameters
+    refuse_unknown_parameters(given, PARAMETERS - {"ticker"})
+    found, next_cursor = price_records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
+    headers = next_page(f"{PATH}{ticker}/averages/", given, next_cursor)
+    return json_answer(HTTPStatus.OK, AVERAGES.dump_json(found), headers)
+
+
+@app.get(
+    ALERTS_PATH,
+    summary="Find alerts",
+    responses={200: returns(list[Alert], "The newest first; the Link header leads to the next page.")},
+)
+def find_alerts(
+    ticker: Annotated[AnyCaseTicker | None, Query()] = None,
+    start_date: From = None,
+    end_date: Until = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> Response[str]:
+    """Find the rises of more than 2 % within a minute."""
+    given = app.current_event.query_string_parameters
+    refuse_unknown_parameters(given, PARAMETERS)
+    found, next_cursor = price_records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
+    return json_answer(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
+
+
+@app.post(
+    f"{PATH}ticket/",
+    summary="Ask for a ticket to the price socket",
+    responses={201: returns(Ticket, "It opens the socket once, within a minute.")},
+)
+def issue_ticket() -> Response[str]:
+    """Issue a ticket: a browser cannot send a token when it opens a WebSocket."""
+    return json_answer(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket()))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway HTTP API event."""
+    return app.resolve(event, context)

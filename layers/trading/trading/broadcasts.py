@@ -1,0 +1,119 @@
+"""Broadcasts: prices and alerts on their way to everybody on the price socket who follows them.
+
+A broadcast is worth something for seconds: what does not reach a socket is not sent to it again. Alerts are kept, and
+told through their notifications too.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from aws_lambda_powertools import Logger
+from pydantic import TypeAdapter
+
+from trading import aws, connections, prices, queues, sockets, values
+from trading.alerts import Alert
+from trading.connections import Connection
+from trading.prices import Tick
+from trading.settings import setting
+from trading.sockets import Followed
+
+logger = Logger(child=True)
+
+SEND_SECONDS = 2.0
+POSTERS = 32  # posts at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The message that carries prices and alerts to who posts them."""
+
+    type: Literal["prices.broadcast.v1"]
+    prices: list[Tick]
+    alerts: list[Alert]
+
+
+_MESSAGE = TypeAdapter(Broadcast)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a broadcast: clients that got theirs, that were gone, and that did not answer in time."""
+
+    reached: int
+    gone: int
+    failed: int
+
+
+def read_message(text: str) -> Broadcast:
+    """Return the broadcast of a message.
+
+    Raises:
+        ValueError: the text is no such message (pydantic's ValidationError is one).
+    """
+    return _MESSAGE.validate_python(values.read_json(text))
+
+
+def send(ticks: Iterable[Tick], alerts: Iterable[Alert]) -> None:
+    """Put the newest price of each ticker, and alerts, on the queue to the sockets.
+
+    Best effort: the prices are recorded, so nothing that happens here may bring them again.
+    """
+    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", _newest(ticks), list(alerts))).decode()
+    try:
+        refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
+    except queues.QueueUnavailableError:
+        logger.exception("The sockets will not hear of these prices")
+    else:
+        if refused:
+            logger.error("The sockets will not hear of these prices")
+
+
+def post(broadcasts: Sequence[Broadcast]) -> Posted:
+    """Post to everybody what they follow: the newest prices in one frame, then each alert.
+
+    Many are posted to at a time, so that one who does not answer holds up none but himself. Who is gone is forgotten.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: it is not known who is connected.
+    """
+    newest = _newest(tick for each in broadcasts for tick in each.prices)
+    alerts = [alert for each in broadcasts for alert in each.alerts]
+
+    @cache  # for most follow the same
+    def frames(followed: Followed) -> list[str]:
+        ticks = [tick for tick in newest if sockets.follows(followed, tick.ticker)]
+        told = [sockets.alerted(alert) for alert in alerts if sockets.follows(followed, alert.ticker)]
+        return ([prices.frame(ticks)] if ticks else []) + told
+
+    recipients = [(each, frames(each.followed)) for each in connections.everyone()]
+    with ThreadPoolExecutor(POSTERS) as posters:
+        outcomes = list(posters.map(_post, *zip(*recipients, strict=True))) if recipients else []
+    return Posted(*(outcomes.count(outcome) for outcome in ("reached", "gone", "failed")))
+
+
+def _newest(ticks: Iterable[Tick]) -> list[Tick]:
+    newest: dict[str, Tick] = {}
+    for tick in ticks:
+        if tick.ticker not in newest or newest[tick.ticker].timestamp <= tick.timestamp:
+            newest[tick.ticker] = tick
+    return list(newest.values())
+
+
+def _post(connection: Connection, frames: list[str]) -> str:
+    """Post frames to a connection one after the other, and return what became of it."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
+
+    client = aws.sockets(setting("SOCKETS_URL"))
+    try:
+        for frame in frames:
+            client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
+    except client.exceptions.GoneException:
+        connections.forget(connection.id)
+        return "gone"
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
+        return "failed"
+    return "reached"

@@ -1,0 +1,87 @@
+"""Processing prices: from the messages of a batch to what is recorded, announced and broadcast."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from trading import broadcasts, notifications, price_records, prices
+from trading.prices import Tick
+
+logger = Logger(child=True)
+
+
+@dataclass
+class _Work:
+    """What the messages of one ticker bring, up to the first that cannot be read."""
+
+    ticker: str
+    readable: list[str] = field(default_factory=list)  # message ids, as are the others
+    unreadable: list[str] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+
+
+def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Process the SQS messages of a FIFO queue, and return the ids of those that failed.
+
+    Each ticker is a group of its own, recorded in one transaction. Its first failure and all after it are returned, so
+    that their order stays; other tickers are not held up by it.
+    """
+    failed, newest, alerts = [], [], []
+    for work in _by_ticker(messages):
+        failed += work.unreadable
+        if not work.readable:
+            continue
+        try:
+            recorded = price_records.record(work.ticker, work.ticks)
+        except Exception:
+            logger.exception("Prices were not recorded", ticker=work.ticker)
+            failed += work.readable
+            continue
+        logger.info(
+            "recorded",
+            ticker=work.ticker,
+            counted=recorded.counted,
+            repeated=recorded.repeated,
+            too_old=recorded.too_old,
+            alerts=[alert.data.id for alert in recorded.alerts],
+        )
+        alerts += recorded.alerts
+        if recorded.counted:
+            newest.append(max(work.ticks, key=lambda tick: tick.timestamp))
+    if newest:
+        notifications.announce(alerts)
+        broadcasts.send(newest, [alert.data for alert in alerts])
+    return failed
+
+
+def _by_ticker(messages: Iterable[Mapping[str, Any]]) -> Iterable[_Work]:
+    def group(message: Mapping[str, Any]) -> str:
+        return str(message["attributes"]["MessageGroupId"])
+
+    for ticker, of_ticker in groupby(sorted(messages, key=group), key=group):  # sorting keeps the order within a group
+        yield _work(ticker, of_ticker)
+
+
+def _work(ticker: str, messages: Iterable[Mapping[str, Any]]) -> _Work:
+    work = _Work(ticker)
+    for message in messages:
+        if not work.unreadable:
+            try:
+                work.ticks += _ticks(ticker, message["body"])
+            except ValueError:
+                logger.exception("A message cannot be read", message_id=message["messageId"])
+            else:
+                work.readable.append(message["messageId"])
+                continue
+        work.unreadable.append(message["messageId"])
+    return work
+
+
+def _ticks(ticker: str, body: str) -> list[Tick]:
+    ticks = prices.read_message(body)
+    if any(tick.ticker != ticker for tick in ticks):
+        raise ValueError(f"a message of the group {ticker} has prices of another ticker")
+    return ticks

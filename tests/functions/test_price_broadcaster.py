@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from local.template import ROOT
+from tests.conftest import PriceServices, context
+from trading import broadcasts
+from trading.broadcasts import Broadcast, Posted
+
+EVENTS = ROOT / "events" / "price_broadcaster"
+
+
+@pytest.mark.parametrize(
+    ("event", "failed"),
+    [("broadcast.json", []), ("broadcast_one_poisoned.json", ["5d7f2a10-51c4-4f0e-9d0b-0b0000000002"])],
+)
+def test_what_can_be_read_is_posted_and_the_rest_given_back(
+    price_services: PriceServices, monkeypatch: pytest.MonkeyPatch, event: str, failed: list[str]
+) -> None:
+    from functions.price_broadcaster.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    del price_services
+    posted: list[Broadcast] = []
+
+    def post(given: list[Broadcast]) -> Posted:
+        posted.extend(given)
+        return Posted(0, 0, 0)
+
+    monkeypatch.setattr(broadcasts, "post", post)
+    answer = handler(json.loads((EVENTS / event).read_text()), context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    [broadcast] = posted
+    assert str(broadcast.prices[0].price) == "100.10"
+    assert broadcast.alerts[0].ticker == "AAPL"

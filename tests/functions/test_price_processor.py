@@ -1,0 +1,127 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local.template import ROOT
+from tests.conftest import Call, Channels, PriceServices, Rows, context
+from trading import price_records, queues
+from trading.price_records import PriceFilter
+
+NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
+EVENTS = ROOT / "events" / "price_processor"
+
+
+def price(ticker: str, amount: str, seconds: float) -> dict[str, Any]:
+    return {"ticker": ticker, "price": amount, "timestamp": (NOON + timedelta(seconds=seconds)).isoformat()}
+
+
+RISE = [price("AAPL", "100", 0), price("AAPL", "98.00", 10), price("AAPL", "100.10", 20)]
+
+
+def process(messages: list[dict[str, Any]]) -> list[str]:
+    from functions.price_processor.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    failures = handler({"Records": messages}, context())["batchItemFailures"]
+    return [failure["itemIdentifier"] for failure in failures]
+
+
+@pytest.fixture
+def publish(call: Call, price_services: PriceServices) -> Any:
+    """A function that publishes prices and returns the messages that carry them."""
+
+    def send(*published: dict[str, Any]) -> list[dict[str, Any]]:
+        assert call("POST", "/api/prices/", {"prices": published}).status == 202
+        return price_services.published()
+
+    return send
+
+
+def averaged(ticker: str) -> int:
+    return sum(average.count for average in price_records.find_averages(PriceFilter(ticker))[0])
+
+
+def test_prices_are_averaged_and_judged_and_told_to_subscribers_and_sockets(
+    publish: Any, price_services: PriceServices, channels: Channels
+) -> None:
+    assert process(publish(*RISE, price("MSFT", "410.5", 1))) == []
+    assert (averaged("AAPL"), averaged("MSFT")) == (3, 1)
+    [alert], _ = price_records.find_alerts(PriceFilter())
+    [announced] = channels.announced()
+    assert (announced["type"], announced["data"]["id"]) == ("price.alerted.v1", alert.id)
+    [broadcast] = price_services.broadcast()
+    assert [(each["ticker"], each["price"]) for each in broadcast["prices"]] == [("AAPL", "100.10"), ("MSFT", "410.5")]
+    assert [each["id"] for each in broadcast["alerts"]] == [alert.id]
+
+
+def test_a_message_that_comes_twice_changes_nothing_and_is_told_to_nobody(
+    publish: Any, price_services: PriceServices, channels: Channels
+) -> None:
+    messages = publish(*RISE)
+    process(messages)
+    channels.announced(), price_services.broadcast()
+    assert process(messages) == []
+    assert averaged("AAPL") == 3
+    assert (channels.announced(), price_services.broadcast()) == ([], [])
+
+
+def test_what_cannot_be_read_fails_with_all_after_it_of_its_ticker_and_no_other(publish: Any) -> None:
+    apple = [message for seconds in range(3) for message in publish(price("AAPL", "100", seconds))]
+    microsoft = publish(price("MSFT", "410", 0))
+    apple[1]["body"] = "poison"
+    assert process([*apple, *microsoft]) == [apple[1]["messageId"], apple[2]["messageId"]]
+    assert (averaged("AAPL"), averaged("MSFT")) == (1, 1)
+
+
+def test_a_message_with_prices_of_another_ticker_than_its_groups_fails(publish: Any) -> None:
+    [message] = publish(price("AAPL", "100", 0))
+    message["attributes"]["MessageGroupId"] = "MSFT"
+    assert process([message]) == [message["messageId"]]
+    assert averaged("AAPL") == 0
+
+
+def test_a_ticker_that_the_database_refuses_fails_whole_and_no_other(publish: Any, rows: Rows) -> None:
+    rows("alter table price_averages add check (ticker <> 'AAPL'); select 1")
+    messages = publish(price("AAPL", "100", 0), price("MSFT", "410", 0))
+    assert process(messages) == [messages[0]["messageId"]]
+    assert (averaged("AAPL"), averaged("MSFT")) == (0, 1)
+
+
+def test_a_database_that_is_away_fails_everything_and_nothing_is_lost(
+    publish: Any, price_services: PriceServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = publish(*RISE)
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg2, "connect", _refuse)
+        from trading import database  # noqa: PLC0415
+
+        database.release()
+        assert process(messages) == [messages[0]["messageId"]]
+    assert price_services.broadcast() == []
+    assert process(messages) == []
+    assert averaged("AAPL") == 3
+
+
+def _refuse(**_: object) -> None:
+    raise psycopg2.OperationalError("connection refused")
+
+
+def test_queues_that_are_away_cost_no_price(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> list[int]:
+        raise queues.QueueUnavailableError("away")
+
+    messages = publish(*RISE)
+    monkeypatch.setattr(queues, "send", away)
+    assert process(messages) == []
+    assert averaged("AAPL") == 3
+
+
+@pytest.mark.usefixtures("rows", "channels", "price_services")
+def test_the_sample_events_alert_once_and_give_back_the_poisoned_one() -> None:
+    published = json.loads((EVENTS / "published.json").read_text())["Records"]
+    assert process(published) == []
+    assert len(price_records.find_alerts(PriceFilter())[0]) == 1
+    poisoned = json.loads((EVENTS / "published_one_poisoned.json").read_text())["Records"]
+    assert process(poisoned) == [poisoned[1]["messageId"]]

@@ -1,0 +1,139 @@
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.conftest import Call, PriceServices
+from trading import price_records, prices
+from trading.prices import Tick
+
+PRICE = {"ticker": "AAPL", "price": 187.42, "timestamp": "2025-06-03T12:00:00Z"}
+NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
+
+
+def test_published_prices_are_on_the_queue_exactly_a_message_for_each_ticker(
+    call: Call, price_services: PriceServices
+) -> None:
+    raw = b"""{"prices": [
+        {"ticker": "AAPL", "price": 187.420, "timestamp": "2025-06-03T12:00:00Z"},
+        {"ticker": "MSFT", "price": "410.000001", "timestamp": "2025-06-03T14:00:00+02:00"},
+        {"ticker": "AAPL", "price": 187, "timestamp": "2025-06-03T12:00:02"}
+    ]}"""
+    answer = call("POST", "/api/prices/", raw=raw)
+    assert (answer.status, answer.body) == (202, {"accepted": 3})
+    apple, microsoft = price_services.published()
+    assert apple["attributes"]["MessageGroupId"] == "AAPL"
+    assert prices.read_message(apple["body"]) == [
+        Tick("AAPL", Decimal("187.420"), NOON),
+        Tick("AAPL", Decimal(187), NOON + timedelta(seconds=2)),
+    ]
+    assert prices.read_message(microsoft["body"]) == [Tick("MSFT", Decimal("410.000001"), NOON)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"price": 0}, "prices[1].price"),
+        ({"price": "-1"}, "prices[1].price"),
+        ({"price": "1.0000001"}, "prices[1].price"),
+        ({"ticker": "MOCKSTOCK_A"}, "prices[1].ticker"),
+        ({"timestamp": "yesterday"}, "prices[1].timestamp"),
+        ({"seq": 3}, "prices[1].seq"),
+    ],
+)
+def test_a_price_that_cannot_be_refuses_all_and_is_named(
+    call: Call, price_services: PriceServices, change: dict[str, Any], field: str
+) -> None:
+    assert call("POST", "/api/prices/", {"prices": [PRICE, PRICE | change]}).names() == [field]
+    assert price_services.published() == []
+
+
+def test_a_price_from_the_future_is_refused_for_all_true_ones_would_be_too_old_after_it(call: Call) -> None:
+    soon, late = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (50, 70))
+    assert call("POST", "/api/prices/", {"prices": [PRICE | {"timestamp": soon.isoformat()}]}).status == 202
+    refused = call("POST", "/api/prices/", {"prices": [PRICE | {"timestamp": late.isoformat()}]})
+    assert refused.names() == ["prices[0].timestamp"]
+
+
+def test_five_hundred_are_taken_and_one_more_or_none_are_not(call: Call) -> None:
+    assert call("POST", "/api/prices/", {"prices": [PRICE] * 500}).status == 202
+    assert call("POST", "/api/prices/", {"prices": [PRICE] * 501}).names() == ["prices"]
+    assert call("POST", "/api/prices/", {"prices": []}).names() == ["prices"]
+
+
+def test_a_queue_that_is_away_is_503_and_the_prices_may_be_sent_again(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRICES_QUEUE_URL", "http://127.0.0.1:9/123456789012/gone.fifo")
+    answer = call("POST", "/api/prices/", {"prices": [PRICE]})
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert "send again" in answer.body["detail"]
+
+
+@pytest.fixture
+def risen(call: Call) -> None:
+    """AAPL rose in each of three five-minute spans, each time from 98 to 100.10."""
+    del call  # it has the database
+    for minutes in (0, 5, 10):
+        start = NOON + timedelta(minutes=minutes)
+        ticks = [
+            Tick("AAPL", Decimal(price), start + timedelta(seconds=at)) for price, at in (("98.00", 0), ("100.10", 9))
+        ]
+        price_records.record("AAPL", ticks)
+
+
+@pytest.mark.usefixtures("risen")
+def test_averages_are_found_newest_first_in_pages(call: Call) -> None:
+    first = call("GET", "/api/prices/aapl/averages", query={"limit": "2"})
+    assert [each["bucket_start"] for each in first.body] == ["2025-06-03T12:10:00Z", "2025-06-03T12:05:00Z"]
+    assert first.body[0] == {
+        "ticker": "AAPL",
+        "bucket_start": "2025-06-03T12:10:00Z",
+        "mean": "99.050000",
+        "open": "98.00",
+        "high": "100.10",
+        "low": "98.00",
+        "close": "100.10",
+        "count": 2,
+    }
+    path, _, query = first.headers["link"].partition(">")[0].lstrip("<").partition("?")
+    second = call("GET", path, query=query)
+    assert [each["bucket_start"] for each in second.body] == ["2025-06-03T12:00:00Z"]
+    assert "link" not in second.headers
+    between = {"start_date": "2025-06-03T12:05:00Z", "end_date": "2025-06-03T12:05:00Z"}
+    assert len(call("GET", "/api/prices/AAPL/averages/", query=between).body) == 1
+
+
+@pytest.mark.usefixtures("risen")
+def test_alerts_are_found_newest_first_by_ticker_and_dates(call: Call) -> None:
+    alerts = call("GET", "/api/alerts/", query={"ticker": "aapl"}).body
+    assert [alert["timestamp"] for alert in alerts] == [f"2025-06-03T12:{minute}:09Z" for minute in ("10", "05", "00")]
+    assert {name: alerts[0][name] for name in ("ticker", "price", "low_price", "low_timestamp", "rise_percent")} == {
+        "ticker": "AAPL",
+        "price": "100.10",
+        "low_price": "98.00",
+        "low_timestamp": "2025-06-03T12:10:00Z",
+        "rise_percent": "2.14",
+    }
+    assert call("GET", "/api/alerts/", query={"ticker": "MSFT"}).body == []
+    assert call("GET", "/api/alerts/", query={"end_date": "2025-06-02"}).body == []
+    first = call("GET", "/api/alerts/", query={"limit": "2"})
+    path, _, query = first.headers["link"].partition(">")[0].lstrip("<").partition("?")
+    assert call("GET", path, query=query).body == alerts[2:]
+
+
+def test_a_search_that_cannot_be_names_its_parameter(call: Call) -> None:
+    assert call("GET", "/api/alerts/", query={"tikcer": "AAPL"}).names() == ["tikcer"]
+    assert call("GET", "/api/prices/AAPL/averages/", query={"ticker": "AAPL"}).names() == ["ticker"]
+    assert call("GET", "/api/prices/apple-inc/averages/").names() == ["ticker"]
+    assert call("GET", "/api/alerts/", query={"cursor": "x"}).names() == ["cursor"]
+
+
+def test_a_ticket_says_where_and_until_when_it_opens_the_socket(call: Call) -> None:
+    answer = call("POST", "/api/prices/ticket/")
+    assert answer.status == 201
+    assert answer.body["url"] == f"ws://127.0.0.1:9?ticket={answer.body['ticket']}"
+    expires_at = datetime.fromisoformat(answer.body["expires_at"]).timestamp()
+    assert 50 < expires_at - time.time() <= 60

@@ -1,0 +1,135 @@
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+import pytest
+
+from tests.conftest import PriceServices
+from trading import aws, broadcasts, connections
+from trading.alerts import Alert
+from trading.broadcasts import Broadcast, Posted
+from trading.prices import Tick
+
+NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
+RISE = Alert("id", "AAPL", Decimal("100.10"), NOON, Decimal("98.00"), NOON, Decimal("2.14"))
+
+
+def tick(ticker: str, price: str, seconds: float = 0) -> Tick:
+    return Tick(ticker, Decimal(price), NOON + timedelta(seconds=seconds))
+
+
+def broadcast(*ticks: Tick, alerts: tuple[Alert, ...] = ()) -> Broadcast:
+    return Broadcast("prices.broadcast.v1", list(ticks), list(alerts))
+
+
+class Sockets:
+    """API Gateway's `@connections`: who is not there is gone, and some never answer."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, list[str]] = {}
+        self.mute: set[str] = set()
+        self.silence = threading.Event()
+
+    def open(self, connection_id: str, *followed: str) -> None:
+        self.heard[connection_id] = []
+        connections.remember(connection_id)
+        if followed:
+            connections.change(connection_id, lambda _: frozenset(followed))
+
+    def take(self, connection_id: str, text: str) -> int:
+        if connection_id in self.mute:
+            self.silence.wait(10)
+        if connection_id not in self.heard:
+            return 410
+        self.heard[connection_id].append(text)
+        return 200
+
+
+@pytest.fixture
+def there(price_services: PriceServices, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sockets]:
+    """Sockets that can be posted to, over HTTP."""
+    del price_services
+    there = Sockets()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["content-length"])).decode()
+            status = there.take(unquote(self.path.removeprefix("/live/@connections/")), text)
+            self.send_response(status)
+            if status == 410:
+                self.send_header("x-amzn-errortype", "GoneException")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("SOCKETS_URL", f"http://127.0.0.1:{server.server_port}/live")
+        yield there
+        there.silence.set()
+        server.shutdown()
+
+
+def test_everybody_gets_what_they_follow_in_one_frame_and_alerts_after_it(there: Sockets) -> None:
+    there.open("all=")
+    there.open("apple=", "AAPL")
+    there.open("nothing=", "IBM")
+    ticks = [tick("AAPL", "100.10"), tick("MSFT", "410.50")]
+    assert broadcasts.post([broadcast(*ticks, alerts=(RISE,))]) == Posted(3, 0, 0)
+    prices, alert = there.heard["all="]
+    assert prices == (
+        '[{"ticker":"AAPL","price":100.10,"timestamp":"2025-06-03T12:00:00Z"},'
+        '{"ticker":"MSFT","price":410.50,"timestamp":"2025-06-03T12:00:00Z"}]'
+    )
+    assert json.loads(alert)["type"] == "alert"
+    assert [json.loads(frame) for frame in there.heard["apple="]] == [json.loads(prices)[:1], json.loads(alert)]
+    assert there.heard["nothing="] == []
+
+
+def test_of_several_broadcasts_each_client_gets_the_newest_prices_once(there: Sockets) -> None:
+    there.open("all=")
+    broadcasts.post([broadcast(tick("A", "2", 2)), broadcast(tick("A", "1", 1), tick("B", "1"))])
+    [frame] = there.heard["all="]
+    assert [(each["ticker"], each["price"]) for each in json.loads(frame)] == [("A", 2), ("B", 1)]
+
+
+def test_who_is_gone_is_forgotten_and_the_others_hear(there: Sockets, price_services: PriceServices) -> None:
+    there.open("here=")
+    connections.remember("gone=")
+    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(1, 1, 0)
+    assert price_services.connections() == {"here="}
+    assert len(there.heard["here="]) == 1
+
+
+def test_who_does_not_answer_holds_up_nobody_and_is_not_forgotten(
+    there: Sockets, price_services: PriceServices
+) -> None:
+    for number in range(40):
+        there.open(f"{number}=")
+    there.mute = {"7="}
+    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(39, 0, 1)
+    assert len(price_services.connections()) == 40
+
+
+@pytest.mark.usefixtures("there")
+def test_nobody_there_is_no_fault() -> None:
+    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(0, 0, 0)
+
+
+def test_a_queue_that_is_away_raises_nothing(price_services: PriceServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    broadcasts.send([tick("A", "1")], [RISE])
+    [sent] = price_services.broadcast()
+    assert broadcasts.read_message(json.dumps(sent)) == broadcast(tick("A", "1"), alerts=(RISE,))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    aws.sqs.cache_clear()
+    broadcasts.send([tick("A", "1")], [RISE])
+    assert price_services.broadcast() == []
