@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tests.conftest import Bucket, Call, Rows
+from local.template import ROOT
+from tests.conftest import Bucket, Call, Rows, api_answer
 from trading import database, simulations
 from trading.simulations import RecordedSimulation
 
 PATH = "/api/simulations/"
+EVENTS = ROOT / "events"
 # One round trip for averages of 2 and 3: see tests/trading/test_simulation.py.
 CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
 OPENS = [10, 10, 9, 8, 8, 11, 12, 14, 13, 9, 8]
@@ -246,3 +248,13 @@ def test_the_report_is_a_page_that_may_fetch_and_run_nothing(call: Call) -> None
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.body.startswith("<!doctype html>")
     assert "MSFT: " in answer.body
+
+
+def test_the_sample_events_are_answered_as_their_names_say(call: Call, bucket: Bucket) -> None:
+    del call
+    bucket.put("history/MSFT.csv", (EVENTS / "history" / "MSFT.csv").read_bytes())
+    statuses = {}
+    for name in ("store_history", "simulate", "simulate_refused", "simulate_sweep", "get_simulation", "get_report"):
+        event = json.loads((EVENTS / "strategy_simulator" / f"{name}.json").read_text())
+        statuses[name] = api_answer(event)["statusCode"]
+    assert list(statuses.values()) == [201, 201, 400, 201, 404, 404]

@@ -21,8 +21,12 @@ import pytest
 from local import triggers
 from local.system import DATABASE, RunningSystem, running
 from local.template import ROOT
+from trading import histories, simulation
+from trading.simulation import Strategy
+from trading.simulation_results import RESULT, result_of
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
+HISTORY = "history/MSFT.csv"
 ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
 # That of a new terminal, where the region comes from samconfig.toml; `sam local` hands variables on to the functions.
 ENVIRONMENT = {
@@ -122,7 +126,7 @@ class Database:
 def database(laptop: RunningSystem) -> Database:
     """The database, holding the trades of events/trade_notifier and no others; nobody has been told of them."""
     database = Database(laptop.postgres.url(DATABASE))
-    database.rows("truncate trades, notifications; select 1")
+    database.rows("truncate trades, notifications, simulations; select 1")
     announced = json.loads((ROOT / "events" / "trade_notifier" / "announced.json").read_text())
     for record in announced["Records"]:
         event = json.loads(record["body"])
@@ -135,17 +139,24 @@ def database(laptop: RunningSystem) -> Database:
             event["id"],
             event["data"]["id"],
         )
+    done = simulation.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
+    database.rows(
+        "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",
+        "0" * 64,
+        RESULT.dump_json(result_of(done, "MSFT")).decode(),
+    )
     return database
 
 
 @pytest.fixture(scope="session")
 def sample(laptop: RunningSystem) -> None:
-    """The sample of a day's trades is in the bucket, and the laptop's own analyzer has analysed it."""
+    """A history and a day's trades are in the bucket, and the laptop's own analyzer has analysed the trades."""
     s3 = laptop.aws.client("s3")
     [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
     key = "2024/05/15/trades.csv"
+    s3.upload_file(str(ROOT / "events" / HISTORY), bucket, HISTORY)
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
     deadline = time.monotonic() + 30
-    while s3.list_objects_v2(Bucket=bucket)["KeyCount"] < 2:
+    while s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["KeyCount"] < 2:
         assert time.monotonic() < deadline, "nobody analysed what was put"
         time.sleep(0.2)

@@ -7,7 +7,9 @@ import pytest
 
 from local.postgres import Postgres
 from local.template import ROOT
-from trading import database, migrations, notifications, trades
+from tests.conftest import Bucket
+from trading import database, migrations, notifications, simulations, trades
+from trading.simulations import NewSimulation
 from trading.trades import NewTrade
 
 
@@ -46,7 +48,7 @@ def as_administrator(postgres: Postgres, name: str, *statements: str) -> None:
 
 
 def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
-    signed_in: Any, trade: dict[str, Any]
+    signed_in: Any, trade: dict[str, Any], bucket: Bucket
 ) -> None:
     signed_in("trading_owner", "owner")
     assert database.run(migrations.migrate, repeatable=False, atomic=True)
@@ -54,6 +56,9 @@ def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
     [recorded] = trades.record([NewTrade.model_validate(trade)], "desk-7")
     assert trades.get(recorded.trade.id).notified_at is None
     assert notifications.sweep(5) == notifications.Sweep(0, 0, 0)
+    bucket.put("history/MSFT.csv", "date,close\n2024-01-02,10\n")
+    asked = NewSimulation(ticker="MSFT", fast=2, slow=3, fill="close")
+    assert simulations.record(asked, bucket.name).is_new
     for forbidden in ("delete from trades", "drop table trades", "create table mine (x int)"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             database.query(forbidden, {}, repeatable=False)
