@@ -5,10 +5,10 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import trades
+from benchmarks import simulation, trades
 from benchmarks.measure import Figure, say, table
 
-PARTS = {"trades": trades.figures}
+PARTS = {"trades": trades.figures, "simulation": simulation.figures}
 
 
 def main() -> None:
