@@ -68,13 +68,13 @@ class SocketGateway:
         """Put a message into the outbox of a socket, as a function asks; 410 where there is no such socket."""
         connection = self._connections.get(request.match_info["connection_id"])
         if connection is None:
-            return web.json_response({"message": "GoneException"}, status=410)
+            return _gone()
         try:
             connection.outbox.put_nowait(await request.text())
         except asyncio.QueueFull:
             if connection.request.transport:  # the handshake of closing would wait for who does not read
                 connection.request.transport.abort()
-            return web.json_response({"message": "GoneException"}, status=410)
+            return _gone()
         return web.Response()
 
     async def close(self) -> None:
@@ -120,6 +120,10 @@ def application(gateway: SocketGateway) -> web.Application:
     app.router.add_post("/@connections/{connection_id}", gateway.post)
     app.router.add_get("/{path:.*}", gateway.connect)
     return app
+
+
+def _gone() -> web.Response:
+    return web.json_response({"message": "Gone"}, status=410, headers={"x-amzn-ErrorType": "GoneException"})
 
 
 async def _write(connection: _Connection) -> None:

@@ -110,10 +110,17 @@ def options(build: Path, laptop: RunningSystem, laptop_folder: Path) -> list[str
 
 
 class Database:
-    """The laptop's database."""
+    """What the laptop keeps: PostgreSQL's rows, and who is connected."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, laptop: RunningSystem) -> None:
+        self._url = laptop.postgres.url(DATABASE)
+        self._laptop = laptop
+
+    def connections(self) -> list[str]:
+        """Return who is connected to the price socket."""
+        table = self._laptop.environment["CONNECTIONS_TABLE"]
+        items = self._laptop.aws.client("dynamodb").scan(TableName=table)["Items"]
+        return [item["connection_id"]["S"] for item in items]
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a statement, which is committed."""
@@ -124,9 +131,17 @@ class Database:
 
 @pytest.fixture
 def database(laptop: RunningSystem) -> Database:
-    """The database, holding the trades of events/trade_notifier and no others; nobody has been told of them."""
-    database = Database(laptop.postgres.url(DATABASE))
-    database.rows("truncate trades, notifications, simulations; select 1")
+    """The database, with the trades of events/trade_notifier, an average, an alert and a simulation; nobody was told."""
+    database = Database(laptop)
+    database.rows("truncate trades, notifications, alerts, price_averages, price_windows, simulations; select 1")
+    database.rows(
+        "insert into price_averages values ('AAPL', '2025-06-03T12:05Z', 198.1, 2, 98, '2025-06-03T12:05Z', 100.1, 98,"
+        " 100.1, '2025-06-03T12:06Z') returning ticker"
+    )
+    database.rows(
+        "insert into alerts (id, ticker, price, timestamp, low_price, low_timestamp, rise_percent) values"
+        " (gen_random_uuid(), 'AAPL', 100.1, '2025-06-03T12:06Z', 98, '2025-06-03T12:05:30Z', 2.14) returning id"
+    )
     announced = json.loads((ROOT / "events" / "trade_notifier" / "announced.json").read_text())
     for record in announced["Records"]:
         event = json.loads(record["body"])
@@ -160,3 +175,16 @@ def sample(laptop: RunningSystem) -> None:
     while s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["KeyCount"] < 2:
         assert time.monotonic() < deadline, "nobody analysed what was put"
         time.sleep(0.2)
+
+
+@pytest.fixture
+def client(laptop: RunningSystem) -> None:
+    """The ticket of events/price_socket is issued, and its connection follows two tickers."""
+    dynamodb, environment = laptop.aws.client("dynamodb"), laptop.environment
+    connect = json.loads((ROOT / "events" / "price_socket" / "connect.json").read_text())
+    expires_at = {"N": str(int(time.time()) + 60)}
+    ticket = {"ticket": {"S": connect["queryStringParameters"]["ticket"]}, "expires_at": expires_at}
+    dynamodb.put_item(TableName=environment["TICKETS_TABLE"], Item=ticket)
+    connection_id = {"S": connect["requestContext"]["connectionId"]}
+    connection = {"connection_id": connection_id, "followed": {"S": "AAPL MSFT"}, "expires_at": expires_at}
+    dynamodb.put_item(TableName=environment["CONNECTIONS_TABLE"], Item=connection)

@@ -146,8 +146,85 @@ def answers_a_page(answer: Any, _: Database) -> None:
     assert "MSFT: 20/50 moving-average crossover" in answer["body"]
 
 
+def takes_both_prices(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"accepted": 2})
+
+
+def refuses_the_price(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert [error["field"] for error in json.loads(answer["body"])["errors"]] == ["prices[0].price"]
+
+
+def finds_the_average(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    newest = json.loads(answer["body"])[0]
+    assert (newest["bucket_start"], newest["mean"], newest["count"]) == ("2025-06-03T12:05:00Z", "99.050000", 2)
+
+
+def finds_the_alert(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    newest = json.loads(answer["body"])[0]
+    assert (newest["ticker"], newest["rise_percent"]) == ("AAPL", "2.14")
+
+
+def issues_a_ticket(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 201
+    ticket = json.loads(answer["body"])
+    assert ticket["url"].endswith(f"?ticket={ticket['ticket']}")
+
+
+def records_prices_and_their_alert(answer: Any, database: Database) -> None:
+    assert answer == {"batchItemFailures": []}
+    bucket = "select ticker, count from price_averages where bucket_start = '2025-06-03T12:00Z' order by ticker"
+    assert database.rows(bucket) == [("AAPL", 3), ("MSFT", 1)]
+    assert database.rows("select count(*) from alerts join notifications on alert_id = alerts.id") == [(1,)]
+
+
+def gives_back_the_poisoned_price(answer: Any, database: Database) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "3c7f2a10-51c4-4f0e-9d0b-0a0000000004"}]}
+    assert database.rows("select ticker from price_windows") == [("GOOG",)]
+
+
+def posts_to_who_is_gone_and_forgets_them(answer: Any, database: Database) -> None:
+    assert answer == {"batchItemFailures": []}
+    assert database.connections() == []
+
+
+def gives_back_the_unknown_broadcast(answer: Any, _: Database) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "5d7f2a10-51c4-4f0e-9d0b-0b0000000002"}]}
+
+
+def lets_it_in_or_go(answer: Any, _: Database) -> None:
+    assert answer == {"statusCode": 200}
+
+
+def says(**expected: object) -> Callable[[Any, Database], None]:
+    def check(answer: Any, _: Database) -> None:
+        said = json.loads(answer["body"])
+        assert answer["statusCode"] == 200
+        assert {name: said[name] for name in expected} == expected
+
+    return check
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "notification_sweeper/every_minute.json": announces_both_to_who_delivers_them,
+    "price_broadcaster/broadcast.json": posts_to_who_is_gone_and_forgets_them,
+    "price_broadcaster/broadcast_one_poisoned.json": gives_back_the_unknown_broadcast,
+    "price_processor/published.json": records_prices_and_their_alert,
+    "price_processor/published_one_poisoned.json": gives_back_the_poisoned_price,
+    "price_socket/connect.json": lets_it_in_or_go,
+    "price_socket/disconnect.json": lets_it_in_or_go,
+    "price_socket/list.json": says(type="subscribed", tickers=["AAPL", "MSFT"]),
+    "price_socket/ping.json": says(type="pong"),
+    "price_socket/subscribe.json": says(type="subscribed", tickers=["AAPL", "MSFT"]),
+    "price_socket/unknown.json": says(type="error", code="unknown_action"),
+    "price_socket/unsubscribe.json": says(type="subscribed", tickers=["AAPL"]),
+    "prices_api/find_alerts.json": finds_the_alert,
+    "prices_api/find_averages.json": finds_the_average,
+    "prices_api/issue_ticket.json": issues_a_ticket,
+    "prices_api/publish_prices.json": takes_both_prices,
+    "prices_api/publish_prices_refused.json": refuses_the_price,
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
     "strategy_simulator/get_report.json": answers_a_page,
     "strategy_simulator/get_simulation.json": answers_the_recorded_simulation,
@@ -179,7 +256,7 @@ def test_every_event_has_its_outcome_and_every_function_its_event() -> None:
     assert {event.partition("/")[0] for event in EVENTS} == set(FUNCTIONS)
 
 
-@pytest.mark.usefixtures("sample")
+@pytest.mark.usefixtures("sample", "client")
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_has_its_outcome_in_lambdas_container(event: str, options: list[str], database: Database) -> None:
     function = FUNCTIONS[event.partition("/")[0]]

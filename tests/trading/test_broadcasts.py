@@ -62,8 +62,6 @@ def there(price_services: PriceServices, monkeypatch: pytest.MonkeyPatch) -> Ite
             text = self.rfile.read(int(self.headers["content-length"])).decode()
             status = there.take(unquote(self.path.removeprefix("/live/@connections/")), text)
             self.send_response(status)
-            if status == 410:
-                self.send_header("x-amzn-errortype", "GoneException")
             self.send_header("content-length", "0")
             self.end_headers()
 

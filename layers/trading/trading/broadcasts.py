@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Literal
 
 from aws_lambda_powertools import Logger
@@ -110,10 +111,16 @@ def _post(connection: Connection, frames: list[str]) -> str:
     try:
         for frame in frames:
             client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
-    except client.exceptions.GoneException:
-        connections.forget(connection.id)
-        return "gone"
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
-        return "failed"
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.GONE:
+            connections.forget(connection.id)
+            return "gone"
+        return _unreached(connection, error)
+    except BotoCoreError as error:
+        return _unreached(connection, error)
     return "reached"
+
+
+def _unreached(connection: Connection, error: Exception) -> str:
+    logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
+    return "failed"
