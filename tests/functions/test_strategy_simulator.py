@@ -1,5 +1,6 @@
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from pydantic import TypeAdapter
 
 from local.template import ROOT
 from tests.conftest import Bucket, Call, Rows, api_answer
-from trading import database, simulations
+from trading import database, price_records, simulations
+from trading.prices import Tick
 from trading.simulations import RecordedSimulation
 
 PATH = "/api/simulations/"
@@ -187,6 +189,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"slippage_basis_points": 10_000}, ["slippage_basis_points"]),
     ({"ticker": "msft"}, ["ticker"]),
     ({"ticker": "AAPL"}, ["ticker"]),
+    ({"source": "rumour"}, ["source"]),
     ({"windows": 3}, ["windows"]),
     ({"sweep": {"fast": "1:2:1", "slow": "3:4:1"}}, ["sweep"]),
     ({"fast": None, "slow": None, "sweep": {"fast": "1:40:1", "slow": "100:200:1"}}, ["sweep"]),
@@ -248,6 +251,25 @@ def test_the_report_is_a_page_that_may_fetch_and_run_nothing(call: Call) -> None
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.body.startswith("<!doctype html>")
     assert "MSFT: " in answer.body
+
+
+def test_the_averages_that_the_system_has_made_are_a_history_too(call: Call) -> None:
+    started = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=3)
+    first = started - timedelta(minutes=started.minute % 5)
+    ticks = [
+        Tick("MSFT", Decimal(price), first + timedelta(minutes=5 * number, seconds=second))
+        for number, prices in enumerate(zip(OPENS, CLOSES, strict=True))
+        for second, price in enumerate(prices)
+    ]
+    price_records.record("MSFT", [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))])
+    asked = {**ASKED, "source": "averages"}
+    result = call("POST", PATH, asked).body["result"]
+    assert [bar["close"] for bar in result["bars"]] == [str(close) for close in CLOSES]  # without what is not over
+    assert datetime.fromisoformat(result["bars"][0]["at"]) == first
+    assert result["trades"][0]["profit"] == "-32"
+    assert call("POST", PATH, asked).status == 200
+    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}1/report/").body
+    assert call("POST", PATH, {**asked, "ticker": "AAPL"}).names() == ["ticker"]
 
 
 def test_the_sample_events_are_answered_as_their_names_say(call: Call, bucket: Bucket) -> None:

@@ -131,7 +131,7 @@ class Database:
 
 @pytest.fixture
 def database(laptop: RunningSystem) -> Database:
-    """The database, with the trades of events/trade_notifier, an average, an alert and a simulation; nobody was told."""
+    """The database, with the trades of events/trade_notifier, of which nobody was told, and one of everything else."""
     database = Database(laptop)
     database.rows("truncate trades, notifications, alerts, price_averages, price_windows, simulations; select 1")
     database.rows(

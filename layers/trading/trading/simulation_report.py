@@ -1,6 +1,7 @@
 """Simulation reports: a result as one page of HTML that needs nothing but itself, on any screen."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from html import escape
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from trading import charts
 from trading.charts import Cell, Line, Mark
+from trading.histories import At
 from trading.simulation import Strategy
 from trading.simulation_metrics import Metrics, SimulatedTrade
 from trading.simulation_results import SimulationResult
@@ -90,7 +92,7 @@ SYMBOLS = """<svg aria-hidden="true" style="position:absolute;width:0;height:0">
 def render(result: SimulationResult) -> str:
     """Return the page of a result."""
     title = f"{result.name}: {result.strategy.fast}/{result.strategy.slow} moving-average crossover"
-    first, last = result.bars[0].at, result.bars[-1].at
+    first, last = when(result.bars[0].at), when(result.bars[-1].at)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
@@ -161,6 +163,11 @@ def money(amount: Decimal | float | None) -> str:
     return "–" if amount is None else f"{amount:,.2f}"  # noqa: RUF001
 
 
+def when(at: At) -> str:
+    """Return a day, or an instant to the minute."""
+    return f"{at:%Y-%m-%d %H:%M}" if isinstance(at, datetime) else f"{at}"
+
+
 def _cards(metrics: Metrics) -> str:
     cards = [
         ("Return", percent(metrics.total_return), metrics.total_return),
@@ -182,7 +189,7 @@ def _judgement(value: float | Decimal | None) -> str:
 
 
 def _charts(result: SimulationResult) -> str:
-    labels = [str(bar.at) for bar in result.bars]
+    labels = [when(bar.at) for bar in result.bars]
     closes = np.array([float(bar.close) for bar in result.bars])
     equity = np.array([float(bar.equity) for bar in result.bars])
     cash = float(result.strategy.cash)
@@ -216,10 +223,10 @@ def _marks(result: SimulationResult) -> list[Mark]:
     positions = {bar.at: position for position, bar in enumerate(result.bars)}
     marks = []
     for trade in result.trades:
-        text = f"{trade.entry_at}: bought {plain(trade.shares)} at {plain(trade.entry_price)}"
+        text = f"{when(trade.entry_at)}: bought {plain(trade.shares)} at {plain(trade.entry_price)}"
         marks.append(Mark("buy", positions[trade.entry_at], float(trade.entry_price), text))
         if trade.exit_at is not None and trade.exit_price is not None:
-            text = f"{trade.exit_at}: sold at {plain(trade.exit_price)}, profit {money(trade.profit)}"
+            text = f"{when(trade.exit_at)}: sold at {plain(trade.exit_price)}, profit {money(trade.profit)}"
             marks.append(Mark("sell", positions[trade.exit_at], float(trade.exit_price), text))
     return marks
 
@@ -259,8 +266,8 @@ def _trades(trades: Sequence[SimulatedTrade]) -> str:
         )
     )  # fmt: skip
     rows = "".join(
-        f'<tr><td>{trade.entry_at}</td><td class="number">{money(trade.entry_price)}</td>'
-        f'<td class="number">{trade.shares:,}</td><td>{trade.exit_at or "still open"}</td>'
+        f'<tr><td>{when(trade.entry_at)}</td><td class="number">{money(trade.entry_price)}</td>'
+        f'<td class="number">{trade.shares:,}</td><td>{when(trade.exit_at) if trade.exit_at else "still open"}</td>'
         f'<td class="number">{money(trade.exit_price)}</td><td class="number">{money(trade.fees)}</td>'
         f'<td class="number {_judgement(trade.profit)}">{money(trade.profit)}</td></tr>'
         for trade in trades

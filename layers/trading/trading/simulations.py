@@ -2,15 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
-from trading import database, histories, simulation, simulation_results, simulation_sweep
-from trading.histories import History, HistoryError
+from trading import database, histories, price_records, simulation, simulation_results, simulation_sweep
+from trading.histories import Bar, History, HistoryError
+from trading.price_records import BUCKET, PriceFilter
 from trading.problems import FieldError, ProblemError, invalid
 from trading.simulation import Fill, Strategy, UnusableHistoryError
 from trading.simulation_results import RESULT, SimulationResult
@@ -24,6 +25,7 @@ PAIRS_TIMES_BARS_LIMIT = 10_000_000
 # A part of the hash: another rule is another answer to the same request.
 RULE = "moving-average-crossover.v1"
 
+Source = Literal["history", "averages"]
 Window = Annotated[int, Field(strict=True, ge=1, le=WINDOW_LIMIT)]
 Windows = Annotated[
     range,
@@ -50,6 +52,10 @@ class NewSimulation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ticker: Ticker = Field(examples=["MSFT"])
+    source: Source = Field(
+        default="history",
+        description="The stored history, or the latest of the five-minute averages that the system has made of prices.",
+    )
     fast: Window | None = Field(default=None, examples=[50])
     slow: Window | None = Field(default=None, examples=[200])
     sweep: NewSweep | None = None
@@ -108,7 +114,7 @@ def record(new: NewSimulation, bucket: str) -> Answer:
         database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
     """
     strategies = _strategies(new)
-    history = _history(bucket, new.ticker)
+    history = _averages(new.ticker) if new.source == "averages" else _history(bucket, new.ticker)
     if len(strategies) * len(history.bars) > PAIRS_TIMES_BARS_LIMIT:
         reason = f"has {len(strategies):,} pairs for {len(history.bars):,} bars"
         raise invalid(FieldError("sweep", f"{reason}: the two multiplied may be {PAIRS_TIMES_BARS_LIMIT:,} at most"))
@@ -201,6 +207,15 @@ def _history(bucket: str, ticker: str) -> History:
     if len(history.bars) > BARS_LIMIT:
         raise invalid(FieldError("ticker", f"its history has more than {BARS_LIMIT:,} bars"))
     return history
+
+
+def _averages(ticker: str) -> History:
+    """Return the intervals of a ticker's prices that are over, the latest `BARS_LIMIT` of them."""
+    over = datetime.now(UTC) - BUCKET
+    averages, _ = price_records.find_averages(PriceFilter(ticker, end_date=over, limit=BARS_LIMIT))
+    if not averages:
+        raise invalid(FieldError("ticker", "has no five-minute average yet: publish its prices to /api/prices/ first"))
+    return History([Bar(each.bucket_start, each.open, each.high, each.low, each.close) for each in reversed(averages)])
 
 
 def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> str:
