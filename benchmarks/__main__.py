@@ -5,10 +5,15 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import simulation, trades
+from benchmarks import price_feed, prices, simulation, trades
 from benchmarks.measure import Figure, say, table
 
-PARTS = {"trades": trades.figures, "simulation": simulation.figures}
+PARTS = {
+    "trades": trades.figures,
+    "simulation": simulation.figures,
+    "prices": prices.figures,
+    "feed": price_feed.figures,
+}
 
 
 def main() -> None:

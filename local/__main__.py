@@ -1,16 +1,27 @@
 """`python -m local`, or `make start`: the whole system on this machine, until Ctrl-C."""
 
 import asyncio
+import errno
+import logging
 import os
+import secrets
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from local import console, system
+from local import console, price_feed, system
 from local.postgres import PostgresError
+from local.price_alerter import Alerter
+from local.price_display import Lines
+from local.price_publisher import publishing
+from local.system import StartError
 from local.template import ROOT
 
 FOLDER = ROOT / ".local"
+# What the mock market does every two seconds would hide everything else.
+ROUTINE = "POST   /api/prices/ 202"
 
 
 async def serve(port: int) -> None:
@@ -20,11 +31,13 @@ async def serve(port: int) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
-    async with system.running(FOLDER, port) as running:
+    async with system.running(FOLDER, port) as running, _live_prices(running.url) as feed_url:
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
 
   HTTP API        {running.url}/api/trades/     its description: {running.url}/docs
+  Price feed      {feed_url}, a mock market; its alerts appear here
+  WebSocket API   {running.socket_url}, opened by a ticket of POST {running.url}/api/prices/ticket/
   PostgreSQL      port {running.postgres.port}, data in {running.postgres.folder}
   AWS's services  {running.aws.endpoint}
   Logs            {FOLDER / "logs"}
@@ -42,6 +55,30 @@ Ctrl-C stops everything.
         await stop.wait()
         print("\nStopping…", flush=True)
     print("Stopped. The trades are kept; start again to see them.", flush=True)
+
+
+@asynccontextmanager
+async def _live_prices(url: str) -> AsyncIterator[str]:
+    """Run a mock market whose prices are published to the system, and yield where it is served.
+
+    Raises:
+        StartError: its port is taken.
+    """
+    logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
+    say = logging.getLogger("local.prices").info
+    options = price_feed.Options(seed=secrets.token_hex(4))
+    try:
+        async with price_feed.serving(options, price_feed.PORT) as feed, publishing(url, say) as publisher:
+            alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)
+            following = asyncio.create_task(alerter.run())
+            try:
+                yield feed.url
+            finally:
+                following.cancel()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise StartError(f"port {price_feed.PORT} is taken by another program: stop it first") from None
 
 
 def main() -> int:

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
+from websockets.asyncio.client import connect
 
-from local import console, system
+from local import console, price_feed, system
+from local.price_alerter import Alerter
+from local.price_display import Lines
+from local.price_publisher import publishing
 from local.system import RunningSystem
 
 DELIVERY_SECONDS = 20
+ALERT_SECONDS = 60
 TRADE = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "timestamp": "2025-06-03T12:00:00Z"}
 
 
@@ -100,6 +105,30 @@ async def show_daily_numbers(running: RunningSystem) -> None:
     print("".join(f"    {line}\n" for line in body.splitlines()), end="")
 
 
+async def show_prices(running: RunningSystem, tour: Tour) -> None:
+    """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
+    print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
+    options = price_feed.Options(speed=60)
+    async with price_feed.serving(options, 0) as feed, publishing(running.url, print) as publisher:
+        alerter = Alerter(feed.url, Lines(_indented, shows_prices=False), publisher=publisher)
+        following = asyncio.create_task(alerter.run())
+        ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
+        async with connect(ticket["url"]) as socket, asyncio.timeout(ALERT_SECONDS):
+            print(f"  the first frame on it: {(await socket.recv(decode=True))[:150]}…")
+            while (message := json.loads(await socket.recv())) and isinstance(message, list):
+                pass
+            print(f"  an alert on it: {json.dumps(message)}")
+        following.cancel()
+    ticker = message["ticker"]
+    await tour.show("Alerts are kept:", "GET", f"/api/alerts/?ticker={ticker}&limit=1", expected=200)
+    path = f"/api/prices/{ticker}/averages/?limit=2"
+    await tour.show("And so are the averages of each five minutes:", "GET", path, expected=200)
+
+
+def _indented(text: str) -> None:
+    print(f"  {text}")
+
+
 async def main() -> None:
     """Start a system of the tour's own, visit it, and take it down."""
     console.show_all()
@@ -112,6 +141,7 @@ async def main() -> None:
             print(f"It is served at {running.url}; `make start` serves one for you.")
             await tour(Tour(session))
             await show_daily_numbers(running)
+            await show_prices(running, Tour(session))
     finally:
         shutil.rmtree(folder)
     print("\nThat was the tour. `make start` keeps a system running, and README.md says the rest.")

@@ -29,6 +29,7 @@ MIGRATOR = "SchemaMigrator"
 POSTGRES_PORT = 54320
 AWS_PORT = 45660
 SOCKET_PORT = 8001
+LOG_LIMIT = 10_000_000  # bytes
 # A setting that names what is not one of AWS's services here.
 SOCKETS_SETTING = "SOCKETS_URL"
 LAST_PORT = 65_535
@@ -84,8 +85,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
         functions = {}
         for name, declared in system.functions.items():
             environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
-            log = folder / "logs" / f"{name}.log"
-            log.parent.mkdir(exist_ok=True)
+            log = _log(folder / "logs", name)
             functions[name] = LocalFunction(declared, {**environment, **settings}, log)
             stack.push_async_callback(functions[name].close)
         # What functions are told of AWS's services; their database here is DATABASE_URL's.
@@ -100,8 +100,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             await functions[MIGRATOR].invoke({})
         except FunctionError as error:
             raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
-        for function in functions.values():
-            await function.warm()
+        await asyncio.gather(*(function.warm() for function in functions.values()))
         runner = await _serving(stack, gateway.application(gateway.Gateway(system.routes, functions)))
         await web.SockSite(runner, listener).start()
         socket_gateway = sockets.SocketGateway(system.socket_routes, functions)
@@ -152,6 +151,15 @@ def _triggers(
     for key, arn in values.items():
         if key.startswith("topic/"):
             yield triggers.print_topic(services, arn)
+
+
+def _log(folder: Path, name: str) -> Path:
+    """Return the log of a function; one that has grown large is put aside."""
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{name}.log"
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".old"))
+    return log
 
 
 def _start_database(postgres: Postgres) -> None:

@@ -57,9 +57,7 @@ class Judgement(NamedTuple):
 _COUNTED, _REPEATED, _TOO_OLD = Judgement(Outcome.COUNTED), Judgement(Outcome.REPEATED), Judgement(Outcome.TOO_OLD)
 
 
-class _Point(NamedTuple):
-    timestamp: datetime
-    price: Decimal
+type _Point = tuple[datetime, Decimal]  # a plain tuple: one is made for every tick
 
 
 @dataclass(frozen=True)
@@ -106,14 +104,16 @@ class RiseWatch:
         self._newest = timestamp
         self._remember(timestamp, timestamp)
         lows = self._lows
-        while lows and lows[-1].price >= price:
+        while lows and lows[-1][1] >= price:
             lows.pop()
-        lows.append(_Point(timestamp, price))
+        lows.append((timestamp, price))
         horizon = timestamp - WINDOW
-        while lows[0].timestamp < horizon:
+        while lows[0][0] < horizon:
             lows.popleft()
-        low = lows[0]
-        return Judgement(Outcome.COUNTED, self._raise(tick, low)) if price > THRESHOLD * low.price else _COUNTED
+        low_timestamp, low_price = lows[0]
+        if price <= THRESHOLD * low_price:
+            return _COUNTED
+        return Judgement(Outcome.COUNTED, self._raise(tick, low_timestamp, low_price))
 
     def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Judgement:
         """Take a tick that others overtook: it may be the low of a later one, and raises nothing itself."""
@@ -123,12 +123,12 @@ class RiseWatch:
             return _REPEATED
         self._remember(timestamp, newest)
         later = []
-        while self._lows and self._lows[-1].timestamp > timestamp:
+        while self._lows and self._lows[-1][0] > timestamp:
             later.append(self._lows.pop())
-        if not any(point.price <= price for point in later):
-            while self._lows and self._lows[-1].price >= price:
+        if not any(later_price <= price for _, later_price in later):
+            while self._lows and self._lows[-1][1] >= price:
                 self._lows.pop()
-            self._lows.append(_Point(timestamp, price))
+            self._lows.append((timestamp, price))
         self._lows.extend(reversed(later))
         return _COUNTED
 
@@ -139,19 +139,19 @@ class RiseWatch:
         while self._recent[0] < horizon:
             self._seen.discard(self._recent.popleft())
 
-    def _raise(self, tick: Tick, low: _Point) -> Alert | None:
+    def _raise(self, tick: Tick, low_timestamp: datetime, low_price: Decimal) -> Alert | None:
         """Return the alert of a tick, unless it is part of the rise of which the last one told."""
-        alerted = self._alerted
-        is_quiet = alerted is not None and tick.timestamp - alerted.timestamp < QUIET
-        if is_quiet and alerted is not None and tick.price <= THRESHOLD * alerted.price:
-            return None
-        self._alerted = _Point(tick.timestamp, tick.price)
+        if self._alerted:
+            alerted_timestamp, alerted_price = self._alerted
+            if tick.timestamp - alerted_timestamp < QUIET and tick.price <= THRESHOLD * alerted_price:
+                return None
+        self._alerted = tick.timestamp, tick.price
         return Alert(
             id=str(uuid.uuid5(_NAMESPACE, f"{tick.ticker} {tick.timestamp.isoformat()}")),
             ticker=tick.ticker,
             price=tick.price,
             timestamp=tick.timestamp,
-            low_price=low.price,
-            low_timestamp=low.timestamp,
-            rise_percent=((tick.price / low.price - 1) * 100).quantize(_HUNDREDTHS, ROUND_HALF_EVEN),
+            low_price=low_price,
+            low_timestamp=low_timestamp,
+            rise_percent=((tick.price / low_price - 1) * 100).quantize(_HUNDREDTHS, ROUND_HALF_EVEN),
         )

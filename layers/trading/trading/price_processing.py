@@ -1,5 +1,6 @@
 """Processing prices: from the messages of a batch to what is recorded, announced and broadcast."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -30,6 +31,7 @@ def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     that their order stays; other tickers are not held up by it.
     """
     failed, newest, alerts = [], [], []
+    outcomes = Counter[str]()
     for work in _by_ticker(messages):
         failed += work.unreadable
         if not work.readable:
@@ -40,17 +42,12 @@ def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
             logger.exception("Prices were not recorded", ticker=work.ticker)
             failed += work.readable
             continue
-        logger.info(
-            "recorded",
-            ticker=work.ticker,
-            counted=recorded.counted,
-            repeated=recorded.repeated,
-            too_old=recorded.too_old,
-            alerts=[alert.data.id for alert in recorded.alerts],
-        )
+        outcomes.update(counted=recorded.counted, repeated=recorded.repeated, too_old=recorded.too_old)
         alerts += recorded.alerts
         if recorded.counted:
             newest.append(max(work.ticks, key=lambda tick: tick.timestamp))
+    alert_ids = [alert.data.id for alert in alerts]
+    logger.info("processed", ticks=dict(outcomes), alerts=alert_ids, failed_messages=len(failed))
     if newest:
         notifications.announce(alerts)
         broadcasts.send(newest, [alert.data for alert in alerts])

@@ -81,7 +81,7 @@ td:last-child, th:last-child { padding-right: 0 !important; }
   border-radius: 0 .5rem .5rem 0; }
 @media (max-width: 40rem) { .odd { display: none; } .cards { grid-template-columns: 1fr 1fr; }
   .cards dd { font-size: 1.15rem; }
-  use { transform-box: fill-box; transform-origin: center; transform: scale(.6); } }
+  #buy, #sell { transform: scale(.8); } }
 @media print { body { max-width: none; } figure, .cards { break-inside: avoid; } }
 """
 

@@ -1,0 +1,149 @@
+"""Prices: judging a tick, and recording what a batch of them comes to."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from itertools import count
+from statistics import median
+from typing import Any
+
+from benchmarks import services
+from benchmarks.handlers import price_processor
+from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
+from benchmarks.peers.window_scan import WindowScan
+from trading.alerts import RiseWatch
+from trading.prices import Tick, frame
+
+NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
+WINDOW_SECONDS = 60
+TICKS = 20_000
+TICKERS = 10
+MESSAGES = 10  # of a batch, as many as Lambda takes off a FIFO queue
+TICKS_OF_A_MESSAGE = 50
+
+
+def figures(_: int) -> Iterator[Figure]:
+    """Measure everything about prices."""
+    yield from _rule()
+    yield from _processor()
+
+
+def _rule() -> Iterator[Figure]:
+    say("  the rule")
+    ticks = _rising(in_window=1_000)
+    text = frame(ticks)
+    few, many = _rising(in_window=10), _rising(in_window=10_000)
+    rounds = take_turns(
+        11,
+        ours=lambda: _judged(ticks),
+        json=lambda: _timed(partial(json.loads, text)),
+        few=lambda: _judged(few),
+        many=lambda: _judged(many),
+        peer=lambda: _scanned(ticks[:3_000]),
+    )
+    per_second = TICKS / median(rounds.seconds["ours"])
+    as_json = median(ours / theirs for ours, theirs in zip(rounds.seconds["ours"], rounds.seconds["json"], strict=True))
+    yield Figure(
+        "Ticks judged, on one processor",
+        f"{per_second:,.0f}/s, {as_json:.2f} x reading them as JSON",
+        ">= 400,000/s or <= 2 x",
+        per_second >= 400_000 or as_json <= 2,
+    )
+    yield rounds.at_most("A tick with 10,000 in its window, against one with 10", 1.2, "many", "few")
+    each = Rounds(
+        {
+            "ours": [seconds / TICKS for seconds in rounds.seconds["ours"]],
+            "peer": [seconds / 2_000 for seconds in rounds.seconds["peer"]],
+        }
+    )
+    yield each.times_as_fast("A tick with 1,000 in its window, against scanning the window", 100, "ours", "peer")
+
+
+def _processor() -> Iterator[Figure]:
+    say("  the processor")
+    with services.postgres() as server, services.sqs() as queue:
+        environment = {
+            **services.environment(services.new_database(server, "prices"), queue),
+            "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
+        }
+        with Handler(f"{price_processor.__name__}.handler", environment) as processor:
+            batches = map(_batch, count())
+            rounds = take_turns(55, ours=lambda: processor.call(next(batches), 1, 200))
+    ticks = MESSAGES * TICKS_OF_A_MESSAGE
+    per_second = ticks / median(rounds.seconds["ours"])
+    yield Figure(
+        f"Ticks recorded by one process, {ticks} of {TICKERS} tickers at a time",
+        f"{per_second:,.0f}/s",
+        ">= 5,000/s",
+        per_second >= 5_000,
+    )
+
+
+def _rising(in_window: int) -> list[Tick]:
+    """Return ticks so many to a window, each a little higher than the last: no low leaves the queue before its time."""
+    step = timedelta(seconds=WINDOW_SECONDS) / in_window
+    rise = Decimal("0.01") / in_window  # one percent a window: no alert
+    return [
+        Tick("AAPL", (100 + number * rise).quantize(Decimal("0.000001")), NOON + number * step)
+        for number in range(TICKS)
+    ]
+
+
+def _judged(ticks: Sequence[Tick]) -> list[float]:
+    watch = RiseWatch("AAPL")
+
+    def judge() -> None:
+        for tick in ticks:
+            watch.judge(tick)
+
+    return _timed(judge)
+
+
+def _scanned(ticks: Sequence[Tick]) -> list[float]:
+    """Return the seconds of the peer for all but the first thousand ticks, which fill its window."""
+    peer = WindowScan(WINDOW_SECONDS, 1.02)
+    points = [(tick.timestamp, float(tick.price)) for tick in ticks]
+    for point in points[:1_000]:
+        peer.add(*point)
+
+    def scan() -> None:
+        for point in points[1_000:]:
+            peer.add(*point)
+
+    return _timed(scan)
+
+
+def _timed(work: Callable[[], Any]) -> list[float]:
+    started = time.perf_counter()
+    work()
+    return [time.perf_counter() - started]
+
+
+def _batch(number: int) -> dict[str, Any]:
+    """Return the event of a batch that follows the one before it, a message for each ticker."""
+    start = NOON + timedelta(seconds=number * TICKS_OF_A_MESSAGE)
+    return {
+        "Records": [
+            {
+                "messageId": f"{number}-{message}",
+                "attributes": {"MessageGroupId": f"T{chr(65 + message)}"},
+                "body": json.dumps(
+                    {
+                        "type": "prices.published.v1",
+                        "ticks": [
+                            {
+                                "ticker": f"T{chr(65 + message)}",
+                                "price": f"{100 + second % 7 / 100:.2f}",
+                                "timestamp": (start + timedelta(seconds=second)).isoformat(),
+                            }
+                            for second in range(TICKS_OF_A_MESSAGE)
+                        ],
+                    }
+                ),
+            }
+            for message in range(MESSAGES)
+        ]
+    }
