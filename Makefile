@@ -78,9 +78,8 @@ openapi: .venv/.ready ## write the API's description from the code
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
-	@for list in runtime analytics dev sam checkov ministack peers; do \
-	  case $$list in \
-	    runtime|analytics) lock=layers/$$list/requirements.txt;; *) lock=requirements/$$list.txt;; esac; \
+	@for list in runtime analytics numerics dev sam checkov ministack peers; do \
+	  lock=requirements/$$list.txt; [ ! -d layers/$$list ] || lock=layers/$$list/requirements.txt; \
 	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done
 

@@ -41,7 +41,12 @@ def _obey(handler: Any, command: dict[str, Any]) -> dict[str, Any]:
         seconds.append(time.perf_counter() - started)
         if answer["statusCode"] != command["status"]:
             wrong = answer
-    return {"seconds": seconds, "wrong": wrong, "peak_bytes": _peak_bytes()}
+    return {
+        "seconds": seconds,
+        "wrong": wrong,
+        "peak_bytes": _peak_bytes(),
+        "processor_seconds": time.process_time(),
+    }
 
 
 def _peak_bytes() -> int:

@@ -62,7 +62,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
 
     def keys() -> list[str]:
-        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["Contents"]]
 
     assert until(lambda: keys() == [result, key], seconds=10)
     body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
@@ -78,6 +78,18 @@ def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade
     }
     prefix = "2025/01/31/analysis_"
     assert until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 1, seconds=10)
+
+
+def test_a_history_is_stored_and_simulated_and_its_report_is_a_page(running: RunningSystem) -> None:
+    history = (ROOT / "events" / "history" / "MSFT.csv").read_bytes()
+    address = f"{running.url}/api/histories/MSFT"
+    with urlopen(Request(address, history, {"Content-Type": "text/csv"}, method="PUT"), timeout=30) as response:  # noqa: S310
+        assert json.load(response)["bars"] == 750
+    status, recorded = ask(f"{running.url}/api/simulations/", {"ticker": "MSFT", "fast": 10, "slow": 30})
+    assert (status, len(recorded["result"]["bars"])) == (201, 750)
+    with urlopen(f"{running.url}/api/simulations/{recorded['id']}/report/", timeout=30) as response:  # noqa: S310
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert response.read().startswith(b"<!doctype html>")
 
 
 def test_sixteen_at_once_with_one_client_trade_id_are_one_trade(running: RunningSystem, trade: dict[str, Any]) -> None:

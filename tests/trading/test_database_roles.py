@@ -7,7 +7,9 @@ import psycopg2
 import pytest
 
 from local.postgres import Postgres
-from trading import database, migrations, notifications, trades
+from tests.conftest import Bucket
+from trading import database, migrations, notifications, simulations, trades
+from trading.simulations import NewSimulation
 from trading.trades import NewTrade
 
 ADMINISTRATOR, APPLICATION = "rds_administrator", "trading_app"
@@ -49,7 +51,7 @@ def signed_in(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 
 def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
-    signed_in: Callable[[str], None], postgres: Postgres, trade: dict[str, Any]
+    signed_in: Callable[[str], None], postgres: Postgres, trade: dict[str, Any], bucket: Bucket
 ) -> None:
     signed_in(ADMINISTRATOR)
     for expected in (True, False):  # a second deployment finds the role, and grants it all again
@@ -61,6 +63,9 @@ def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
     [recorded] = trades.record([NewTrade.model_validate(trade)], "desk-7")
     assert trades.get(recorded.trade.id).notified_at is None
     assert notifications.sweep(5) == notifications.Sweep(0, 0, 0)
+    bucket.put("history/MSFT.csv", "date,close\n2024-01-02,10\n")
+    asked = NewSimulation(ticker="MSFT", fast=2, slow=3, fill="close")
+    assert simulations.record(asked, bucket.name).is_new
     for forbidden in (
         "delete from trades",
         "drop table trades",

@@ -405,8 +405,11 @@ def test_a_statement_that_fails_before_it_reads_is_an_error_and_keeps_nobody_wai
     assert set(threading.enumerate()) <= others
 
 
-def test_a_byte_order_mark_on_the_first_line_of_data_is_not_swallowed() -> None:
-    assert [reject.line for reject in summarise(HEADER + "\ufeffT,1,1,BUY,2024-05-15T10:00:00Z\n")[1]] == [2]
+@pytest.mark.parametrize(
+    ("line", "reason"), [("\ufeffT,1,1,BUY,2024-05-15T10:00:00Z", "bad ticker"), ("\ufeff", "missing field")]
+)
+def test_a_byte_order_mark_on_the_first_line_of_data_is_not_swallowed(line: str, reason: str) -> None:
+    assert summarise(HEADER + line + "\n")[1] == [Reject(2, reason, line)]
 
 
 def test_a_million_bad_lines_are_all_rejected_in_bounded_pieces() -> None:

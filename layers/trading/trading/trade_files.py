@@ -22,7 +22,7 @@ ABSENT = "\x1e"  # a field that is not there, unlike one that is empty
 _FORBIDDEN = (b"\x00", b"\r", SEPARATOR, ABSENT.encode())
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class BadHeaderError(ValueError):
@@ -95,7 +95,7 @@ def read(chunks: Iterable[bytes]) -> tuple[Header | None, Iterator[Segment]]:
         CutShortError: (while segments are read) the stream is gzip and ends early.
     """
     blocks = _whole_lines(_unpacked(chunks))
-    first = next(blocks, b"").removeprefix(_BYTE_ORDER_MARK)
+    first = next(blocks, b"").removeprefix(BYTE_ORDER_MARK)
     head, _, rest = first.partition(b"\n")
     if not head.strip():
         if rest.strip():
@@ -120,8 +120,6 @@ def _segment(block: bytes, first_line: int) -> Segment:
     for forbidden in _FORBIDDEN:
         if forbidden in block:
             block = block.replace(forbidden, REPLACEMENT.encode())
-    if block.startswith(_BYTE_ORDER_MARK):  # a reader would take it for the beginning of a file, and drop it
-        block = REPLACEMENT.encode() + block
     is_text = True
     if not block.isascii():
         block = block.decode(errors="replace").encode()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from trading import trade_files
-from trading.trade_files import ABSENT, REPLACEMENT, SEPARATOR, Header, Segment, numbered
+from trading.trade_files import ABSENT, BYTE_ORDER_MARK, REPLACEMENT, SEPARATOR, Header, Segment, numbered
 from trading.values import TICKER_PATTERN
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ PARALLEL = 2
 MEMORY_LIMIT = "160MB"
 PIECE_LINES = 50_000  # so many rejects are held at a time; and so many of the largest trades fit DuckDB's 38 digits
 DOUBTFUL_BYTES = 1024 * 1024
+SHORTEST_TRADE = len("T,1,1,BUY,2024-05-15T10:00:00\n")
 SIX_DECIMALS = Decimal("0.000001")
 # More digits than the sums of any file have.
 PRECISION = 80
@@ -186,6 +187,10 @@ class _Reader:
 
     def summarise(self, segment: Segment) -> _Part | None:
         """Return what a segment comes to, or nothing where only its lines one by one can tell."""
+        if segment.lines.startswith(BYTE_ORDER_MARK):  # DuckDB would take it for the beginning of a file, and drop it
+            return None
+        if segment.line_count * SHORTEST_TRADE > len(segment.lines):  # more are in doubt than memory has room to list
+            return None
         part = None
         if self._is_clean and segment.is_plain:
             part = self._summarised_clean(segment)
