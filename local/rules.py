@@ -117,7 +117,7 @@ def every_message_stays_hidden_long_enough(deployed: Deployed) -> Iterator[str]:
 
 
 def every_function_stands_on_its_own(deployed: Deployed) -> Iterator[str]:
-    """A function has a log group, a timeout, a memory size and a role of its own."""
+    """A function has a log group, a role, limits and a namespace of metrics."""
     functions = deployed.of("AWS::Lambda::Function")
     for name, function in functions.items():
         log_groups = deployed.among(function.get("LoggingConfig", {}).get("LogGroup"), "AWS::Logs::LogGroup")
@@ -129,6 +129,8 @@ def every_function_stands_on_its_own(deployed: Deployed) -> Iterator[str]:
         for limit in ("Timeout", "MemorySize"):
             if limit not in function:
                 yield f"{name} has no {limit}"
+        if "POWERTOOLS_METRICS_NAMESPACE" not in _variables(function):
+            yield f"{name} would fail when it writes a metric, for it has no namespace"
         for other, its in functions.items():
             if other > name and names_in(its.get("Role")) & roles:
                 yield f"{name} and {other} share a role"

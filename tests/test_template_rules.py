@@ -98,6 +98,10 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(FUNCTION, "LoggingConfig", "LogGroup"), f"{FUNCTION} has no log group of its own"),
     (put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"), "TradeNotifier and TradesApi share a log"),
     (take(FUNCTION, "Timeout"), f"{FUNCTION} has no Timeout"),
+    (
+        take("TradesApi", "Environment", "Variables", "POWERTOOLS_METRICS_NAMESPACE"),
+        "TradesApi would fail when it writes a metric",
+    ),
     (take(FUNCTION, "MemorySize"), f"{FUNCTION} has no MemorySize"),
     (put("arn:aws:iam::1:role/x", FUNCTION, "Role"), f"{FUNCTION} has no role of its own"),
     (put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"), "TradeNotifier and TradesApi share a role"),
