@@ -23,11 +23,12 @@ from local.template import ROOT
 from tests.local.conftest import Invoke
 
 
-def ask(url: str, body: object = None) -> tuple[int, Any]:
+def ask(url: str, body: object = None, token: str = "") -> tuple[int, Any]:
     """Return the status and the JSON of a request's answer."""
     data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=30) as response:  # noqa: S310
+        with urlopen(Request(url, data, headers), timeout=30) as response:  # noqa: S310
             return response.status, json.load(response)
     except HTTPError as error:
         return error.code, json.load(error)
@@ -256,6 +257,23 @@ def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: 
     with started(checkout, PORT=port) as process:
         wait_for(process, "Ctrl-C stops everything")
         assert len(ask(url)[1]) == 1
+
+
+def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
+    checkout: Path, trade: dict[str, Any]
+) -> None:
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}"
+    with started(checkout, PORT=port, AUTH="on") as process:
+        assert "python -m local.issue_token" in wait_for(process, "Ctrl-C stops everything")
+        command = [sys.executable, "-m", "local.issue_token", "trades:write", "--subject", "desk-7"]
+        token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+        assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
+        assert ask(f"{url}/api/health/")[0] == 200
+        status, recorded = ask(f"{url}/api/trades/", trade, token)
+        assert (status, recorded["recorded_by"]) == (201, "desk-7")
+        assert ask(f"{url}/api/trades/", token=token) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/nowhere", token=token)[0] == 404
 
 
 def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:

@@ -19,7 +19,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import problems, values
+from trading import correlation, problems, values
 from trading.database import DatabaseUnavailableError
 from trading.problems import FieldError, Problem, ProblemError, invalid
 from trading.queues import QueueUnavailableError
@@ -66,7 +66,7 @@ class HttpApi(APIGatewayHttpResolver):
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
         started = time.perf_counter()
-        logger.set_correlation_id(event["requestContext"]["requestId"])
+        correlation.begin(event["requestContext"]["requestId"])
         try:
             path = event["rawPath"].rstrip("/") + "/"
             self._check_method(event["requestContext"]["http"]["method"], path)
