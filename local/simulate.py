@@ -115,11 +115,14 @@ def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, erro
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(simulation_sweep.sweep, history, strategy, asked.by)
     found: list[SweptPair] = []
-    with Progress(console=errors, transient=True) as progress, ProcessPoolExecutor(processors) as processes:
-        task = progress.add_task(f"Trying {len(pairs):,} pairs", total=len(pairs))
-        for done in as_completed([processes.submit(try_some, some) for some in tasks]):
-            found += done.result()
-            progress.update(task, completed=len(found))
+    with ProcessPoolExecutor(processors) as processes:
+        # Processes are forked here, before the progress bar has a thread.
+        tried = [processes.submit(try_some, some) for some in tasks]
+        with Progress(console=errors, transient=True) as progress:
+            task = progress.add_task(f"Trying {len(pairs):,} pairs", total=len(pairs))
+            for done in as_completed(tried):
+                found += done.result()
+                progress.update(task, completed=len(found))
     return Sweep(asked.by, sorted(found, key=lambda pair: (pair.slow, pair.fast)))
 
 
