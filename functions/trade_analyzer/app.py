@@ -63,11 +63,12 @@ def analyse_day(request: AnalysisRequest) -> Response[str]:
             "content": {"application/json": {"model": DayAnalysis}, **AS_CSV},
         },
         404: refuses("There is no analysis of that day."),
+        409: refuses("It was written by somebody else, and is to be had as CSV only."),
     },
 )
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
-    if "text/csv" in app.current_event.headers.get("accept", ""):
+    if "text/csv" in app.current_event.headers.get("accept", "").lower():
         text = analysis.stored_csv(setting("TRADES_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text)
     return _stored(date)

@@ -17,6 +17,7 @@ from local.system import RunningSystem
 Invoke = Callable[..., Any]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what starts whole systems in one process of the tests: they are large, and some of their ports are fixed."""
     for item in items:
