@@ -28,7 +28,7 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --numprocesses=logical --maxprocesses=4 --dist=loadgroup
+	$(RUN) pytest --ignore=tests/sam --numprocesses=logical --maxprocesses=4
 
 .PHONY: test-sam
 test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker
