@@ -148,11 +148,11 @@ def test_when_the_time_is_up_nobody_else_is_posted_to(there: Sockets) -> None:
 def test_who_does_not_answer_holds_up_nobody_and_is_not_forgotten(
     there: Sockets, price_services: PriceServices
 ) -> None:
-    for number in range(40):
+    for number in range(12):
         there.open(f"{number}=")
     there.mute = {"7="}
-    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(39, 0, 1)
-    assert len(price_services.connections()) == 40
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(11, 0, 1)
+    assert len(price_services.connections()) == 12
 
 
 @pytest.mark.usefixtures("there")
