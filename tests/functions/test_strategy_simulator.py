@@ -208,14 +208,15 @@ def test_what_cannot_be_simulated_is_refused_with_its_field(call: Call, rows: Ro
     assert rows("select count(*) from simulations") == [(0,)]
 
 
-def test_a_sweep_has_an_end_whatever_the_history(
-    call: Call, with_history: Bucket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("with_history")
+def test_a_sweep_that_takes_too_long_is_refused_and_says_what_to_make_smaller(
+    call: Call, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del with_history
-    monkeypatch.setattr(simulations, "PAIRS_TIMES_BARS_LIMIT", 65)
-    asked = {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}
-    answer = call("POST", PATH, asked)
-    assert (answer.names(), "6 pairs for 11 bars" in answer.body["detail"]) == (["sweep"], True)
+    monkeypatch.setattr(simulations, "monotonic", iter(range(0, 70, 7)).__next__)  # seven seconds a pair
+    answer = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}})
+    assert (answer.status, answer.names()) == (400, ["sweep"])
+    assert "had time for 2 of its 6 pairs in 20 seconds: try fewer, longer windows" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
 
 
 def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: Bucket) -> None:

@@ -1,10 +1,12 @@
 """Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
+from time import monotonic
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
@@ -19,9 +21,9 @@ from trading.simulation_sweep import WINDOW_LIMIT, Metric, Sweep
 from trading.values import BasisPoints, Price, Ticker
 
 BARS_LIMIT = 25_000  # what an answer of Lambda's, 6 MB, has room for
-# What a function of 29 seconds has time for, whatever the prices are.
 PAIRS_LIMIT = 1_000
-PAIRS_TIMES_BARS_LIMIT = 10_000_000
+# What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
+SWEEP_SECONDS = 20
 # A part of the hash: another rule is another answer to the same request.
 RULE = "moving-average-crossover.v1"
 
@@ -110,20 +112,19 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
 
     Raises:
-        ProblemError: 400, the windows make no sense together, or the ticker's history is not there or cannot be used.
+        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, or
+            a sweep takes too long.
         database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
     """
+    deadline = monotonic() + SWEEP_SECONDS
     strategies = _strategies(new)
     history = _averages(new.ticker) if new.source == "averages" else _history(bucket, new.ticker)
-    if len(strategies) * len(history.bars) > PAIRS_TIMES_BARS_LIMIT:
-        reason = f"has {len(strategies):,} pairs for {len(history.bars):,} bars"
-        raise invalid(FieldError("sweep", f"{reason}: the two multiplied may be {PAIRS_TIMES_BARS_LIMIT:,} at most"))
     inputs_hash = _hash(new, strategies, history)
     rows = _find("inputs_hash", inputs_hash)
     if rows:
         return Answer(rows[0].id, rows[0].to_json(), is_new=False)
     try:
-        result = RESULT.dump_json(_simulate(new, strategies, history)).decode()
+        result = RESULT.dump_json(_simulate(new, strategies, history, deadline)).decode()
     except UnusableHistoryError as error:
         raise invalid(FieldError("fill", f"the history of {new.ticker} {error}")) from None
     written = database.query(
@@ -225,11 +226,24 @@ def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> s
     return hashlib.sha256("\n".join([*parts, history.digest()]).encode()).hexdigest()
 
 
-def _simulate(new: NewSimulation, strategies: list[Strategy], history: History) -> SimulationResult:
+def _simulate(new: NewSimulation, strategies: list[Strategy], history: History, deadline: float) -> SimulationResult:
     strategy, sweep = strategies[0], None
     if new.sweep:
-        pairs = [(each.fast, each.slow) for each in strategies]
+        pairs = _in_time([(each.fast, each.slow) for each in strategies], deadline)
         sweep = Sweep(new.sweep.metric, simulation_sweep.sweep(history, strategy, new.sweep.metric, pairs))
         best = sweep.best()
         strategy = replace(strategy, fast=best.fast, slow=best.slow)
     return simulation_results.result_of(simulation.simulate(history, strategy), new.ticker, sweep)
+
+
+def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tuple[int, int]]:
+    """Yield pairs for as long as there is time.
+
+    Raises:
+        ProblemError: 400, it is over.
+    """
+    for tried, pair in enumerate(pairs):
+        if monotonic() > deadline:
+            reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
+            raise invalid(FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars"))
+        yield pair
