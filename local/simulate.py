@@ -108,7 +108,7 @@ def _strategy(asked: argparse.Namespace) -> Strategy:
 def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, errors: Console) -> Sweep:
     """Try every pair on all processors."""
     windows = dict(asked.sweep)
-    pairs = simulation_sweep.pairs(windows.get("fast", ()), windows.get("slow", ()))
+    pairs = list(simulation_sweep.pairs(windows.get("fast", ()), windows.get("slow", ())))
     if not pairs:
         raise ValueError("--sweep has no pair of a fast window and a slow one that is longer")
     processors = process_cpu_count() or 1

@@ -1,5 +1,7 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
@@ -24,7 +26,15 @@ def test_what_names_no_windows_is_refused(text: object) -> None:
 
 
 def test_the_fast_window_of_a_pair_is_the_shorter_one() -> None:
-    assert pairs([1, 2, 3], [2, 3]) == [(1, 2), (1, 3), (2, 3)]
+    assert list(pairs([1, 2, 3], [2, 3])) == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_pairs_are_made_as_they_are_taken_however_many_there_are() -> None:
+    def fasts() -> Iterator[int]:
+        yield 1
+        pytest.fail("more were made than taken")
+
+    assert list(islice(pairs(fasts(), range(1, 5_001)), 2)) == [(1, 2), (1, 3)]
 
 
 def test_each_pair_is_what_it_is_alone() -> None:

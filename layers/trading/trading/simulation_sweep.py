@@ -1,7 +1,8 @@
 """Sweeps: a strategy with many pairs of windows on one history, and which pair was best."""
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -59,9 +60,9 @@ def parse_windows(text: object) -> range:
     return range(first, last + 1, step)
 
 
-def pairs(fasts: Iterable[int], slows: Sequence[int]) -> list[tuple[int, int]]:
-    """Return every pair of a fast and a slow window; the fast one is the shorter one."""
-    return [(fast, slow) for fast in fasts for slow in slows if fast < slow]
+def pairs(fasts: Iterable[int], slows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield every pair of a fast and a slow window, which are in rising order; the fast one is the shorter one."""
+    return ((fast, slow) for fast in fasts for slow in slows[bisect_right(slows, fast) :])
 
 
 def sweep(history: History, strategy: Strategy, metric: Metric, windows: Iterable[tuple[int, int]]) -> list[SweptPair]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
+from itertools import islice
 from time import monotonic
 from typing import Annotated, Literal
 
@@ -171,9 +172,9 @@ def _strategies(new: NewSimulation) -> list[Strategy]:
     if new.sweep:
         if new.fast is not None or new.slow is not None:
             raise invalid(FieldError("sweep", "takes the place of fast and slow: leave them out"))
-        pairs = simulation_sweep.pairs(new.sweep.fast, new.sweep.slow)
+        pairs = list(islice(simulation_sweep.pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
         if not 1 <= len(pairs) <= PAIRS_LIMIT:
-            counted = "no pair" if not pairs else f"{len(pairs):,} pairs"
+            counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
             raise invalid(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
     elif new.fast is None or new.slow is None:
         missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
