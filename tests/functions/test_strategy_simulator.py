@@ -229,6 +229,14 @@ def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: B
     assert (answer.names(), "line 1: has no column date" in answer.body["detail"]) == (["ticker"], True)
 
 
+def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, rows: Rows) -> None:
+    put(call, csv([1, 3] * 600, [1, 3] * 600))
+    answer = call("POST", PATH, {**ASKED, "fast": 1, "slow": 2})
+    assert (answer.status, answer.names()) == (400, ["ticker"])
+    assert "the history of MSFT makes amounts of more than 200 digits" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
+
+
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:
     assert call("GET", f"{PATH}1/").status == 404
     assert call("GET", f"{PATH}1/report/").status == 404

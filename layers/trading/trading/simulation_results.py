@@ -49,7 +49,7 @@ TRADE_COLUMNS = tuple(field.name for field in fields(SimulatedTrade))
 
 
 def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> SimulationResult:
-    """Return the result of a simulation on the history of this name, such as a ticker."""
+    """Return the result of a simulation on the history of this name, such as a ticker. Raises as `equity` does."""
     bars = simulation.history.bars
     return SimulationResult(
         name=name,

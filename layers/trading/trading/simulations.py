@@ -16,7 +16,7 @@ from trading import database, histories, price_records, simulation, simulation_r
 from trading.histories import Bar, History, HistoryError
 from trading.price_records import BUCKET, PriceFilter
 from trading.problems import FieldError, ProblemError, invalid
-from trading.simulation import Fill, Strategy, UnusableHistoryError
+from trading.simulation import Fill, MissingOpensError, Strategy, UnusableHistoryError
 from trading.simulation_results import RESULT, SimulationResult
 from trading.simulation_sweep import WINDOW_LIMIT, Metric, Sweep
 from trading.values import BasisPoints, Price, Ticker
@@ -127,7 +127,8 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     try:
         result = RESULT.dump_json(_simulate(new, strategies, history, deadline)).decode()
     except UnusableHistoryError as error:
-        raise invalid(FieldError("fill", f"the history of {new.ticker} {error}")) from None
+        field = "fill" if isinstance(error, MissingOpensError) else "ticker"
+        raise invalid(FieldError(field, f"the history of {new.ticker} {error}")) from None
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
