@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from local import runtime
+from local.gateway import http_event
 from local.template import ROOT
 from tests.conftest import Bucket, Call, Rows, api_answer
 from trading import database, price_records, simulations
@@ -25,7 +27,9 @@ def csv(closes: list[int], opens: list[int] | None = None) -> str:
     if opens is None:
         return "date,close\n" + "".join(f"{day},{close}\n" for day, close in zip(days, closes, strict=True))
     rows = zip(days, opens, closes, strict=True)
-    return "date,open,high,low,close\n" + "".join(f"{day},{opened},20,1,{closed}\n" for day, opened, closed in rows)
+    return "date,open,high,low,close\n" + "".join(
+        f"{day},{opened},{max(opened, closed)},{min(opened, closed)},{closed}\n" for day, opened, closed in rows
+    )
 
 
 @pytest.fixture
@@ -235,6 +239,24 @@ def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, ro
     assert (answer.status, answer.names()) == (400, ["ticker"])
     assert "the history of MSFT makes amounts of more than 200 digits" in answer.body["detail"]
     assert rows("select count(*) from simulations") == [(0,)]
+
+
+def test_more_than_an_answer_can_say_is_refused_and_not_kept(call: Call, rows: Rows) -> None:
+    zigzag = [1_000 + number % 2 * 4 for number in range(simulations.BARS_LIMIT)]
+    put(call, csv(zigzag, zigzag))
+    costs = {"commission_basis_points": "10.123456", "slippage_basis_points": "5.123456"}
+    answer = call("POST", PATH, {"ticker": "MSFT", "fast": 1, "slow": 2, "fractional": True, **costs})
+    assert (answer.status, answer.names()) == (400, ["ticker"])
+    assert "25,000 bars and the trades on them are more than an answer of 6 MB can say" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
+
+
+@pytest.mark.usefixtures("with_history")
+def test_what_is_as_long_as_may_be_is_an_answer_that_lambda_hands_on(call: Call) -> None:
+    asked = http_event("POST", PATH, headers=[("content-type", "application/json")], body=json.dumps(ASKED).encode())
+    length = len(json.dumps(json.dumps(call("POST", PATH, ASKED).body["result"], separators=(",", ":"))))
+    around_it = len(json.dumps(api_answer(asked))) - length
+    assert 0 < around_it < runtime.ANSWER_LIMIT - simulations.ANSWER_LIMIT
 
 
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:

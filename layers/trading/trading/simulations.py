@@ -1,6 +1,7 @@
 """Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +22,9 @@ from trading.simulation_results import RESULT, SimulationResult
 from trading.simulation_sweep import WINDOW_LIMIT, Metric, Sweep
 from trading.values import BasisPoints, Price, Ticker
 
-BARS_LIMIT = 25_000  # what an answer of Lambda's, 6 MB, has room for
+BARS_LIMIT = 25_000  # what an answer has room for, with some thousand trades
+# Bytes of an answer's body, as the text in JSON that Lambda hands on: 6,291,556, less its headers and a row's columns.
+ANSWER_LIMIT = 6_290_000
 PAIRS_LIMIT = 1_000
 # What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
 SWEEP_SECONDS = 20
@@ -113,8 +116,8 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
 
     Raises:
-        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, or
-            a sweep takes too long.
+        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, a
+            sweep takes too long, or the answer is too large.
         database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
     """
     deadline = monotonic() + SWEEP_SECONDS
@@ -129,6 +132,9 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     except UnusableHistoryError as error:
         field = "fill" if isinstance(error, MissingOpensError) else "ticker"
         raise invalid(FieldError(field, f"the history of {new.ticker} {error}")) from None
+    if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
+        reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
+        raise invalid(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
