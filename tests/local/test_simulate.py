@@ -82,6 +82,13 @@ def test_a_sweep_shows_its_heat_its_best_and_a_warning(
     assert report.read_text().count("<rect ") == 9
 
 
+def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("date,open,close\n2024-01-01,7,7\n")
+    code, out, _ = run(capsys, file, "--sweep", "fast=1:3:1", "slow=4:5:1")
+    assert (code, "<>" in out) == (0, False)
+    assert "sharpe of 6 pairs, slow down and fast across; it is not defined for any, so none is the best" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -149,6 +149,14 @@ def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
     ]
 
 
+def best_of(sweep: Sweep) -> str:
+    """Return which pair of a sweep is the best, in words."""
+    best, simulated = sweep.best(), sweep.simulated()
+    if best is None:
+        return f"it is not defined for any, so none is the best; {simulated.fast}/{simulated.slow} is simulated"
+    return f"the best is {best.fast}/{best.slow}"
+
+
 def percent(share: float | None) -> str:
     """Return a fraction in percent, or a dash where it is not defined."""
     return "–" if share is None else f"{share:,.2%}"  # noqa: RUF001 - a dash
@@ -251,7 +259,7 @@ def _sweep(sweep: Sweep) -> str:
         )
         for pair in sweep.pairs
     ]
-    title = f"{metric.capitalize()} of {len(sweep.pairs):,} pairs; the best is {best.fast}/{best.slow}"
+    title = f"{metric.capitalize()} of {len(sweep.pairs):,} pairs; {best_of(sweep)}"
     heat = charts.heat_map(title, ("fast", list(map(str, fasts))), ("slow", list(map(str, slows))), cells)
     return f'<h2>Sweep</h2><p class="warning">{escape(sweep.warning)}</p>{heat}'
 

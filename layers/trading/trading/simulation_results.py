@@ -33,7 +33,10 @@ class EquityBar:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """A strategy, what it did on which prices, and how well; with a sweep, the strategy is its best pair's."""
+    """A strategy, what it did on which prices, and how well.
+
+    With a sweep, the strategy is its best pair's, or that of its shortest windows where the metric is null for all.
+    """
 
     name: str
     strategy: Strategy

@@ -41,9 +41,14 @@ class Sweep:
     pairs: Sequence[SweptPair]
     warning: str = WARNING
 
-    def best(self) -> SweptPair:
-        """Return the pair with the highest value; of equal ones, that with the shorter windows."""
-        return max(self.pairs, key=lambda pair: (pair.value is not None, pair.value or 0, -pair.slow, -pair.fast))
+    def best(self) -> SweptPair | None:
+        """Return the pair with the highest value, of equal ones that with the shorter windows; None if none has one."""
+        known = (pair for pair in self.pairs if pair.value is not None)
+        return max(known, key=lambda pair: (pair.value or 0, -pair.slow, -pair.fast), default=None)
+
+    def simulated(self) -> SweptPair:
+        """Return the pair that the whole result is of: the best, or that with the shortest windows if there is none."""
+        return self.best() or min(self.pairs, key=lambda pair: (pair.slow, pair.fast))
 
 
 def parse_windows(text: object) -> range:

@@ -239,8 +239,8 @@ def _simulate(new: NewSimulation, strategies: list[Strategy], history: History, 
     if new.sweep:
         pairs = _in_time([(each.fast, each.slow) for each in strategies], deadline)
         sweep = Sweep(new.sweep.metric, simulation_sweep.sweep(history, strategy, new.sweep.metric, pairs))
-        best = sweep.best()
-        strategy = replace(strategy, fast=best.fast, slow=best.slow)
+        pair = sweep.simulated()
+        strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
     return simulation_results.result_of(simulation.simulate(history, strategy), new.ticker, sweep)
 
 
