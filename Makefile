@@ -17,7 +17,13 @@ help: ## show this list
 
 .PHONY: start
 start: .venv/.ready ## run the whole system on this machine (PORT=8000)
+	@$(MAKE) --no-print-directory page || echo "The system starts without its page."
 	@exec $(RUN) local
+
+.PHONY: page
+page: .venv/.ready ## build the browser page
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+	@$(RUN) local.web
 
 .PHONY: demo
 demo: .venv/.ready ## show what the system does, in half a minute
@@ -62,7 +68,7 @@ openapi: .venv/.ready ## write the API's description from the code
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
-	@for list in runtime dev sam checkov peers; do \
+	@for list in runtime dev sam checkov peers web browser; do \
 	  case $$list in runtime) lock=layers/runtime/requirements.txt;; *) lock=requirements/$$list.txt;; esac; \
 	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done

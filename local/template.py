@@ -28,6 +28,8 @@ UNUSED = {
     "AWS::ApiGatewayV2::Integration",  # followed from its route
     "AWS::ApiGatewayV2::RouteResponse",  # the same
     "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
+    "AWS::CloudFront::OriginAccessControl",
     "AWS::IAM::Role",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
@@ -108,6 +110,7 @@ class System:
     queue_sources: list[QueueSource] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     event_rules: list[EventRule] = field(default_factory=list)
+    page_headers: dict[str, Expression] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, Any] = field(default_factory=dict)
@@ -160,6 +163,8 @@ def read(template: Mapping[str, Any]) -> System:
                     "Type": resource["Type"],
                     "Properties": {**properties, "Targets": [{"Id": target["Id"], "Arn": queue}]},
                 }
+            case "AWS::CloudFront::ResponseHeadersPolicy":
+                system.page_headers = _page_headers(properties["ResponseHeadersPolicyConfig"])
             case kind if kind in SERVICES:
                 system.services[name] = resource
             case kind if kind not in UNUSED:
@@ -210,6 +215,18 @@ def _socket_route(
         for resource in resources.values()
     )
     return SocketRoute(properties["RouteKey"], _function_in(uri, functions), has_response)
+
+
+def _page_headers(policy: Mapping[str, Any]) -> dict[str, Expression]:
+    """Return the headers that come with the page. HTTPS alone, which a laptop does not have, makes use of HSTS."""
+    security = policy["SecurityHeadersConfig"]
+    return {
+        "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": security["FrameOptions"]["FrameOption"],
+        "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+        **{item["Header"]: item["Value"] for item in policy["CustomHeadersConfig"]["Items"]},
+    }
 
 
 def _function_in(expression: Expression, functions: set[str]) -> str:
