@@ -1,6 +1,9 @@
 # Each target is a line or two: what it does is in the program that it calls. `make help` lists them.
 
 PYTHON ?= python3.13
+# Which stack: dev or prod, as samconfig.toml has them.
+ENVIRONMENT ?= dev
+STACK = $(if $(filter prod,$(ENVIRONMENT)),trading-prod,trading)
 UV_VERSION := 0.13.9
 export SAM_CLI_TELEMETRY := 0
 # Trust what this machine trusts, as pip does: behind a company's proxy that is more than the usual roots.
@@ -31,10 +34,10 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam
+	$(RUN) pytest --ignore=tests/sam --numprocesses=logical --maxprocesses=4 --dist=loadgroup
 
 .PHONY: test-sam
-test-sam: .venv/.ready .venv-sam/.ready ## build with SAM and run the functions in Lambda's containers; needs Docker
+test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker
 	$(RUN) pytest tests/sam
 
 .PHONY: lint
@@ -45,12 +48,13 @@ lint: .venv/.ready ## check style and types
 validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed
 	$(SAM) validate --region eu-west-1 && $(SAM) validate --lint --region eu-west-1
 	@mkdir -p .build && $(RUN) local.template > .build/template.json
-	.venv/bin/cfn-lint .build/template.json --regions eu-west-1
+	.venv/bin/cfn-lint .build/template.json .github/deploy-role.yaml --regions eu-west-1
 	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
+	$(RUN) local.rules
 
 .PHONY: build
-build: .venv-sam/.ready ## build what is deployed
-	$(SAM) build
+build: .venv-sam/.ready ## build what is deployed (ENVIRONMENT=dev or prod)
+	$(SAM) build --config-env $(ENVIRONMENT)
 	@# /opt is read-only in Lambda: without bytecode in the layers each cold start would compile them again.
 	.venv-sam/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*Layer
 
@@ -59,8 +63,20 @@ bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a pe
 	$(RUN) benchmarks
 
 .PHONY: deploy
-deploy: build ## deploy to AWS, asking for what it needs
-	$(SAM) deploy --guided
+deploy: build ## build, and deploy to AWS, asking for what it needs (ENVIRONMENT=dev or prod)
+	$(SAM) deploy --config-env $(ENVIRONMENT) --guided
+
+.PHONY: release
+release: .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
+
+.PHONY: logs
+logs: .venv-sam/.ready ## follow what all functions of a deployed stack write
+	$(SAM) logs --config-env $(ENVIRONMENT) --stack-name $(STACK) --tail
+
+.PHONY: destroy
+destroy: .venv-sam/.ready ## delete a deployed stack, asking first; the bucket and a snapshot of the database stay
+	$(SAM) delete --config-env $(ENVIRONMENT) --stack-name $(STACK)
 
 .PHONY: openapi
 openapi: .venv/.ready ## write the API's description from the code
@@ -68,8 +84,8 @@ openapi: .venv/.ready ## write the API's description from the code
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
-	@for list in runtime dev sam checkov peers web browser; do \
-	  case $$list in runtime) lock=layers/runtime/requirements.txt;; *) lock=requirements/$$list.txt;; esac; \
+	@for list in runtime analytics numerics dev sam checkov ministack peers web browser; do \
+	  lock=requirements/$$list.txt; [ ! -d layers/$$list ] || lock=layers/$$list/requirements.txt; \
 	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done
 

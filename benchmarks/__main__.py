@@ -5,10 +5,16 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import price_feed, prices, trades
+from benchmarks import analysis, price_feed, prices, simulation, trades
 from benchmarks.measure import Figure, say, table
 
-PARTS = {"trades": trades.figures, "prices": prices.figures, "feed": price_feed.figures}
+PARTS = {
+    "trades": trades.figures,
+    "analysis": analysis.figures,
+    "simulation": simulation.figures,
+    "prices": prices.figures,
+    "feed": price_feed.figures,
+}
 
 
 def main() -> None:

@@ -93,6 +93,11 @@ class Handler:
         peak: int = self._ask({"event": None, "calls": 0})["peak_bytes"]
         return peak
 
+    def processor_seconds(self) -> float:
+        """Return the time that the process has had a processor so far, or several, each counted."""
+        seconds: float = self._ask({"event": None, "calls": 0})["processor_seconds"]
+        return seconds
+
     def _ask(self, command: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -5,13 +5,14 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
 
+from local import aws
 from local.postgres import Postgres
 from trading import migrations
 
@@ -56,23 +57,42 @@ def cursor_of(url: str) -> Iterator["Cursor"]:
             yield cursor
 
 
-def environment(database: str, queue: str = "http://127.0.0.1:9") -> dict[str, str]:
-    """Return what a function of ours is told: its database and the address of SQS (without one, of nobody)."""
+def environment(database: str, endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:
+    """Return what a function of ours is told: its database and the address of AWS (without one, of nobody)."""
     return {
         "DATABASE_URL": database,
-        "NOTIFICATIONS_QUEUE_URL": f"{queue}/123456789012/notifications",
-        "AWS_ENDPOINT_URL": queue,
+        "NOTIFICATIONS_QUEUE_URL": f"{endpoint}/123456789012/notifications",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
+        "POWERTOOLS_METRICS_NAMESPACE": "trading",
         "POWERTOOLS_SERVICE_NAME": "trades_api",
     }
 
 
-@contextmanager
-def sqs() -> Iterator[str]:
+def sqs() -> AbstractContextManager[str]:
     """Run an HTTP server that answers every call as SQS answers SendMessageBatch, and yield its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sqs)
+    return _served(_Sqs)
+
+
+def s3() -> AbstractContextManager[str]:
+    """Run an HTTP server that takes uploads as S3 does, keeps nothing of them, and yield its address."""
+    return _served(_S3)
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """Run moto's server, with an empty bucket called trades, and yield its address."""
+    with aws.running(_free_port()) as services:
+        place = {"LocationConstraint": "eu-west-1"}
+        services.client("s3").create_bucket(Bucket="trades", CreateBucketConfiguration=place)
+        yield services.endpoint
+
+
+@contextmanager
+def _served(calls: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), calls)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -89,6 +109,38 @@ class _Sqs(BaseHTTPRequestHandler):
         body = b'{"Successful":[],"Failed":[]}'
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
+        """Say nothing."""
+
+
+class _S3(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(404)
+
+    def do_POST(self) -> None:
+        self._take()
+        name = "InitiateMultipartUploadResult" if self.path.endswith("?uploads") else "CompleteMultipartUploadResult"
+        self._answer(200, f"<{name}><UploadId>1</UploadId><ETag>1</ETag></{name}>".encode())
+
+    def do_PUT(self) -> None:
+        self._take()
+        self._answer(200)
+
+    def _take(self) -> None:
+        left = int(self.headers.get("Content-Length", 0))
+        while left:
+            left -= len(self.rfile.read(min(left, 1024 * 1024)))
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -11,7 +11,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from local import console, price_feed, system
+from local import authorizer, console, price_feed, system
+from local.authorizer import Authorizer
 from local.postgres import PostgresError
 from local.price_alerter import Alerter
 from local.price_display import Lines
@@ -20,18 +21,24 @@ from local.system import StartError
 from local.template import ROOT
 
 FOLDER = ROOT / ".local"
+SIGN_IN = """The API wants a token. Get one for everything, or name the scopes that it shall allow:
+
+  TOKEN=$(.venv/bin/python -m local.issue_token trades:read trades:write --subject desk-7)
+
+"""
 # What the mock market does every two seconds would hide everything else.
 ROUTINE = "POST   /api/prices/ 202"
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, door: Authorizer | None) -> None:
     """Run the system and say what is where, until this process is asked to stop."""
     started = time.perf_counter()
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
-    async with system.running(FOLDER, port) as running, _live_prices(running.url) as feed_url:
+    async with system.running(FOLDER, port, door) as running, _live_prices(running.url, door) as feed_url:
+        header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
 
@@ -44,9 +51,9 @@ async def serve(port: int) -> None:
   Logs            {FOLDER / "logs"}
   Environment     set -a; . .local/environment; set +a
 
-Record a trade from another terminal, and its notification appears here:
+{SIGN_IN if door else ""}Record a trade from another terminal, and its notification appears here:
 
-  curl -i {running.url}/api/trades/ -H 'Content-Type: application/json' \\
+  curl -i {running.url}/api/trades/ -H 'Content-Type: application/json'{header} \\
     -d '{{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}}'
 
 Ctrl-C stops everything.
@@ -59,7 +66,7 @@ Ctrl-C stops everything.
 
 
 @asynccontextmanager
-async def _live_prices(url: str) -> AsyncIterator[str]:
+async def _live_prices(url: str, door: Authorizer | None) -> AsyncIterator[str]:
     """Run a mock market whose prices are published to the system, and yield where it is served.
 
     Raises:
@@ -68,8 +75,9 @@ async def _live_prices(url: str) -> AsyncIterator[str]:
     logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
     say = logging.getLogger("local.prices").info
     options = price_feed.Options(seed=secrets.token_hex(4))
+    token = (lambda: door.token("market", ["prices:publish"])) if door else None
     try:
-        async with price_feed.serving(options, price_feed.PORT) as feed, publishing(url, say) as publisher:
+        async with price_feed.serving(options, price_feed.PORT) as feed, publishing(url, say, token) as publisher:
             alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)
             following = asyncio.create_task(alerter.run())
             try:
@@ -83,17 +91,17 @@ async def _live_prices(url: str) -> AsyncIterator[str]:
 
 
 def main() -> int:
-    """Serve on the port that the environment names, 8000 by default."""
+    """Serve on the port that the environment names, 8000 by default; with AUTH=on only to who has a token."""
     console.show_all()
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) <= system.LAST_PORT:
         print(f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.", file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(int(port)))
+        asyncio.run(serve(int(port), authorizer.chosen(FOLDER)))
     except KeyboardInterrupt:  # before there was anything to stop
         return 130
-    except (system.StartError, PostgresError) as error:
+    except (authorizer.UnknownChoiceError, system.StartError, PostgresError) as error:
         print(f"Cannot start: {error}.", file=sys.stderr)
         return 1
     return 0

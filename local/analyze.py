@@ -20,13 +20,17 @@ from trading.trade_summary import Reject, Summary
 CHUNK_BYTES = 1024 * 1024
 SHOWN_REJECTS = 10
 WIDEST = 1_000
+CHART_SUFFIXES = (".svg", ".png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Summarise the file that the arguments name, print the result, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.analyze", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV with the columns ticker, price, quantity, side, timestamp; or .gz")
-    file = parser.parse_args(arguments).file
+    parser.add_argument("--chart", type=_chart_file, help="draw volumes and average prices, to an .svg or a .png")
+    parsed = parser.parse_args(arguments)
+    file: Path = parsed.file
+    chart: Path | None = parsed.chart
 
     first_rejects: list[Reject] = []
 
@@ -41,6 +45,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"Cannot analyse {file}: {error}", markup=False)
         return 1
     _show(summary, first_rejects)
+    return 0 if chart is None else _draw(summary, file, chart, errors)
+
+
+def _chart_file(name: str) -> Path:
+    file = Path(name)
+    if file.suffix not in CHART_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"{name} must end in {' or '.join(CHART_SUFFIXES)}")
+    return file
+
+
+def _draw(summary: Summary, file: Path, chart: Path, errors: Console) -> int:
+    from local import charts  # noqa: PLC0415 - half a second that only a chart is worth
+
+    try:
+        charts.draw(summary, file.name, chart)
+    except OSError as error:
+        errors.print(f"Cannot draw {chart}: {error}", markup=False)
+        return 1
     return 0
 
 

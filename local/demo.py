@@ -1,4 +1,7 @@
-"""`python -m local.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again."""
+"""`python -m local.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again.
+
+With AUTH=on the tour has a token, and nobody comes in without one.
+"""
 
 import asyncio
 import json
@@ -12,7 +15,8 @@ from typing import Any
 from aiohttp import ClientSession
 from websockets.asyncio.client import connect
 
-from local import console, price_feed, system
+from local import authorizer, console, price_feed, system, template
+from local.authorizer import Authorizer
 from local.price_alerter import Alerter
 from local.price_display import Lines
 from local.price_publisher import publishing
@@ -105,11 +109,12 @@ async def show_daily_numbers(running: RunningSystem) -> None:
     print("".join(f"    {line}\n" for line in body.splitlines()), end="")
 
 
-async def show_prices(running: RunningSystem, tour: Tour) -> None:
+async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
     """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
     print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
     options = price_feed.Options(speed=60)
-    async with price_feed.serving(options, 0) as feed, publishing(running.url, print) as publisher:
+    token = (lambda: door.token("market", ["prices:publish"])) if door else None
+    async with price_feed.serving(options, 0) as feed, publishing(running.url, print, token) as publisher:
         alerter = Alerter(feed.url, Lines(_indented, shows_prices=False), publisher=publisher)
         following = asyncio.create_task(alerter.run())
         ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
@@ -137,11 +142,17 @@ async def main() -> None:
     folder.chmod(0o755)  # noqa: ASYNC240 - PostgreSQL's account can stay in it, where root takes the tour
     try:
         print("Starting a system for this tour…")
-        async with system.running(folder, 0) as running, ClientSession(running.url) as session:
+        door = authorizer.chosen(folder)
+        scopes = template.read(template.transformed()).scopes
+        headers = {"Authorization": f"Bearer {door.token('tourist', scopes)}"} if door else {}
+        async with (
+            system.running(folder, 0, door) as running,
+            ClientSession(running.url, headers=headers) as session,
+        ):
             print(f"It is served at {running.url}; `make start` serves one for you.")
             await tour(Tour(session))
             await show_daily_numbers(running)
-            await show_prices(running, Tour(session))
+            await show_prices(running, Tour(session), door)
     finally:
         shutil.rmtree(folder)
     print("\nThat was the tour. `make start` keeps a system running, and README.md says the rest.")

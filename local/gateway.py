@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from local.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.functions import FunctionError, LocalFunction
 from local.page import PATHS, Page
 from local.template import ROOT, Route
@@ -29,9 +30,15 @@ HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"
 class Gateway:
     """The HTTP API of a template: it finds the route of a request and asks its function."""
 
-    def __init__(self, routes: Sequence[Route], functions: Mapping[str, LocalFunction]) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        functions: Mapping[str, LocalFunction],
+        authorizer: Authorizer | None = None,
+    ) -> None:
         self._routes = sorted(((_pattern(route.key), route) for route in routes), key=lambda pair: _rank(pair[1]))
         self._functions = functions
+        self._authorizer = authorizer
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a request as API Gateway would, in its words where it answers itself."""
@@ -50,6 +57,12 @@ class Gateway:
         if found is None:
             return _message(404, "Not Found")
         route, parameters = found
+        try:
+            caller = self._caller(request, route)
+        except UnauthorizedError:
+            return _message(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
+        except ForbiddenError:
+            return _message(403, "Forbidden")
         event = http_event(
             request.method,
             request.path,
@@ -59,6 +72,7 @@ class Gateway:
             client=request.remote or "",
             route_key=route.key,
             path_parameters=parameters,
+            caller=caller,
         )
         try:
             result = await self._functions[route.function].invoke(event)
@@ -66,6 +80,11 @@ class Gateway:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
             return _message(500, "Internal Server Error")
         return _response(result)
+
+    def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
+        if self._authorizer is None or route.is_open:
+            return None
+        return self._authorizer.authorize(request.headers.get("Authorization"), route.scopes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the route of a request and what its variables are, or nothing where no route is."""
@@ -86,8 +105,11 @@ def http_event(  # noqa: PLR0913 - a request has these parts
     client: str = "127.0.0.1",
     route_key: str = "$default",
     path_parameters: Mapping[str, str] | None = None,
+    caller: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the event that API Gateway makes of a request (HTTP API, payload format 2.0).
+
+    `caller` is what its JWT authorizer says of who is calling.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
@@ -119,6 +141,8 @@ def http_event(  # noqa: PLR0913 - a request has these parts
         },
         "isBase64Encoded": False,
     }
+    if caller:
+        event["requestContext"]["authorizer"] = {"jwt": dict(caller)}
     if query:
         event["queryStringParameters"] = _joined(parse_qsl(query, keep_blank_values=True))
     if path_parameters:
@@ -200,5 +224,5 @@ def _response(result: Mapping[str, Any]) -> web.Response:
     )
 
 
-def _message(status: int, message: str) -> web.Response:
-    return web.json_response({"message": message}, status=status)
+def _message(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"message": message}, status=status, headers=headers)

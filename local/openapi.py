@@ -6,11 +6,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler.openapi.models import License
 
 from functions.prices_api.app import app as prices_api
+from functions.strategy_simulator.app import app as strategy_simulator
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http_api import HttpApi
 
-APPS = (trades_api, prices_api, trade_analyzer)
+APPS = (trades_api, prices_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -36,8 +37,8 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, publish prices and find rises, read what a day's trades come to."
-        " Errors are problems (RFC 9457) that name the field.",
+        description="Record trades and find them, publish prices and find rises, read what a day's trades come to,"
+        " simulate a strategy. Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
     )
     api: dict[str, Any] = json.loads(text)
@@ -61,7 +62,8 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
     if has_database:
         problems["503"] = "The database is away: try again after the seconds in Retry-After."
     if "requestBody" in operation:
-        problems |= {"413": "The body is too large.", "415": "The body is not application/json."}
+        [media_type] = operation["requestBody"]["content"]
+        problems |= {"413": "The body is too large.", "415": f"The body is not {media_type}."}
     return problems
 
 

@@ -1,8 +1,12 @@
-"""`python -m local.price_alerter`: watch the prices of a feed, and tell of each that rises by 2 % within a minute."""
+"""`python -m local.price_alerter`: watch the prices of a feed, and tell of each that rises by 2 % within a minute.
+
+Where the trading system wants a token, it is in the environment as TOKEN: see `python -m local.issue_token`.
+"""
 
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -205,8 +209,9 @@ class Alerter:
 
 async def _with_ticket(url: str) -> str:
     """Return the address of a trading system's socket, with the ticket that opens it once."""
+    headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"} if "TOKEN" in os.environ else {}
     async with (
-        ClientSession(timeout=ClientTimeout(TICKET_SECONDS), raise_for_status=True) as session,
+        ClientSession(headers=headers, timeout=ClientTimeout(TICKET_SECONDS), raise_for_status=True) as session,
         session.post(f"{url.rstrip('/')}/api/prices/ticket/") as response,
     ):
         return str((await response.json())["url"])
@@ -266,7 +271,9 @@ def _print(text: str) -> None:
 async def _watch(arguments: argparse.Namespace) -> int:
     tickers = [ticker for ticker in arguments.tickers.split(",") if ticker]
     with _display(as_json=arguments.json) as display:
-        async with publishing(arguments.publish, display.say) if arguments.publish else nullcontext() as publisher:
+        token = (lambda: os.environ["TOKEN"]) if "TOKEN" in os.environ else None
+        published = publishing(arguments.publish, display.say, token) if arguments.publish else nullcontext()
+        async with published as publisher:
             alerter = Alerter(arguments.url, display, tickers=tickers, publisher=publisher)
             running = asyncio.create_task(alerter.run())
             for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -30,9 +30,10 @@ _ROW = re.compile(r"prices\[(\d+)\]")
 class Publisher:
     """Sends prices to `POST {url}/api/prices/`, one batch at a time, and tells of what it cannot send."""
 
-    def __init__(self, url: str, say: Callable[[str], None]) -> None:
+    def __init__(self, url: str, say: Callable[[str], None], token: Callable[[], str] | None = None) -> None:
         self._url = f"{url.rstrip('/')}/api/prices/"
         self._say = say
+        self._token = token
         self._waiting: deque[Tick] = deque()
         self._sending: list[Tick] = []
         self._wake = asyncio.Event()
@@ -100,9 +101,10 @@ class Publisher:
         """Send the batch once; what is answered for leaves it. Return why nothing was, if so."""
         body = f'{{"prices":{frame(self._sending)}}}'
         try:
-            async with session.post(
-                self._url, data=body.encode(), headers={"Content-Type": "application/json"}
-            ) as response:
+            headers = {"Content-Type": "application/json"}
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token()}"
+            async with session.post(self._url, data=body.encode(), headers=headers) as response:
                 status = response.status
                 answer = await response.json(content_type=None) if status == HTTPStatus.BAD_REQUEST else None
         except (ClientError, TimeoutError, ValueError) as error:
@@ -136,9 +138,14 @@ class Publisher:
 
 
 @asynccontextmanager
-async def publishing(url: str, say: Callable[[str], None]) -> AsyncIterator[Publisher]:
-    """Run a publisher; at the end, what is left has a moment to be sent."""
-    publisher = Publisher(url, say)
+async def publishing(
+    url: str, say: Callable[[str], None], token: Callable[[], str] | None = None
+) -> AsyncIterator[Publisher]:
+    """Run a publisher; at the end, what is left has a moment to be sent.
+
+    `token` returns what opens the trading system, where it wants that; it is asked each time, for tokens expire.
+    """
+    publisher = Publisher(url, say, token)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(publisher.run())
         try:

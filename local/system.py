@@ -17,6 +17,7 @@ import psutil
 from aiohttp import web
 
 from local import aws, gateway, sockets, template, triggers
+from local.authorizer import Authorizer
 from local.aws import CREDENTIALS, Aws
 from local.functions import FunctionError, LocalFunction
 from local.page import Page, headers
@@ -53,8 +54,10 @@ class RunningSystem:
 
 
 @asynccontextmanager
-async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
+async def running(folder: Path, port: int, authorizer: Authorizer | None = None) -> AsyncIterator[RunningSystem]:
     """Run the system that template.yaml declares, its data in `folder` and its HTTP API on `port` (0: any).
+
+    Without an authorizer the door is open: nobody signs in on this machine.
 
     Raises:
         StartError: another one runs in this folder, or the port is taken.
@@ -103,7 +106,8 @@ async def running(folder: Path, port: int) -> AsyncIterator[RunningSystem]:
             raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
         await asyncio.gather(*(function.warm() for function in functions.values()))
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
-        runner = await _serving(stack, gateway.application(gateway.Gateway(system.routes, functions), page))
+        api = gateway.Gateway(system.routes, functions, authorizer)
+        runner = await _serving(stack, gateway.application(api, page))
         await web.SockSite(runner, listener).start()
         socket_gateway = sockets.SocketGateway(system.socket_routes, functions)
         runner = await _serving(stack, sockets.application(socket_gateway))

@@ -1,6 +1,7 @@
 """What template.yaml declares, as AWS's own SAM transform reads it: the only wiring, here as in AWS."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from boto3 import Session
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -23,20 +26,45 @@ Expression = Any
 
 # What CloudFormation makes on the laptop just as it is declared.
 SERVICES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
-# What a laptop has no use for, or does in another way: permissions, logs, layers (they are imported from the checkout).
+# What a laptop has no use for, or does in another way: the network, the database (`local/postgres.py`), who may use it
+# (`local/authorizer.py`), alarms, permissions, logs, layers (they are imported from the checkout).
 UNUSED = {
     "AWS::ApiGatewayV2::Integration",  # followed from its route
     "AWS::ApiGatewayV2::RouteResponse",  # the same
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
     "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",
     "AWS::IAM::Role",
+    "AWS::KMS::Key",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBProxy",
+    "AWS::RDS::DBProxyTargetGroup",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "Custom::SchemaMigration",  # `local/system.py` invokes the migrator itself
 }
 
 
@@ -59,10 +87,12 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """A method (or ANY) and path of the HTTP API, or `$default`, and the function that answers there."""
+    """A method (or ANY) and path of the HTTP API, or `$default`, who answers there, and whom it lets in."""
 
     key: str
     function: str
+    is_open: bool = False
+    scopes: tuple[str, ...] = ()  # a token must have one of them, if there are any
 
 
 @dataclass(frozen=True)
@@ -115,6 +145,11 @@ class System:
     parameters: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def scopes(self) -> list[str]:
+        """What tokens can allow: the scopes that routes ask for, as issuers other than Cognito spell them."""
+        return sorted({scope for route in self.routes for scope in route.scopes if "/" not in scope})
+
 
 def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
     """Return the CloudFormation template that AWS's SAM transform makes of a SAM template.
@@ -139,12 +174,13 @@ def read(template: Mapping[str, Any]) -> System:
     """
     resources = template["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
+    unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(parameters=template.get("Parameters", {}), conditions=template.get("Conditions", {}))
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::Lambda::Function":
-                system.functions[name] = _function(name, properties, resources)
+                system.functions[name] = _function(name, properties, resources, unused)
             case "AWS::ApiGatewayV2::Api":
                 system.routes.extend(_routes(name, properties, names))
             case "AWS::ApiGatewayV2::Route":
@@ -166,13 +202,23 @@ def read(template: Mapping[str, Any]) -> System:
             case "AWS::CloudFront::ResponseHeadersPolicy":
                 system.page_headers = _page_headers(properties["ResponseHeadersPolicyConfig"])
             case kind if kind in SERVICES:
-                system.services[name] = resource
+                system.services[name] = {**resource, "Properties": _without(properties, unused)}
             case kind if kind not in UNUSED:
                 raise UnknownResourceError(f"{name} is an {kind}, which local/template.py does not know")
     return system
 
 
-def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any]) -> Function:
+def _without(settings: Mapping[str, Expression], unused: set[str]) -> dict[str, Expression]:
+    """Return the settings that speak of nothing that the laptop leaves out."""
+    return {key: value for key, value in settings.items() if not names_in(value) & unused}
+
+
+def names_in(expression: Expression) -> set[str]:
+    """Return the words of an expression, among them what its Ref, GetAtt and Sub speak of."""
+    return set(re.findall(r"\w+", json.dumps(expression))) if isinstance(expression, dict | list) else set()
+
+
+def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], unused: set[str]) -> Function:
     layers = [resources[layer["Ref"]]["Properties"]["Content"]["S3Key"] for layer in properties["Layers"]]
     return Function(
         name=name,
@@ -181,7 +227,7 @@ def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, 
         layers=tuple(ROOT / layer for layer in layers),
         timeout=properties["Timeout"],
         memory=properties["MemorySize"],
-        environment=properties["Environment"]["Variables"],
+        environment=_without(properties["Environment"]["Variables"], unused),
     )
 
 
@@ -202,7 +248,10 @@ def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> It
         for method, operation in methods.items():
             verb = "ANY" if method == ANY_METHOD else method.upper()
             key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
-            yield Route(key, _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions))
+            function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
+            [security] = operation.get("security") or [{"NONE": []}]
+            [(authorizer, scopes)] = security.items()
+            yield Route(key, function, authorizer == "NONE", tuple(scopes))
 
 
 def _socket_route(
@@ -231,7 +280,7 @@ def _page_headers(policy: Mapping[str, Any]) -> dict[str, Expression]:
 
 def _function_in(expression: Expression, functions: set[str]) -> str:
     """Return the function that an expression (Ref, GetAtt or Sub) speaks of."""
-    named = functions.intersection(re.findall(r"\w+", json.dumps(expression)))
+    named = functions & names_in(expression)
     if len(named) != 1:
         raise UnknownResourceError(f"{expression} does not lead to one function")
     return named.pop()

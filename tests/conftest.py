@@ -8,11 +8,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg2
 import pytest
 from hypothesis import settings
 
@@ -64,6 +66,9 @@ def database_url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterato
     database.release()
     yield postgres.url(name)
     database.release()
+    with closing(psycopg2.connect(postgres.url(TEMPLATE_DATABASE))) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f'drop database "{name}" with (force)')  # hundreds of them would take long to remove at the end
 
 
 Rows = Callable[..., list[tuple[Any, ...]]]

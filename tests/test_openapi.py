@@ -43,7 +43,7 @@ def test_every_route_that_is_described_is_deployed(method: str, path: str) -> No
 def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> None:
     described = set(DESCRIPTION["paths"][path])
     for method in METHODS - described:
-        answer = call(method.upper(), path.format(trade_id=1, date="2024-05-15", ticker="AAPL"))
+        answer = call(method.upper(), path.format(trade_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"))
         assert answer.status == 405
         assert answer.headers["allow"] == ", ".join(sorted(each.upper() for each in described))
 

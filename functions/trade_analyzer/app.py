@@ -6,9 +6,10 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -22,6 +23,7 @@ from trading.values import Day, WholeNumber
 PATH = "/api/analyses/"
 
 logger = Logger()
+metrics = Metrics()
 app = HttpApi()
 
 
@@ -156,4 +158,7 @@ def _stored(day: date) -> Response[str]:
 def _analysed(day: date) -> dict[str, Any]:
     outcome = analysis.analyse_day(setting("TRADES_BUCKET"), day)
     logger.info("analysed", **asdict(outcome))
+    metrics.add_metric("TradesAnalysed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
+    metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)
+    metrics.flush_metrics()
     return asdict(outcome)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -29,6 +30,7 @@ from trading.values import AnyCaseTicker, EndDate, Side, StartDate, WholeNumber
 PATH = "/api/trades/"
 
 logger = Logger()
+metrics = Metrics()
 app = HttpApi()
 
 
@@ -135,7 +137,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
     """Record trades of the caller; a clash is answered with the path of each field that clashes."""
     try:
-        return trades.record(new, _subject())
+        recorded = trades.record(new, _subject())
     except ClashError as clash:
         raise ProblemError(
             HTTPStatus.CONFLICT,
@@ -145,6 +147,9 @@ def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
                 for position in clash.positions
             ],
         ) from None
+    metrics.add_metric("TradesRecorded", MetricUnit.Count, sum(entry.notification_id is not None for entry in recorded))
+    metrics.flush_metrics()
+    return recorded
 
 
 def _subject() -> str:

@@ -112,3 +112,10 @@ def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket
     bucket.put(SOURCE, "ticker,price\n")
     answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
     assert (answer.status, "no column quantity, side, timestamp" in answer.body["detail"]) == (400, True)
+
+
+def test_what_is_analysed_and_what_is_rejected_is_counted(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+    bucket.put(SOURCE, (ROOT / "events" / SOURCE).read_text() + "MSFT,none,1,BUY,2024-05-15T10:00:00Z\n")
+    invoke({"date": "2024-05-15"})
+    [written] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (written["TradesAnalysed"], written["TradesRejected"]) == ([6], [1])

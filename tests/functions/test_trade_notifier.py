@@ -1,10 +1,11 @@
+import io
 import json
 from typing import Any
 
 import pytest
 
 from local.triggers import sqs_event
-from tests.conftest import Channels, Rows, context
+from tests.conftest import Call, Channels, Rows, context
 from trading import events, notifications, trades
 from trading.events import TradeRecorded
 from trading.trades import NewTrade
@@ -92,3 +93,34 @@ def test_only_what_died_between_sns_and_the_mark_is_delivered_twice(
     notify(*bodies)
     published = [each["MessageAttributes"]["event_id"]["Value"] for each in channels.published()]
     assert sorted(published) == sorted(json.loads(body)["id"] for body in [*bodies, bodies[2]])
+
+
+def test_what_a_request_is_called_in_the_logs_comes_with_its_notification(
+    channels: Channels, call: Call, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.trade_notifier.app import handler, logger  # noqa: PLC0415 - its environment is set by the fixtures
+
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    call("POST", "/api/trades/", trade)
+    [announced] = channels.sqs.receive_message(
+        QueueUrl=channels.queue_url, AttributeNames=["All"], MessageAttributeNames=["All"]
+    )["Messages"]
+    handler(sqs_event([announced], "arn:aws:sqs:eu-west-1:123456789012:queue"), context())
+    request, delivered = map(json.loads, log.getvalue().splitlines())
+    assert (request["message"], delivered["message"]) == ("request", "delivered")
+    assert delivered["correlation_id"] == request["correlation_id"]
+    assert delivered["function_request_id"] != request["function_request_id"]
+    [published] = channels.published()
+    assert published["MessageAttributes"]["correlation_id"]["Value"] == request["correlation_id"]
+
+
+def test_what_is_delivered_is_counted_with_how_long_it_took(
+    channels: Channels, bodies: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    del channels
+    notify(*bodies, "poison")
+    [metrics] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert sum(metrics["NotificationsDelivered"]) == 3
+    assert len(metrics["NotificationLag"]) == 3
+    assert all(0 <= lag < 60_000 for lag in metrics["NotificationLag"])

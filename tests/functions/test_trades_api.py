@@ -358,3 +358,15 @@ def test_each_request_writes_one_log_line(call: Call, trade: dict[str, Any], cap
     call("POST", PATH, trade)
     [line] = [vars(record) for record in caplog.records]
     assert (line["message"], line["method"], line["path"], line["status"]) == ("request", "POST", PATH, 201)
+
+
+def test_trades_are_counted_when_they_are_recorded_and_not_when_they_are_repeated(
+    call: Call, trade: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyed = {**trade, "client_trade_id": "once"}
+    call("POST", "/api/trades/", keyed)
+    call("POST", "/api/trades/", keyed)
+    call("POST", "/api/trades/batch/", {"trades": [trade, trade, keyed]})
+    call("GET", "/api/trades/")
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [metrics["TradesRecorded"] for metrics in written] == [[1], [0], [2]]

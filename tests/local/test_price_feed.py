@@ -258,14 +258,14 @@ def test_what_is_no_longer_held_is_said_to_be_missing(monkeypatch: pytest.Monkey
 
 
 def test_a_number_of_another_run_is_a_gap_whether_it_is_ahead_or_behind() -> None:
-    options = Options(("AAPL",), INTERVAL, "seed")
+    options = Options(("AAPL",), 0.01, "seed")
 
     async def talk() -> None:
         async with serving(options, 0) as feed, connect(feed.url) as client:
             for _ in range(3):
                 before = (await prices(client))[0]["seq"]
         async with serving(options, 0) as feed, connect(feed.url, close_timeout=0.1) as client:
-            for _ in range(20):  # by far more than the run before it had
+            for _ in range(12):  # by far more than the run before it had
                 newest = (await prices(client))[0]["seq"]
             for number in (before, newest + 1_000):
                 await ask(client, "subscribe", "AAPL", since={"AAPL": number})

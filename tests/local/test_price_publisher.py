@@ -18,7 +18,7 @@ START = datetime(2025, 6, 3, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.01)
-    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 0.5)
+    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 5.0)
 
 
 class Api:
@@ -26,6 +26,7 @@ class Api:
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
+        self.tokens: list[str | None] = []
         self.statuses: list[int] = []
         self.refuses: Callable[[dict[str, Any]], str | None] = lambda _: None
         self.problem: dict[str, Any] | None = None
@@ -51,6 +52,7 @@ class Api:
         if errors or self.problem:
             return web.json_response(self.problem or {"errors": errors}, status=400)
         self.bodies.append(body)
+        self.tokens.append(request.headers.get("Authorization"))
         return web.Response(status=202)
 
     async def start(self) -> web.AppRunner:
@@ -68,7 +70,9 @@ def tick(ticker: str, number: int = 0, price: str = "98.00") -> Tick:
     return Tick(ticker, Decimal(price), START + timedelta(seconds=number))
 
 
-def publish(api: Api, talk: Callable[[Publisher], Awaitable[None]]) -> tuple[list[str], str]:
+def publish(
+    api: Api, talk: Callable[[Publisher], Awaitable[None]], token: Callable[[], str] | None = None
+) -> tuple[list[str], str]:
     """Offer prices to an API, and return what was said of it, and the summary."""
     said: list[str] = []
     summary = ""
@@ -76,7 +80,7 @@ def publish(api: Api, talk: Callable[[Publisher], Awaitable[None]]) -> tuple[lis
     async def serve() -> None:
         nonlocal summary
         runner = await api.start()
-        async with asyncio.timeout(10), publishing(api.url, said.append) as publisher:
+        async with asyncio.timeout(10), publishing(api.url, said.append, token) as publisher:
             await talk(publisher)
         summary = publisher.summary()
         await runner.cleanup()
@@ -101,6 +105,14 @@ def test_prices_arrive_with_their_digits() -> None:
     )
     assert api.bodies == [f'{{"prices":[{",".join(rows)}]}}']
     assert (said, summary) == ([], "published 2")
+
+
+def test_each_batch_has_a_fresh_token_where_one_is_wanted() -> None:
+    api, issued = Api(), iter(["first", "second"])
+    publish(api, offering(*(tick("AAPL", number) for number in range(150))), lambda: next(issued))
+    assert api.tokens == ["Bearer first", "Bearer second"]
+    publish(api, offering(tick("AAPL")))
+    assert api.tokens[2] is None
 
 
 def test_batches_are_small_and_keep_the_order() -> None:
@@ -185,7 +197,8 @@ def test_while_it_is_away_the_newest_prices_are_kept_and_the_loss_is_told(monkey
     assert said[1:] == ["The trading system is back; 30 prices were dropped meanwhile, the oldest."]
 
 
-def test_what_could_not_be_sent_in_the_end_is_counted() -> None:
+def test_what_could_not_be_sent_in_the_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_publisher, "FINISH_SECONDS", 0.1)
     api = Api()
     api.statuses = [503] * 1_000
     _, summary = publish(api, offering(tick("AAPL"), tick("MSFT")))

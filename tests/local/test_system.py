@@ -23,11 +23,12 @@ from local.template import ROOT
 from tests.local.conftest import Invoke
 
 
-def ask(url: str, body: object = None) -> tuple[int, Any]:
+def ask(url: str, body: object = None, token: str = "") -> tuple[int, Any]:
     """Return the status and the JSON of a request's answer."""
     data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=30) as response:  # noqa: S310
+        with urlopen(Request(url, data, headers), timeout=30) as response:  # noqa: S310
             return response.status, json.load(response)
     except HTTPError as error:
         return error.code, json.load(error)
@@ -61,7 +62,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
 
     def keys() -> list[str]:
-        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["Contents"]]
 
     assert until(lambda: keys() == [result, key], seconds=10)
     body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
@@ -77,6 +78,18 @@ def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade
     }
     prefix = "2025/01/31/analysis_"
     assert until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 1, seconds=10)
+
+
+def test_a_history_is_stored_and_simulated_and_its_report_is_a_page(running: RunningSystem) -> None:
+    history = (ROOT / "events" / "history" / "MSFT.csv").read_bytes()
+    address = f"{running.url}/api/histories/MSFT"
+    with urlopen(Request(address, history, {"Content-Type": "text/csv"}, method="PUT"), timeout=30) as response:  # noqa: S310
+        assert json.load(response)["bars"] == 750
+    status, recorded = ask(f"{running.url}/api/simulations/", {"ticker": "MSFT", "fast": 10, "slow": 30})
+    assert (status, len(recorded["result"]["bars"])) == (201, 750)
+    with urlopen(f"{running.url}/api/simulations/{recorded['id']}/report/", timeout=30) as response:  # noqa: S310
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert response.read().startswith(b"<!doctype html>")
 
 
 def test_sixteen_at_once_with_one_client_trade_id_are_one_trade(running: RunningSystem, trade: dict[str, Any]) -> None:
@@ -244,6 +257,23 @@ def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: 
     with started(checkout, PORT=port) as process:
         wait_for(process, "Ctrl-C stops everything")
         assert len(ask(url)[1]) == 1
+
+
+def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
+    checkout: Path, trade: dict[str, Any]
+) -> None:
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}"
+    with started(checkout, PORT=port, AUTH="on") as process:
+        assert "python -m local.issue_token" in wait_for(process, "Ctrl-C stops everything")
+        command = [sys.executable, "-m", "local.issue_token", "trades:write", "--subject", "desk-7"]
+        token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+        assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
+        assert ask(f"{url}/api/health/")[0] == 200
+        status, recorded = ask(f"{url}/api/trades/", trade, token)
+        assert (status, recorded["recorded_by"]) == (201, "desk-7")
+        assert ask(f"{url}/api/trades/", token=token) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/nowhere", token=token)[0] == 404
 
 
 def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:

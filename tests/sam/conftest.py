@@ -21,8 +21,12 @@ import pytest
 from local import triggers
 from local.system import DATABASE, RunningSystem, running
 from local.template import ROOT
+from trading import histories, simulation
+from trading.simulation import Strategy
+from trading.simulation_results import RESULT, result_of
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
+HISTORY = "history/MSFT.csv"
 ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
 # That of a new terminal, where the region comes from samconfig.toml; `sam local` hands variables on to the functions.
 ENVIRONMENT = {
@@ -127,9 +131,9 @@ class Database:
 
 @pytest.fixture
 def database(laptop: RunningSystem) -> Database:
-    """The database, with the trades of events/trade_notifier, an alert and an average; nobody has been told of them."""
+    """The database, with the trades of events/trade_notifier, of which nobody was told, and one of everything else."""
     database = Database(laptop)
-    database.rows("truncate trades, notifications, alerts, price_averages, price_windows; select 1")
+    database.rows("truncate trades, notifications, alerts, price_averages, price_windows, simulations; select 1")
     database.rows(
         "insert into price_averages values ('AAPL', '2025-06-03T12:05Z', 198.1, 2, 98, '2025-06-03T12:05Z', 100.1, 98,"
         " 100.1, '2025-06-03T12:06Z') returning ticker"
@@ -150,18 +154,25 @@ def database(laptop: RunningSystem) -> Database:
             event["id"],
             event["data"]["id"],
         )
+    done = simulation.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
+    database.rows(
+        "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",
+        "0" * 64,
+        RESULT.dump_json(result_of(done, "MSFT")).decode(),
+    )
     return database
 
 
 @pytest.fixture(scope="session")
 def sample(laptop: RunningSystem) -> None:
-    """The sample of a day's trades is in the bucket, and the laptop's own analyzer has analysed it."""
+    """A history and a day's trades are in the bucket, and the laptop's own analyzer has analysed the trades."""
     s3 = laptop.aws.client("s3")
     [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
     key = "2024/05/15/trades.csv"
+    s3.upload_file(str(ROOT / "events" / HISTORY), bucket, HISTORY)
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
     deadline = time.monotonic() + 30
-    while s3.list_objects_v2(Bucket=bucket)["KeyCount"] < 2:
+    while s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["KeyCount"] < 2:
         assert time.monotonic() < deadline, "nobody analysed what was put"
         time.sleep(0.2)
 

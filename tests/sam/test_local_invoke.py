@@ -110,6 +110,42 @@ def exports_both_trades(answer: Any, _: Database) -> None:
     assert answer == {"output_file": "2025/06/03/trades.csv", "records_exported": 2}
 
 
+def stores_five_bars(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] in {200, 201}  # a repeated run finds the first one's
+    stored = {"ticker": "AAPL", "bars": 5, "first": "2022-01-03", "last": "2022-01-07"}
+    assert json.loads(answer["body"]) == stored
+
+
+def simulates_and_records(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    recorded = json.loads(answer["body"])
+    assert recorded["result"]["trades"]
+    assert database.rows("select ticker from simulations where id = %s", recorded["id"]) == [("MSFT",)]
+
+
+def simulates_the_best_pair(answer: Any, database: Database) -> None:
+    simulates_and_records(answer, database)
+    result = json.loads(answer["body"])["result"]
+    values = {(pair["fast"], pair["slow"]): pair["value"] for pair in result["sweep"]["pairs"]}
+    assert values[result["strategy"]["fast"], result["strategy"]["slow"]] == max(values.values())
+
+
+def refuses_its_windows(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert [error["field"] for error in json.loads(answer["body"])["errors"]] == ["fast"]
+    assert database.rows("select id from simulations") == [(9001,)]
+
+
+def answers_the_recorded_simulation(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["id"] == 9001
+
+
+def answers_a_page(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "MSFT: 20/50 moving-average crossover" in answer["body"]
+
+
 def takes_both_prices(answer: Any, _: Database) -> None:
     assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"accepted": 2})
 
@@ -190,6 +226,12 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "prices_api/publish_prices.json": takes_both_prices,
     "prices_api/publish_prices_refused.json": refuses_the_price,
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
+    "strategy_simulator/get_report.json": answers_a_page,
+    "strategy_simulator/get_simulation.json": answers_the_recorded_simulation,
+    "strategy_simulator/simulate.json": simulates_and_records,
+    "strategy_simulator/simulate_refused.json": refuses_its_windows,
+    "strategy_simulator/simulate_sweep.json": simulates_the_best_pair,
+    "strategy_simulator/store_history.json": stores_five_bars,
     "trade_analyzer/by_hand.json": analyses_the_sample_by_hand,
     "trade_analyzer/every_night.json": finds_the_day_done,
     "trade_analyzer/get_analysis.json": answers_the_rows_of_the_sample,

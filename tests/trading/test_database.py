@@ -1,8 +1,10 @@
+import json
 import select
 import shutil
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import psycopg2
 import pytest
 
+from local.aws import Aws
 from local.postgres import UNSAFE, Postgres
 from local.system import free_port
-from trading import database
+from trading import aws, database
 
 
 @pytest.fixture
@@ -124,3 +127,22 @@ def test_without_a_url_functions_sign_in_with_a_token_over_verified_tls(monkeypa
     assert Path(address["sslrootcert"]).is_file()
     assert address["password"].startswith("proxy.example.com:5432/?Action=connect&DBUser=trading_app&X-Amz-")
     assert database.behind_proxy()
+
+
+def test_with_a_secret_the_administrator_signs_in_by_the_password_of_that_hour(
+    aws_services: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = aws_services.client("secretsmanager")
+    owner = {"username": "trading_admin", "password": "first"}
+    arn = secrets.create_secret(Name=uuid.uuid4().hex, SecretString=json.dumps(owner))["ARN"]
+    for name, value in {"DATABASE_URL": "", "DB_HOST": "db.example.com", "DB_NAME": "trading"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    monkeypatch.setenv("DB_SECRET_ARN", arn)
+    aws.secrets.cache_clear()
+    for password in ("first", "second"):
+        secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**owner, "password": password}))
+        address = database._address()  # noqa: SLF001 - no server here has such a secret
+        assert (address["host"], address["user"], address["password"]) == ("db.example.com", "trading_admin", password)
+        assert (address["sslmode"], address["channel_binding"]) == ("require", "require")
+    aws.secrets.cache_clear()

@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -6,54 +7,70 @@ import psycopg2
 import pytest
 
 from local.postgres import Postgres
-from local.template import ROOT
-from trading import database, migrations, notifications, trades
+from tests.conftest import Bucket
+from trading import database, migrations, notifications, simulations, trades
+from trading.simulations import NewSimulation
 from trading.trades import NewTrade
+
+ADMINISTRATOR, APPLICATION = "rds_administrator", "trading_app"
+
+
+def as_superuser(postgres: Postgres, name: str, *statements: str) -> None:
+    with closing(psycopg2.connect(postgres.url(name))) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
 
 
 @pytest.fixture
-def signed_in(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A function that signs in to a fresh database, which has the documented roles, as one of them."""
+def signed_in(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A function that signs in to a fresh database as RDS makes one: its owner is no superuser, but has `rds_iam`."""
     name = f"roles_{uuid4().hex}"
-    postgres.create_database(name)
-    as_administrator(
+    as_superuser(
         postgres,
-        name,
-        "create role rds_iam",  # RDS has it
-        (ROOT / "docs" / "database-roles.sql").read_text(),
-        "alter role trading_owner password 'owner'; alter role trading_app password 'app'",
+        "postgres",
+        "create role rds_iam",
+        f"create role {ADMINISTRATOR} login createrole password 'secret'",
+        f"grant rds_iam to {ADMINISTRATOR} with admin option",
+        f"create database {name} owner {ADMINISTRATOR}",
     )
 
-    def sign_in(role: str, password: str) -> None:
-        address = f"postgresql://{role}:{password}@127.0.0.1:{postgres.port}/{name}"
-        monkeypatch.setenv("DATABASE_URL", address)
+    def sign_in(role: str) -> None:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://{role}:secret@127.0.0.1:{postgres.port}/{name}")
         database.release()
 
     yield sign_in
     database.release()
-    as_administrator(
-        postgres, "postgres", f"drop database {name} with (force)", "drop role trading_owner, trading_app, rds_iam"
+    as_superuser(
+        postgres,
+        "postgres",
+        f"drop database {name} with (force)",
+        f"drop role {ADMINISTRATOR}, rds_iam",
+        f"alter role {APPLICATION} password null",
     )
 
 
-def as_administrator(postgres: Postgres, name: str, *statements: str) -> None:
-    connection = psycopg2.connect(postgres.url(name))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
-
-
 def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
-    signed_in: Any, trade: dict[str, Any]
+    signed_in: Callable[[str], None], postgres: Postgres, trade: dict[str, Any], bucket: Bucket
 ) -> None:
-    signed_in("trading_owner", "owner")
-    assert database.run(migrations.migrate, repeatable=False, atomic=True)
-    signed_in("trading_app", "app")
+    signed_in(ADMINISTRATOR)
+    for expected in (True, False):  # a second deployment finds the role, and grants it all again
+        assert bool(database.run(migrations.migrate, repeatable=False, atomic=True)) == expected
+    assert database.query("select pg_has_role('trading_app', 'rds_iam', 'usage')", {}, repeatable=True) == [(True,)]
+
+    as_superuser(postgres, "postgres", f"alter role {APPLICATION} password 'secret'")  # for want of IAM here
+    signed_in(APPLICATION)
     [recorded] = trades.record([NewTrade.model_validate(trade)], "desk-7")
     assert trades.get(recorded.trade.id).notified_at is None
     assert notifications.sweep(5) == notifications.Sweep(0, 0, 0)
-    for forbidden in ("delete from trades", "drop table trades", "create table mine (x int)"):
+    bucket.put("history/MSFT.csv", "date,close\n2024-01-02,10\n")
+    asked = NewSimulation(ticker="MSFT", fast=2, slow=3, fill="close")
+    assert simulations.record(asked, bucket.name).is_new
+    for forbidden in (
+        "delete from trades",
+        "drop table trades",
+        "create table mine (x int)",
+        "update schema_migrations set digest = ''",
+    ):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             database.query(forbidden, {}, repeatable=False)

@@ -122,12 +122,14 @@ def test_a_delivered_notification_says_what_happened_and_carries_its_event_id(
     assert published["Subject"] == "BUY 50 MSFT at 310.50"
     assert published["Message"].startswith("BUY 50 MSFT at 310.50\n")
     assert event.id in published["Message"]
-    assert {name: each["Value"] for name, each in published["MessageAttributes"].items()} == {
+    told = {name: each["Value"] for name, each in published["MessageAttributes"].items()}
+    expected = {
         "event_id": event.id,
         "type": "trade.recorded.v1",
         "ticker": "MSFT",
         "side": "BUY",
     }
+    assert expected.items() <= told.items()
     assert rows("select count(*) from notifications where delivered_at is not null") == [(1,)]
 
 

@@ -130,6 +130,10 @@ def agree(data: bytes, chunk: int = 1 << 20) -> None:
     summary, rejects = summarise(data, chunk)
     tallies, expected_rejects = oracle(data)
     assert [(reject.line, reject.reason) for reject in rejects] == expected_rejects
+    lines = [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    for reject in rejects:
+        if reject.reason != "not UTF-8 text, or too long":
+            assert reject.row.encode() == lines[reject.line - 1]
     assert [each.ticker for each in summary.tickers] == sorted(tallies)
     for each in summary.tickers:
         trades = tallies[each.ticker].trades
@@ -179,11 +183,40 @@ def test_it_agrees_with_plain_python_on_clean_and_dirty_files(lines: list[str], 
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(good_lines, min_size=1, max_size=60), st.integers(1, 200))
-def test_it_agrees_wherever_the_stream_and_its_segments_are_cut(lines: list[str], chunk: int) -> None:
+@given(
+    st.lists(st.one_of(good_lines, good_lines, good_lines, odd_lines), min_size=1, max_size=60),
+    st.integers(1, 200),
+    st.sampled_from([0, 100, 10_000]),
+)
+def test_it_agrees_wherever_the_stream_and_its_segments_are_cut(lines: list[str], chunk: int, held: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trade_files, "SEGMENT_BYTES", 300)
+        patch.setattr(trade_summary, "DOUBTFUL_BYTES", held)
         agree((HEADER + "\n".join(lines)).encode(), chunk)
+
+
+spelled_lines = st.builds(
+    "{},{},{},{},{}".format,
+    st.sampled_from(["AAPL", "BRK.B"]),
+    st.sampled_from(["170.50", "0.00", "170.5", "99999.999999"]),
+    st.sampled_from(["100", "0", "0.5", "99999.999999"]),
+    st.sampled_from(["BUY", "SELL"]),
+    st.sampled_from(
+        ["2024-05-15T10:00:00Z", "2024-05-15T10:00:00.123456Z", "2024-05-15 10:00:00.5", "1969-12-31T23:59:59+00:00"]
+    ),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(spelled_lines, st.integers(0, 60), st.sampled_from("0159.,-+ :TZ_eE\"a'Bé"), st.booleans())
+def test_one_character_more_or_another_is_judged_alike_by_whoever_reads_the_line(
+    line: str,
+    at: int,
+    character: str,
+    is_other: bool,  # noqa: FBT001 - an example's part
+) -> None:
+    changed = line[:at] + character + line[at + is_other :]
+    agree((SAMPLE + changed).encode())
 
 
 @settings(max_examples=40, deadline=None)
@@ -256,6 +289,28 @@ def test_columns_may_stand_in_another_order_among_others() -> None:
     assert summarise(shuffled.getvalue()) == summarise(SAMPLE)
 
 
+@pytest.mark.parametrize(
+    ("note", "reason"),
+    [
+        ('no"te', "stray quote"),
+        ("\ufffd", "not UTF-8 text, or too long"),
+        ("a,b", "too many fields"),
+        (None, "missing field"),
+    ],
+)
+def test_a_column_that_is_not_needed_is_no_place_to_hide_in(note: str | None, reason: str) -> None:
+    lines = [f"{line},note" for line in SAMPLE.splitlines()]
+    lines[3] = SAMPLE.splitlines()[3] + ("" if note is None else f",{note}")
+    summary, rejects = summarise("\n".join(lines))
+    assert [(reject.line, reject.reason, reject.row) for reject in rejects] == [(4, reason, lines[3])]
+    assert summary.rows_read == 6
+
+
+def test_a_segment_that_is_mostly_doubtful_is_read_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trade_summary, "PIECE_LINES", 3)
+    agree((SAMPLE + "T,x,1,BUY,2024-05-15T10:00:00Z\n" * 10 + SAMPLE.split("\n", 1)[1]).encode())
+
+
 def test_gzip_is_unpacked_in_several_members_too() -> None:
     assert summarise(gzip.compress(SAMPLE.encode())) == summarise(SAMPLE)
     half = SAMPLE.index("MSFT")
@@ -287,6 +342,8 @@ def test_a_header_that_lacks_or_repeats_a_column_is_an_error_that_names_it(heade
     [
         ("T,abc,1,BUY,2024-05-15T10:00:00Z", "bad price"),
         ("T,-1,1,BUY,2024-05-15T10:00:00Z", "bad price"),
+        ("T,-1.00,1,BUY,2024-05-15T10:00:00Z", "bad price"),
+        ("T,1,-1,BUY,2024-05-15T10:00:00Z", "bad quantity"),
         ("T,0.1234567,1,BUY,2024-05-15T10:00:00Z", "bad price"),
         ("T,1,1000000000,BUY,2024-05-15T10:00:00Z", "bad quantity"),
         ("T,1,1,HOLD,2024-05-15T10:00:00Z", "bad side"),
@@ -294,6 +351,7 @@ def test_a_header_that_lacks_or_repeats_a_column_is_an_error_that_names_it(heade
         ("T,1,1,BUY,2024-02-30T10:00:00Z", "bad timestamp"),
         ("T,1,1,BUY,2024-05-15T24:00:00Z", "bad timestamp"),
         ("T,1,1,BUY,2024-05-15T10:00:0.Z", "bad timestamp"),
+        ("T,1,1,BUY,-999-05-15T10:00:00Z", "bad timestamp"),
         ("T,1,1,BUY,2024-05-15T 0:00:00Z", "bad timestamp"),
         ("T,1,1,BUY,2024-05-15T10:00:00+99:99", "bad timestamp"),
         ("\ufeffT,1,1,BUY,2024-05-15T10:00:00Z", "bad ticker"),
@@ -301,6 +359,7 @@ def test_a_header_that_lacks_or_repeats_a_column_is_an_error_that_names_it(heade
         (',"1",1,BUY,2024-05-15T10:00:00Z', "bad ticker"),
         (',"",,,', "bad ticker"),
         ("T,1,000,1,BUY,2024-05-15T10:00:00Z", "too many fields"),
+        ("T,1,1,BUY,2024-05-15T10:00:00Z,,,", "too many fields"),
         ('T,1,1,BUY,"2024-05-15T10:00:00Z', "stray quote"),
         ('T,1,1,B"UY,2024-05-15T10:00:00Z', "stray quote"),
         ("T,1,1,BUY," + "x" * 100_000, "not UTF-8 text, or too long"),
@@ -346,8 +405,11 @@ def test_a_statement_that_fails_before_it_reads_is_an_error_and_keeps_nobody_wai
     assert set(threading.enumerate()) <= others
 
 
-def test_a_byte_order_mark_on_the_first_line_of_data_is_not_swallowed() -> None:
-    assert [reject.line for reject in summarise(HEADER + "\ufeffT,1,1,BUY,2024-05-15T10:00:00Z\n")[1]] == [2]
+@pytest.mark.parametrize(
+    ("line", "reason"), [("\ufeffT,1,1,BUY,2024-05-15T10:00:00Z", "bad ticker"), ("\ufeff", "missing field")]
+)
+def test_a_byte_order_mark_on_the_first_line_of_data_is_not_swallowed(line: str, reason: str) -> None:
+    assert summarise(HEADER + line + "\n")[1] == [Reject(2, reason, line)]
 
 
 def test_a_million_bad_lines_are_all_rejected_in_bounded_pieces() -> None:

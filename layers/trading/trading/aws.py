@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -65,4 +66,15 @@ def sockets(url: str) -> "ApiGatewayManagementApiClient":
 
     config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}, max_pool_connections=64)
     client: ApiGatewayManagementApiClient = boto3.client("apigatewaymanagementapi", endpoint_url=url, config=config)
+    return client
+
+
+@cache
+def secrets() -> "SecretsManagerClient":
+    """Return a client that reads secrets, trying each call three times."""
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+    client: SecretsManagerClient = boto3.client("secretsmanager", config=config)
     return client

@@ -5,6 +5,7 @@ than 16 KB keeps its database connection to itself ("pins" it). Nothing here doe
 `release` gives the connection back.
 """
 
+import json
 import os
 import select
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from trading import aws
 from trading.settings import setting
 
 if TYPE_CHECKING:
@@ -143,16 +145,35 @@ def _address() -> dict[str, Any]:
     import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
     import botocore  # noqa: PLC0415
 
-    host, user = setting("DB_HOST"), setting("DB_USER")
+    host, database = setting("DB_HOST"), setting("DB_NAME")
+    secret = os.environ.get("DB_SECRET_ARN")
+    if secret:
+        return {
+            "host": host,
+            "port": PORT,
+            "dbname": database,
+            **_administrator(secret),
+            "sslmode": "require",
+            # RDS's own roots are nowhere in Lambda. Channel binding does what verifying would: only who knows what the
+            # password was hashed to can answer, and only at the other end of this very TLS connection.
+            "channel_binding": "require",
+        }
+    user = setting("DB_USER")
     # The token is checked when the connection is made, and lives for 15 minutes: a new one each time.
     token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=PORT, DBUsername=user)
     return {
         "host": host,
         "port": PORT,
-        "dbname": setting("DB_NAME"),
+        "dbname": database,
         "user": user,
         "password": token,
         "sslmode": "verify-full",
         # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
         "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
     }
+
+
+def _administrator(secret: str) -> dict[str, str]:
+    """Return who owns the database, and the password that RDS has given it and changes every week."""
+    known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
+    return {"user": known["username"], "password": known["password"]}

@@ -19,7 +19,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import problems, values
+from trading import correlation, problems, values
 from trading.database import DatabaseUnavailableError
 from trading.problems import FieldError, Problem, ProblemError, invalid
 from trading.queues import QueueUnavailableError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
+JSON = "application/json"
 BODY_LIMIT = 1_000_000  # characters; a batch of a thousand trades has a quarter of that
 BODILESS = {"GET", "HEAD", "DELETE"}  # a body that comes with these means nothing
 RETRY_AFTER_SECONDS = 5
@@ -37,12 +38,13 @@ RETRY_AFTER_SECONDS = 5
 class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver for API Gateway's HTTP APIs, with this system's contract around it.
 
-    Routes are declared with their trailing slash, and every body is a JSON object.
+    Routes are declared with their trailing slash, and every body is a JSON object unless `put_text` says otherwise.
     """
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_read_object)
         self._routed: list[tuple[str, str]] = []
+        self._texts: dict[str, tuple[str, int]] = {}
         self.exception_handler(NotFoundError)(self._answer_unrouted)
         self.exception_handler(RequestValidationError)(_answer_invalid)
         self.exception_handler(ProblemError)(_answer_problem)
@@ -55,14 +57,21 @@ class HttpApi(APIGatewayHttpResolver):
         self._routed.append((rule, method))
         return super().route(rule, method, *args, **kwargs)
 
+    def put_text(self, rule: str, media_type: str, limit: int, **described: Any) -> Callable[..., Any]:
+        """Declare a PUT whose body is text of a media type, of so many characters at most, as it is in the event."""
+        self._texts[rule] = (media_type, limit)
+        body = {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
+        return self.put(rule, openapi_extensions={"requestBody": body}, **described)
+
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
         started = time.perf_counter()
-        logger.set_correlation_id(event["requestContext"]["requestId"])
+        correlation.begin(event["requestContext"]["requestId"])
         try:
-            readable = _readable(event)
-            self._check_method(event["requestContext"]["http"]["method"], readable["rawPath"])
-            answer = super().resolve(readable, context)
+            path = event["rawPath"].rstrip("/") + "/"
+            self._check_method(event["requestContext"]["http"]["method"], path)
+            readable = _readable(event, *self._expected_body(path))
+            answer = super().resolve({**readable, "rawPath": path}, context)
         except ProblemError as problem:
             answer = _as_result(_answer_problem(problem))
         logger.info(
@@ -88,6 +97,10 @@ class HttpApi(APIGatewayHttpResolver):
                 f"{path} answers {' and '.join(sorted(allowed))} only.",
                 headers={"Allow": ", ".join(sorted(allowed))},
             )
+
+    def _expected_body(self, path: str) -> tuple[str, int]:
+        texts = (body for rule, body in self._texts.items() if _pattern(rule).fullmatch(path))
+        return next(texts, (JSON, BODY_LIMIT))
 
     def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path.rstrip("/") or "/"
@@ -137,20 +150,20 @@ def _pattern(rule: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
 
 
-def _readable(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event with one spelling of its path and a body that is text.
+def _readable(event: Mapping[str, Any], expected: str, limit: int) -> dict[str, Any]:
+    """Return the event with a body that is text.
 
     Raises:
-        ProblemError: 413, 415 or 400, the body cannot be read as JSON text.
+        ProblemError: 413, 415 or 400, the body is too long, not of the expected media type, or no text.
     """
-    readable = {**event, "rawPath": event["rawPath"].rstrip("/") + "/"}
+    readable = {**event}
     if not event.get("body") or event["requestContext"]["http"]["method"] in BODILESS:
         return readable
-    if len(event["body"]) > BODY_LIMIT:
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {BODY_LIMIT:,} characters at most.")
-    media_type = (event["headers"].get("content-type") or "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: application/json, not {media_type}.")
+    if len(event["body"]) > limit:
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {limit:,} characters at most.")
+    media_type = (event["headers"].get("content-type") or expected).partition(";")[0].strip().lower()
+    if media_type != expected:
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {expected}, not {media_type}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
     readable["headers"] = {**event["headers"], "content-type": media_type}
     if event.get("isBase64Encoded"):

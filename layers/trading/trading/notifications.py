@@ -8,15 +8,18 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from trading import aws, database, events, queues
+from trading import aws, correlation, database, events, queues
 from trading.alerts import ALERT_COLUMNS, Alert
 from trading.events import Event, PriceAlerted, TradeRecorded
 from trading.settings import setting
 from trading.trades import TRADE_COLUMNS, Trade
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 logger = Logger(child=True)
 
@@ -105,11 +108,14 @@ def deliver(event: Event) -> bool:
         raise NotificationInProgressError(f"notification {event.id} is being sent")
 
     attributes = {"event_id": event.id, "type": event.type, **event.attributes()}
+    described: dict[str, MessageAttributeValueTypeDef] = {
+        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+    }
     aws.sns().publish(
         TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
         Subject=event.headline(),
         Message=f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n",
-        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+        MessageAttributes={**described, **correlation.attributes()},
     )
     database.query(
         "update notifications set delivered_at = now() where id = %(id)s returning id",

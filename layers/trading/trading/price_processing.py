@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from trading import broadcasts, notifications, price_records, prices
 from trading.prices import Tick
 
 logger = Logger(child=True)
+metrics = Metrics()
 
 
 @dataclass
@@ -48,6 +50,8 @@ def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
             newest.append(max(work.ticks, key=lambda tick: tick.timestamp))
     alert_ids = [alert.data.id for alert in alerts]
     logger.info("processed", ticks=dict(outcomes), alerts=alert_ids, failed_messages=len(failed))
+    metrics.add_metric("AlertsRaised", MetricUnit.Count, len(alerts))
+    metrics.flush_metrics()
     if newest:
         notifications.announce(alerts)
         broadcasts.send(newest, [alert.data for alert in alerts])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trading import aws
+from trading import aws, correlation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -18,13 +18,15 @@ class QueueUnavailableError(Exception):
 def send(queue_url: str, bodies: Sequence[str], seconds: float, groups: Sequence[str] = ()) -> list[int]:
     """Put up to ten messages on a queue, in at most so many seconds, and return the positions of what it did not take.
 
-    A FIFO queue wants the group of each: what is of one group stays in order.
+    A FIFO queue wants the group of each: what is of one group stays in order. Each carries what it is about in the
+    logs: see `correlation`.
 
     Raises:
         QueueUnavailableError: none is known to have been taken.
     """
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(position), "MessageBody": body} for position, body in enumerate(bodies)
+        {"Id": str(position), "MessageBody": body, "MessageAttributes": correlation.attributes()}
+        for position, body in enumerate(bodies)
     ]
     for entry, group in zip(entries, groups, strict=False):
         entry["MessageGroupId"] = group

@@ -6,7 +6,7 @@ A record is one physical line, so whatever is wrong with a line costs that line 
 import csv
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 COLUMNS = ("ticker", "price", "quantity", "side", "timestamp")
 
@@ -18,11 +18,11 @@ HEADER_LINE = 1
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Bytes that have a meaning where lines are handed over, and so none in them: a lone carriage return would end a line.
 SEPARATOR = b"\x1f"
-BLANK = b"\x1e"  # a line with nothing on it
-_FORBIDDEN = (b"\x00", b"\r", SEPARATOR, BLANK)
+ABSENT = "\x1e"  # a field that is not there, unlike one that is empty
+_FORBIDDEN = (b"\x00", b"\r", SEPARATOR, ABSENT.encode())
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class BadHeaderError(ValueError):
@@ -48,23 +48,20 @@ class Segment:
     lines: bytes
     first_line: int  # its number in the file, the header being line 1
     line_count: int
-    has_quotes: bool
-    has_replacements: bool
+    is_plain: bool  # nothing is in quotes, and all of it is text
 
-    def with_blank_lines_marked(self) -> "Segment":
-        """Return the same lines with BLANK on each that is empty, for a reader that passes over empty ones."""
-        lines = BLANK + self.lines if self.lines.startswith(b"\n") else self.lines
-        while b"\n\n" in lines:
-            lines = lines.replace(b"\n\n", b"\n" + BLANK + b"\n")
-        return replace(self, lines=lines)
-
-    def pieces(self, limit: int) -> Iterator["Segment"]:
-        """Yield the same lines in segments of at most so many."""
+    def numbered(self, limit: int) -> Iterator[bytes]:
+        """Yield the same lines, each with its number, at most so many at a time."""
         rest, number = self.lines, self.first_line
         while rest:
             *lines, rest = rest.split(b"\n", limit)
-            yield replace(self, lines=b"\n".join(lines) + b"\n", first_line=number, line_count=len(lines))
+            yield numbered(enumerate(lines, number))
             number += len(lines)
+
+
+def numbered(lines: Iterable[tuple[int, bytes]]) -> bytes:
+    """Return lines in which SEPARATOR stands between the number and what the line says."""
+    return b"".join(b"%d%b%b\n" % (number, SEPARATOR, line) for number, line in lines)
 
 
 def read_header(line: bytes) -> Header:
@@ -98,7 +95,7 @@ def read(chunks: Iterable[bytes]) -> tuple[Header | None, Iterator[Segment]]:
         CutShortError: (while segments are read) the stream is gzip and ends early.
     """
     blocks = _whole_lines(_unpacked(chunks))
-    first = next(blocks, b"").removeprefix(_BYTE_ORDER_MARK)
+    first = next(blocks, b"").removeprefix(BYTE_ORDER_MARK)
     head, _, rest = first.partition(b"\n")
     if not head.strip():
         if rest.strip():
@@ -123,11 +120,11 @@ def _segment(block: bytes, first_line: int) -> Segment:
     for forbidden in _FORBIDDEN:
         if forbidden in block:
             block = block.replace(forbidden, REPLACEMENT.encode())
-    if block.startswith(_BYTE_ORDER_MARK):  # a reader would take it for the beginning of a file, and drop it
-        block = REPLACEMENT.encode() + block
+    is_text = True
     if not block.isascii():
         block = block.decode(errors="replace").encode()
-    return Segment(block, first_line, block.count(b"\n"), b'"' in block, REPLACEMENT.encode() in block)
+        is_text = REPLACEMENT.encode() not in block
+    return Segment(block, first_line, block.count(b"\n"), is_text and b'"' not in block)
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from trading import trade_files
-from trading.trade_files import BLANK, REPLACEMENT, SEPARATOR, Header, Segment
+from trading.trade_files import ABSENT, BYTE_ORDER_MARK, REPLACEMENT, SEPARATOR, Header, Segment, numbered
 from trading.values import TICKER_PATTERN
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PARALLEL = 2
 MEMORY_LIMIT = "160MB"
 PIECE_LINES = 50_000  # so many rejects are held at a time; and so many of the largest trades fit DuckDB's 38 digits
+DOUBTFUL_BYTES = 1024 * 1024
+SHORTEST_TRADE = len("T,1,1,BUY,2024-05-15T10:00:00\n")
 SIX_DECIMALS = Decimal("0.000001")
 # More digits than the sums of any file have.
 PRECISION = 80
@@ -142,24 +144,32 @@ class _Part:
     tickers: list[TickerSummary]
     rejects: list[Reject]
     rows_read: int
+    doubtful: bytes = b""  # numbered lines that are yet to be read
 
 
 def _parts(threads: ThreadPoolExecutor, reader: "_Reader", segments: Iterator[Segment]) -> Iterator[_Part]:
-    for segment, part in _in_order(threads, reader.summarise_clean, segments):
+    doubtful = b""  # of several segments together, for a statement takes a while however little it reads
+    for segment, part in _in_order(threads, reader.summarise, segments):
         if part:
+            doubtful += part.doubtful
             yield part
-        else:
-            for _, piece in _in_order(threads, reader.summarise_lines, segment.pieces(PIECE_LINES)):
+        if doubtful and (part is None or len(doubtful) > DOUBTFUL_BYTES):
+            yield reader.summarise_lines(doubtful)
+            doubtful = b""
+        if part is None:
+            for _, piece in _in_order(threads, reader.summarise_lines, segment.numbered(PIECE_LINES)):
                 yield piece
+    if doubtful:
+        yield reader.summarise_lines(doubtful)
 
 
-def _in_order[Result](
-    threads: ThreadPoolExecutor, work: Callable[[Segment], Result], segments: Iterator[Segment]
-) -> Iterator[tuple[Segment, Result]]:
-    """Yield each segment with what `work` makes of it, in their order, no more of them begun than work in parallel."""
-    begun: deque[tuple[Segment, Future[Result]]] = deque()
-    for segment in segments:
-        begun.append((segment, threads.submit(work, segment)))
+def _in_order[Piece, Result](
+    threads: ThreadPoolExecutor, work: Callable[[Piece], Result], pieces: Iterator[Piece]
+) -> Iterator[tuple[Piece, Result]]:
+    """Yield each piece with what `work` makes of it, in their order, no more of them begun than work in parallel."""
+    begun: deque[tuple[Piece, Future[Result]]] = deque()
+    for piece in pieces:
+        begun.append((piece, threads.submit(work, piece)))
         if len(begun) > PARALLEL:
             first, result = begun.popleft()
             yield first, result.result()
@@ -168,64 +178,85 @@ def _in_order[Result](
 
 
 class _Reader:
-    """Reads segments: quickly as long as all is well, and line by line from the first segment on that is not."""
+    """Reads segments, each with the quickest statement that can: from the first line that is no trade on, they sift."""
 
     def __init__(self, connection: "DuckDBPyConnection", header: Header) -> None:
         self._connection = connection
         self._header = header
         self._is_clean = True
 
-    def summarise_clean(self, segment: Segment) -> _Part | None:
-        """Return what a segment comes to if each of its lines is a trade, and nothing if any is not."""
-        if not self._is_clean or segment.has_quotes or segment.has_replacements:
+    def summarise(self, segment: Segment) -> _Part | None:
+        """Return what a segment comes to, or nothing where only its lines one by one can tell."""
+        if segment.lines.startswith(BYTE_ORDER_MARK):  # DuckDB would take it for the beginning of a file, and drop it
             return None
-        part = self._summarised_clean(segment)
-        self._is_clean = self._is_clean and part is not None
-        return part
+        if segment.line_count * SHORTEST_TRADE > len(segment.lines):  # more are in doubt than memory has room to list
+            return None
+        part = None
+        if self._is_clean and segment.is_plain:
+            part = self._summarised_clean(segment)
+            self._is_clean = part is not None
+        return part or self._sifted(segment)
 
     def _summarised_clean(self, segment: Segment) -> _Part | None:
-        try:
-            rows = self._query(_clean_statement(self._header), segment)
-        except (duckdb.InvalidInputException, duckdb.OutOfRangeException):  # too few or too many fields, or digits
-            return None
-        if (
-            any(row[LAST] or not _TICKER.match(row[TICKER]) for row in rows)
-            or sum(row[COUNT] for row in rows) != segment.line_count
-        ):
+        """Return what a segment comes to if each of its lines is a trade, and nothing if any is not."""
+        rows = self._rows_of_all(_clean_statement(self._header), segment)
+        if rows is None or any(row[LAST] or not _TICKER.match(row[TICKER]) for row in rows):
             return None
         return _Part([TickerSummary(*row[:LAST]) for row in rows], [], segment.line_count)
 
-    def summarise_lines(self, segment: Segment) -> _Part:
-        """Return what a segment comes to, with those of its lines that are no trades."""
-        blank_lines = 0
-        statement = _line_statement(self._header, segment)
-        rows = self._query(statement, segment)
-        if sum(row[COUNT] for row in rows) < segment.line_count:  # the reader passed over empty lines: number them too
-            segment = segment.with_blank_lines_marked()
-            blank_lines = segment.lines.count(BLANK)
-            rows = self._query(statement, segment)
-        rejects = [Reject(**each) for row in rows for each in row[LAST] or ()]
+    def _sifted(self, segment: Segment) -> _Part | None:
+        """Return what a segment comes to without its doubtful lines, and those; nothing if they are too many."""
+        rows = self._rows_of_all(_sifting_statement(self._header), segment)
+        if rows is None:
+            return None
+        doubtful = _listed(rows)
+        if len(doubtful) > PIECE_LINES:
+            return None
+        return _Part(
+            tickers=[TickerSummary(*row[:LAST]) for row in rows if row[TICKER] is not None],
+            rejects=[],
+            rows_read=segment.line_count - len(doubtful),
+            doubtful=numbered((number, line.encode()) for number, line in doubtful),
+        )
+
+    def _rows_of_all(self, statement: str, segment: Segment) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a statement that reads lines as fields, or nothing where it cannot, or passed one over."""
+        try:
+            rows = self._query(statement, segment.lines, before=segment.first_line - 1)
+        except (duckdb.InvalidInputException, duckdb.OutOfRangeException):  # too few or too many fields, or digits
+            return None
+        return rows if sum(row[COUNT] for row in rows) == segment.line_count else None
+
+    def summarise_lines(self, lines: bytes) -> _Part:
+        """Return what numbered lines come to, with those that are no trades."""
+        rows = self._query(_line_statement(self._header), lines)
+        rejects = [Reject(*each) for each in _listed(rows)]
         return _Part(
             tickers=[TickerSummary(*row[:LAST]) for row in rows if row[TICKER] is not None],
             rejects=sorted(rejects, key=lambda reject: reject.line),
-            rows_read=segment.line_count - blank_lines,
+            rows_read=lines.count(b"\n") - lines.count(SEPARATOR + b"\n"),  # an empty line is no row
         )
 
-    def _query(self, statement: str, segment: Segment) -> list[tuple[Any, ...]]:
+    def _query(self, statement: str, lines: bytes, **parameters: int) -> list[tuple[Any, ...]]:
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as feeder:
             pipe = Path(folder) / "lines"
             os.mkfifo(pipe)
-            fed = feeder.submit(_feed, pipe, segment.lines)
+            fed = feeder.submit(_feed, pipe, lines)
             try:
                 with self._connection.cursor() as cursor:
                     cursor.execute("set TimeZone = 'UTC'")  # a cursor is a session of its own
-                    cursor.execute(statement, {"pipe": str(pipe), "before": segment.first_line - 1})
+                    cursor.execute(statement, {"pipe": str(pipe), **parameters})
                     return cursor.fetchall()
             finally:
                 # A statement that failed before it opened the pipe leaves the feeder waiting for somebody who does.
                 while not fed.done():
                     os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
                 fed.result()
+
+
+def _listed(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return what the rows list beside their sums, of each thing together what stands in the lists at its place."""
+    return [each for row in rows if row[LAST] for each in zip(*row[LAST:], strict=True)]
 
 
 def _feed(pipe: Path, lines: bytes) -> None:
@@ -239,12 +270,20 @@ _TIMESTAMP = (
     r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
 )
 # What must hold of each field, in the order in which it is asked, and the reason for a reject where it does not.
+# Writing a value back the usual way is cheaper than a pattern, and where that is what was read, it says as much.
 _CHECKS = {
     "bad ticker": f"regexp_matches(ticker, '{TICKER_PATTERN}')",
-    "bad price": r"price is not null and regexp_matches(price_text, '^[0-9]{1,12}(\.[0-9]{1,6})?$')",
-    "bad quantity": r"quantity is not null and regexp_matches(quantity_text, '^[0-9]{1,9}(\.[0-9]{1,6})?$')",
+    "bad price": r"""case when price >= 0 and price::decimal(18, 2)::varchar = price_text then true
+        else price is not null and regexp_matches(price_text, '^[0-9]{1,12}(\.[0-9]{1,6})?$') end""",
+    "bad quantity": r"""case when quantity >= 0 and quantity::bigint::varchar = quantity_text then true
+        else quantity is not null and regexp_matches(quantity_text, '^[0-9]{1,9}(\.[0-9]{1,6})?$') end""",
     "bad side": "side in ('BUY', 'SELL')",
-    "bad timestamp": f"microseconds is not null and regexp_matches(timestamp_text, '{_TIMESTAMP}')",
+    "bad timestamp": f"""case
+        when microseconds >= 0 and strlen(timestamp_text) = 20
+            and strftime(make_timestamp(microseconds), '%Y-%m-%dT%H:%M:%SZ') = timestamp_text then true
+        when microseconds >= 0 and strlen(timestamp_text) = 27
+            and strftime(make_timestamp(microseconds), '%Y-%m-%dT%H:%M:%S.%fZ') = timestamp_text then true
+        else microseconds is not null and regexp_matches(timestamp_text, '{_TIMESTAMP}') end""",
 }
 # A field in quotes may hold commas and doubled quotes; any other quote is a stray one.
 _QUOTED_LINE = r'^(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*$'
@@ -258,28 +297,29 @@ _VALUES = """ticker, side, price_text, quantity_text, timestamp_text,
     try_cast(quantity_text as decimal(15, 6)) as quantity,
     epoch_us(try_cast(timestamp_text as timestamptz)) as microseconds"""
 # A trade's moment orders trades by timestamp and then by line.
-_SUMS = """count(*), sum(quantity), sum(price::decimal(20, 6) * quantity), sum(price), max(price), min(price),
-    coalesce(sum(quantity) filter (where side = 'BUY'), 0), coalesce(sum(quantity) filter (where side = 'SELL'), 0),
+_BOUGHT = "coalesce(sum(quantity) filter (where side = 'BUY'), 0)"
+_SUMS = f"""count(*), sum(quantity), sum(price::decimal(20, 6) * quantity), sum(price), max(price), min(price),
+    {_BOUGHT}, sum(quantity) - {_BOUGHT},
     min(moment), arg_min(price, moment), max(moment), arg_max(price, moment)"""
 _MOMENT = "microseconds::hugeint * 4294967296 + number"
 
 
-def _source(columns: Sequence[str], separator: str) -> str:
-    declared = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
+def _source(columns: Mapping[str, str], separator: str, options: str = "") -> str:
+    declared = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
     return f"""read_csv(
         $pipe, auto_detect = false, header = false, delim = '{separator}', quote = '', escape = '', new_line = '\\n',
-        nullstr = '{BLANK.decode()}', columns = {{{declared}}}
+        nullstr = '{ABSENT}', columns = {{{declared}}} {options}
     )"""
 
 
 def _clean_statement(header: Header) -> str:
     """Return the statement that summarises the lines of a pipe if all are trades; its last column counts the others."""
     checks = [check for reason, check in _CHECKS.items() if reason != "bad ticker"]  # asked of each group, not each row
-    columns = [f"column_{position}" for position in range(1, header.count + 1)]
-    fields = ", ".join(f"column_{position} as {_TEXTS[name]}" for name, position in header.positions.items())
+    columns = _columns(header.count)
     return f"""
         with split as (
-            select {fields}, $before + row_number() over () as number from {_source(columns, ",")}
+            select {_fields(header)}, $before + row_number() over () as number
+            from {_source(dict.fromkeys(columns, "VARCHAR"), ",")}
         ), read as (
             select number, {_VALUES} from split
         ), keyed as (
@@ -290,41 +330,79 @@ def _clean_statement(header: Header) -> str:
     """  # noqa: S608 - patterns and positions of our own
 
 
-def _line_statement(header: Header, segment: Segment) -> str:
-    """Return the statement that summarises the lines of a pipe; its last column lists those that are no trades.
+def _sifting_statement(header: Header) -> str:
+    """Return the statement that summarises those lines of a pipe that are trades beyond doubt, and lists the others.
+
+    Those are in one row, under no ticker. A field too many goes to a column of its own; two are more than it can read.
+    """
+    columns = _columns(header.count + 1)
+    last, beyond = columns[-2:]
+    checks = [f"{last} is not null", f"{beyond} is null", *_CHECKS.values()]
+    for position, column in enumerate(columns[:-1], start=1):
+        if position not in header.positions.values():  # nothing else is asked of it
+            checks += [f"not contains({column}, '\"')", f"not contains({column}, '{REPLACEMENT}')"]
+    return f"""
+        with split as (
+            select *, {_fields(header)}, $before + row_number() over () as number
+            from {_source(dict.fromkeys(columns, "VARCHAR"), ",", ", null_padding = true")}
+        ), read as (
+            select {", ".join(columns)}, number, {_VALUES} from split
+        ), keyed as (
+            select *, case when ({") and (".join(checks)}) then ticker end as sure_ticker, {_MOMENT} as moment from read
+        )
+        select sure_ticker, {_SUMS},
+            (list(number) filter (where sure_ticker is null))[:{PIECE_LINES + 1}],
+            (list(case when sure_ticker is null then concat_ws(',', {", ".join(columns)}) end)
+                filter (where sure_ticker is null))[:{PIECE_LINES + 1}]
+        from keyed group by sure_ticker
+    """  # noqa: S608 - patterns and positions of our own
+
+
+def _line_statement(header: Header) -> str:
+    """Return the statement that summarises the numbered lines of a pipe, and lists those that are no trades.
 
     Each line comes as one text, so that nothing in it can reach another line. It is split, checked field by field, and
     either counted under its ticker or listed under none.
     """
-    split = "string_split(line, ',')"
-    reasons = [("missing field", f"len(field) >= {header.count}"), ("too many fields", f"len(field) <= {header.count}")]
-    if segment.has_quotes:
-        split = f"case when contains(line, '\"') then {_UNQUOTED} else {split} end"
-        reasons.insert(0, ("stray quote", f"not contains(line, '\"') or regexp_matches(line, '{_QUOTED_LINE}')"))
-    if segment.has_replacements:
-        reasons.insert(0, ("not UTF-8 text, or too long", f"not contains(line, '{REPLACEMENT}')"))
-    reasons += _CHECKS.items()
+    reasons = {
+        "not UTF-8 text, or too long": f"not contains(line, '{REPLACEMENT}')",
+        "stray quote": f"not contains(line, '\"') or regexp_matches(line, '{_QUOTED_LINE}')",
+        "missing field": f"len(field) >= {header.count}",
+        "too many fields": f"len(field) <= {header.count}",
+        **_CHECKS,
+    }
     fields = ", ".join(f"field[{position}] as {_TEXTS[name]}" for name, position in header.positions.items())
     return f"""
-        with numbered as (
-            select line, $before + row_number() over () as number from {_source(["line"], SEPARATOR.decode())}
-        ), split as (
-            select line, number, {split} as field from numbered where line is not null
+        with split as (
+            select line, number,
+                case when contains(line, '"') then {_UNQUOTED} else string_split(line, ',') end as field
+            from {_source({"number": "BIGINT", "line": "VARCHAR"}, SEPARATOR.decode())} where line <> ''
         ), named as (
             select line, number, field, {fields} from split
         ), read as (
             select line, number, field, {_VALUES} from named
         ), checked as (
-            select *, case {" ".join(f"when ({check}) is not true then '{reason}'" for reason, check in reasons)} end
-                as reason
+            select *,
+                case {" ".join(f"when ({check}) is not true then '{reason}'" for reason, check in reasons.items())} end
+                    as reason
             from read
         ), keyed as (
             select *, case when reason is null then ticker end as good_ticker, {_MOMENT} as moment from checked
         )
         select good_ticker, {_SUMS},
-            list({{'line': number, 'reason': reason, 'row': line}}) filter (where reason is not null)
+            list(number) filter (where reason is not null),
+            list(reason) filter (where reason is not null),
+            list(line) filter (where reason is not null)
         from keyed group by good_ticker
     """  # noqa: S608 - patterns and positions of our own
+
+
+def _columns(count: int) -> list[str]:
+    return [f"column_{position}" for position in range(1, count + 1)]
+
+
+def _fields(header: Header) -> str:
+    return ", ".join(f"column_{position} as {_TEXTS[name]}" for name, position in header.positions.items())
 
 
 _TEXTS = {

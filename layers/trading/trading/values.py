@@ -110,6 +110,12 @@ def parse_boundary(value: object, at: time) -> datetime:
         raise ValueError("must be an ISO 8601 date (2025-06-03) or date and time (2025-06-03T12:00:00Z)") from None
 
 
+def plain(number: Decimal) -> str:
+    """Return a number with all of its digits that mean something, without an exponent and without zeros after them."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _json_number(number: Decimal) -> int | float:
     # Nine digits and six: a double carries them all, so the JSON text has the very digits that were sent.
     return int(number) if number == number.to_integral_value() else float(number)
@@ -148,6 +154,14 @@ Quantity = Annotated[
     PlainSerializer(_json_number, return_type=int | float),
     _decimal_schema(9, 50),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
+]
+# Hundredths of a percent, below 100 %.
+BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_digits=4)), _decimal_schema(4, "2.5")]
+# Money that this system has counted: it may be negative, and has as many digits as it needs.
+Amount = Annotated[
+    Decimal,
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["-12.5"]}),
 ]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Day = Annotated[date, BeforeValidator(parse_date)]

@@ -1,0 +1,20 @@
+"""The summary of a file on disk, streamed as S3's body is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trading import storage, trade_summary
+
+
+def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
+    """Summarise the event's file; 200 when it has the expected rows and rejects."""
+    summary = trade_summary.summarise(_chunks(Path(event["file"])), lambda _: None)
+    expected = (event["rows"], event["rejected"], event["tickers"])
+    return {"statusCode": 200 if (summary.rows_read, summary.rows_rejected, len(summary.tickers)) == expected else 500}
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(storage.CHUNK_BYTES):
+            yield chunk

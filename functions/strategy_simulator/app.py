@@ -1,0 +1,101 @@
+"""Simulations over HTTP: store a history, simulate a strategy on it, look at what came of it, as JSON or as a page."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import TypeAdapter
+
+from trading import histories, simulation_report, simulations
+from trading.histories import HistoryError, StoredHistory
+from trading.http_api import HttpApi, json_answer, refuses, returns
+from trading.problems import FieldError, invalid
+from trading.settings import setting
+from trading.simulations import BARS_LIMIT, NewSimulation, RecordedSimulation
+from trading.values import AnyCaseTicker, WholeNumber
+
+PATH = "/api/simulations/"
+HISTORY_LIMIT = 4_000_000  # characters; a request to a Lambda may have 6 MB
+
+SimulationId = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
+
+logger = Logger()
+app = HttpApi()
+
+STORED_HISTORY = TypeAdapter(StoredHistory)
+AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
+
+
+@app.put_text(
+    "/api/histories/<ticker>/",
+    "text/csv",
+    HISTORY_LIMIT,
+    summary="Store the prices of a ticker",
+    responses={
+        201: returns(StoredHistory, "The history is stored."),
+        200: returns(StoredHistory, "The history is stored in place of the one that was there."),
+        404: refuses("No ticker is spelled with such characters."),
+    },
+)
+def store_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
+    """Store a CSV of date,open,high,low,close (or date,close) as the history of a ticker."""
+    data = (app.current_event.body or "").encode()
+    try:
+        stored, is_new = histories.store(setting("TRADES_BUCKET"), ticker, data, BARS_LIMIT)
+    except HistoryError as error:
+        raise invalid(FieldError(f"line {error.line}", error.reason)) from None
+    return json_answer(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))
+
+
+@app.post(
+    PATH,
+    summary="Simulate a strategy",
+    responses={
+        201: returns(RecordedSimulation, "What came of it, recorded."),
+        200: returns(
+            RecordedSimulation, "What came of it when it was asked for before: inputs and history are the same."
+        ),
+    },
+)
+def simulate(new: NewSimulation) -> Response[str]:
+    """Trade a crossover of two moving averages on the stored history of a ticker, or the best of up to 1,000 pairs."""
+    answer = simulations.record(new, setting("TRADES_BUCKET"))
+    status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
+    return json_answer(status, answer.json, {"Location": f"{PATH}{answer.id}/"})
+
+
+@app.get(
+    f"{PATH}<simulation_id>/",
+    summary="Look at a simulation",
+    responses={200: returns(RecordedSimulation, "The simulation."), 404: refuses("There is no such simulation.")},
+)
+def get_simulation(simulation_id: SimulationId) -> Response[str]:
+    """Look at one simulation."""
+    return json_answer(HTTPStatus.OK, simulations.get(simulation_id))
+
+
+@app.get(
+    f"{PATH}<simulation_id>/report/",
+    summary="Look at a simulation as a page",
+    responses={
+        200: {"description": "The report, a page of HTML that needs nothing but itself.", "content": AS_HTML},
+        404: refuses("There is no such simulation."),
+    },
+)
+def get_report(simulation_id: SimulationId) -> Response[str]:
+    """Look at one simulation as a page with charts."""
+    return Response(
+        HTTPStatus.OK.value,
+        content_type=simulation_report.MEDIA_TYPE,
+        body=simulation_report.render(simulations.get_result(simulation_id)),
+        headers={"Content-Security-Policy": simulation_report.POLICY, "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway HTTP API event."""
+    return app.resolve(event, context)

@@ -1,0 +1,235 @@
+"""Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+
+from trading import database, histories, price_records, simulation, simulation_results, simulation_sweep
+from trading.histories import Bar, History, HistoryError
+from trading.price_records import BUCKET, PriceFilter
+from trading.problems import FieldError, ProblemError, invalid
+from trading.simulation import Fill, Strategy, UnusableHistoryError
+from trading.simulation_results import RESULT, SimulationResult
+from trading.simulation_sweep import WINDOW_LIMIT, Metric, Sweep
+from trading.values import BasisPoints, Price, Ticker
+
+BARS_LIMIT = 25_000  # what an answer of Lambda's, 6 MB, has room for
+# What a function of 29 seconds has time for, whatever the prices are.
+PAIRS_LIMIT = 1_000
+PAIRS_TIMES_BARS_LIMIT = 10_000_000
+# A part of the hash: another rule is another answer to the same request.
+RULE = "moving-average-crossover.v1"
+
+Source = Literal["history", "averages"]
+Window = Annotated[int, Field(strict=True, ge=1, le=WINDOW_LIMIT)]
+Windows = Annotated[
+    range,
+    PlainValidator(simulation_sweep.parse_windows),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{simulation_sweep.WINDOWS_PATTERN}$", "examples": ["5:100:5"]},
+    ),
+]
+
+
+class NewSweep(BaseModel):
+    """Windows to try in pairs, as first:last:step, and what makes a pair the best."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fast: Windows
+    slow: Windows
+    metric: Metric = "sharpe"
+
+
+class NewSimulation(BaseModel):
+    """A simulation as its client asks for it: with two windows, or with a sweep, whose best pair is simulated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ticker: Ticker = Field(examples=["MSFT"])
+    source: Source = Field(
+        default="history",
+        description="The stored history, or the latest of the five-minute averages that the system has made of prices.",
+    )
+    fast: Window | None = Field(default=None, examples=[50])
+    slow: Window | None = Field(default=None, examples=[200])
+    sweep: NewSweep | None = None
+    cash: Annotated[Price, Field(gt=0)] = Decimal(10_000)
+    fill: Fill = Field(default="open", description="At the next bar's open, or at the close of the signal's own bar.")
+    fractional: Annotated[bool, Field(strict=True)] = False
+    commission_per_trade: Price = Decimal(0)
+    commission_per_share: Price = Decimal(0)
+    commission_basis_points: BasisPoints = Decimal(0)
+    slippage_basis_points: BasisPoints = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSimulation:
+    """A simulation that is kept."""
+
+    id: int
+    inputs_hash: str
+    recorded_at: datetime
+    result: SimulationResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A recorded simulation whose result is still text."""
+
+    id: int
+    inputs_hash: str
+    recorded_at: datetime
+    result: str
+
+    def to_json(self) -> bytes:
+        head = _HEAD.dump_json({"id": self.id, "inputs_hash": self.inputs_hash, "recorded_at": self.recorded_at})
+        return head[:-1] + b',"result":' + self.result.encode() + b"}"
+
+
+_COLUMNS = "id, inputs_hash, recorded_at, result::text"
+_HEAD = TypeAdapter(dict[str, int | str | datetime])
+_STRATEGY = TypeAdapter(Strategy)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A recorded simulation as JSON, and whether this very request made it."""
+
+    id: int
+    json: bytes
+    is_new: bool
+
+
+def record(new: NewSimulation, bucket: str) -> Answer:
+    """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
+
+    Raises:
+        ProblemError: 400, the windows make no sense together, or the ticker's history is not there or cannot be used.
+        database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
+    """
+    strategies = _strategies(new)
+    history = _averages(new.ticker) if new.source == "averages" else _history(bucket, new.ticker)
+    if len(strategies) * len(history.bars) > PAIRS_TIMES_BARS_LIMIT:
+        reason = f"has {len(strategies):,} pairs for {len(history.bars):,} bars"
+        raise invalid(FieldError("sweep", f"{reason}: the two multiplied may be {PAIRS_TIMES_BARS_LIMIT:,} at most"))
+    inputs_hash = _hash(new, strategies, history)
+    rows = _find("inputs_hash", inputs_hash)
+    if rows:
+        return Answer(rows[0].id, rows[0].to_json(), is_new=False)
+    try:
+        result = RESULT.dump_json(_simulate(new, strategies, history)).decode()
+    except UnusableHistoryError as error:
+        raise invalid(FieldError("fill", f"the history of {new.ticker} {error}")) from None
+    written = database.query(
+        "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
+        " on conflict (inputs_hash) do nothing returning id",
+        {"inputs_hash": inputs_hash, "ticker": new.ticker, "result": result},
+        repeatable=True,
+    )
+    if database.behind_proxy():
+        database.release()  # so long a statement has pinned it
+    [row] = _find("inputs_hash", inputs_hash)
+    return Answer(row.id, row.to_json(), is_new=bool(written))
+
+
+def get(simulation_id: int) -> bytes:
+    """Return a recorded simulation as JSON.
+
+    Raises:
+        ProblemError: 404, there is no such simulation.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    return _get(simulation_id).to_json()
+
+
+def get_result(simulation_id: int) -> SimulationResult:
+    """Return the result of a recorded simulation. Raises as `get` does."""
+    return RESULT.validate_json(_get(simulation_id).result)
+
+
+def _get(simulation_id: int) -> _Row:
+    rows = _find("id", simulation_id)
+    if not rows:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no simulation {simulation_id}.")
+    return rows[0]
+
+
+def _find(column: str, value: int | str) -> list[_Row]:
+    statement = f"select {_COLUMNS} from simulations where {column} = %(value)s"  # noqa: S608 - a column of ours
+    return [_Row(*row) for row in database.query(statement, {"value": value}, repeatable=True)]
+
+
+def _strategies(new: NewSimulation) -> list[Strategy]:
+    """Return the strategies to try: one, or one for each pair of the sweep."""
+    if new.sweep:
+        if new.fast is not None or new.slow is not None:
+            raise invalid(FieldError("sweep", "takes the place of fast and slow: leave them out"))
+        pairs = simulation_sweep.pairs(new.sweep.fast, new.sweep.slow)
+        if not 1 <= len(pairs) <= PAIRS_LIMIT:
+            counted = "no pair" if not pairs else f"{len(pairs):,} pairs"
+            raise invalid(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
+    elif new.fast is None or new.slow is None:
+        missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
+        raise invalid(*missing)
+    elif new.fast >= new.slow:
+        raise invalid(FieldError("fast", "must be less than slow"))
+    else:
+        pairs = [(new.fast, new.slow)]
+    return [
+        Strategy(
+            fast,
+            slow,
+            new.cash,
+            new.fill,
+            new.fractional,
+            new.commission_per_trade,
+            new.commission_per_share,
+            new.commission_basis_points,
+            new.slippage_basis_points,
+        )
+        for fast, slow in pairs
+    ]
+
+
+def _history(bucket: str, ticker: str) -> History:
+    try:
+        history = histories.load(bucket, ticker)
+    except HistoryError as error:
+        raise invalid(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
+    if history is None:
+        raise invalid(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker}/ first"))
+    if len(history.bars) > BARS_LIMIT:
+        raise invalid(FieldError("ticker", f"its history has more than {BARS_LIMIT:,} bars"))
+    return history
+
+
+def _averages(ticker: str) -> History:
+    """Return the intervals of a ticker's prices that are over, the latest `BARS_LIMIT` of them."""
+    over = datetime.now(UTC) - BUCKET
+    averages, _ = price_records.find_averages(PriceFilter(ticker, end_date=over, limit=BARS_LIMIT))
+    if not averages:
+        raise invalid(FieldError("ticker", "has no five-minute average yet: publish its prices to /api/prices/ first"))
+    return History([Bar(each.bucket_start, each.open, each.high, each.low, each.close) for each in reversed(averages)])
+
+
+def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> str:
+    """Return what is the same for the same inputs only, however they were spelled."""
+    metric = new.sweep.metric if new.sweep else None
+    parts = [RULE, new.ticker, str(metric), *(_STRATEGY.dump_json(each).decode() for each in strategies)]
+    return hashlib.sha256("\n".join([*parts, history.digest()]).encode()).hexdigest()
+
+
+def _simulate(new: NewSimulation, strategies: list[Strategy], history: History) -> SimulationResult:
+    strategy, sweep = strategies[0], None
+    if new.sweep:
+        pairs = [(each.fast, each.slow) for each in strategies]
+        sweep = Sweep(new.sweep.metric, simulation_sweep.sweep(history, strategy, new.sweep.metric, pairs))
+        best = sweep.best()
+        strategy = replace(strategy, fast=best.fast, slow=best.slow)
+    return simulation_results.result_of(simulation.simulate(history, strategy), new.ticker, sweep)

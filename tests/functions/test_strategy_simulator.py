@@ -1,0 +1,282 @@
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from local.template import ROOT
+from tests.conftest import Bucket, Call, Rows, api_answer
+from trading import database, price_records, simulations
+from trading.prices import Tick
+from trading.simulations import RecordedSimulation
+
+PATH = "/api/simulations/"
+EVENTS = ROOT / "events"
+# One round trip for averages of 2 and 3: see tests/trading/test_simulation.py.
+CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
+OPENS = [10, 10, 9, 8, 8, 11, 12, 14, 13, 9, 8]
+ASKED = {"ticker": "MSFT", "fast": 2, "slow": 3, "cash": "100"}
+
+
+def csv(closes: list[int], opens: list[int] | None = None) -> str:
+    days = [date(2024, 1, 1) + timedelta(days=number) for number in range(len(closes))]
+    if opens is None:
+        return "date,close\n" + "".join(f"{day},{close}\n" for day, close in zip(days, closes, strict=True))
+    rows = zip(days, opens, closes, strict=True)
+    return "date,open,high,low,close\n" + "".join(f"{day},{opened},20,1,{closed}\n" for day, opened, closed in rows)
+
+
+@pytest.fixture
+def with_history(call: Call, bucket: Bucket) -> Bucket:
+    """A bucket with the history of MSFT in it."""
+    assert put(call, csv(CLOSES, OPENS)).status == 201
+    return bucket
+
+
+def put(call: Call, text: str | bytes, ticker: str = "MSFT", content_type: str = "text/csv") -> Any:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return call("PUT", f"/api/histories/{ticker}/", raw=raw, content_type=content_type)
+
+
+# Histories
+
+
+def test_a_history_is_stored_as_it_was_sent_and_replaced_by_the_next(call: Call, bucket: Bucket) -> None:
+    first = put(call, csv(CLOSES, OPENS), ticker="msft", content_type="text/csv; charset=utf-8")
+    assert (first.status, first.body) == (
+        201,
+        {"ticker": "MSFT", "bars": 11, "first": "2024-01-01", "last": "2024-01-11"},
+    )
+    assert bucket.get("history/MSFT.csv") == csv(CLOSES, OPENS)
+    assert put(call, csv([1, 2])).status == 200
+    assert bucket.get("history/MSFT.csv") == csv([1, 2])
+
+
+def test_a_history_that_cannot_be_read_is_refused_with_its_line_and_the_old_one_stays(
+    call: Call, with_history: Bucket
+) -> None:
+    answer = put(call, "date,close\n2024-01-02,10\n2024-01-02,11\n")
+    assert (answer.status, answer.names()) == (400, ["line 3"])
+    assert answer.body["detail"] == "line 3: 2024-01-02 is there twice"
+    assert put(call, "").names() == ["line 1"]
+    assert put(call, b"date,close\n\xff").names() == ["body"]
+    assert with_history.get("history/MSFT.csv") == csv(CLOSES, OPENS)
+
+
+def test_a_history_is_csv_and_everything_else_is_json(call: Call) -> None:
+    refused = put(call, csv([1]), content_type="application/x-www-form-urlencoded")
+    assert (refused.status, refused.body["detail"]) == (
+        415,
+        "Send Content-Type: text/csv, not application/x-www-form-urlencoded.",
+    )
+    assert call("POST", PATH, raw=b"date,close", content_type="text/csv").status == 415
+
+
+def test_a_history_has_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert put(call, "x" * 4_000_001).status == 413
+    monkeypatch.setattr("functions.strategy_simulator.app.BARS_LIMIT", 2)
+    assert put(call, csv([1, 2])).status == 201
+    assert put(call, csv([1, 2, 3])).names() == ["line 4"]
+
+
+def test_a_path_that_is_no_tickers_is_refused(call: Call) -> None:
+    assert put(call, csv([1]), ticker="MSFTTT").names() == ["ticker"]
+    assert put(call, csv([1]), ticker="..%2F2024").names() == ["ticker"]
+
+
+# Simulations
+
+
+@pytest.mark.usefixtures("with_history")
+def test_a_simulation_is_run_recorded_and_looked_at(call: Call) -> None:
+    answer = call("POST", PATH, ASKED)
+    assert answer.status == 201
+    assert answer.headers["location"] == f"{PATH}{answer.body['id']}/"
+    result = answer.body["result"]
+    assert result["name"] == "MSFT"
+    assert result["trades"] == [
+        {
+            "entry_at": "2024-01-07",
+            "entry_price": "12",
+            "shares": "8",
+            "exit_at": "2024-01-11",
+            "exit_price": "8",
+            "fees": "0",
+            "profit": "-32",
+        }
+    ]
+    assert (result["metrics"]["final_equity"], result["metrics"]["total_return"]) == ("68", pytest.approx(-0.32))
+    assert result["bars"][-1] == {"at": "2024-01-11", "close": "9", "equity": "68"}
+    assert result["signals"] == [{"at": "2024-01-06", "side": "BUY"}, {"at": "2024-01-10", "side": "SELL"}]
+    assert call("GET", answer.headers["location"]).body == answer.body
+    TypeAdapter(RecordedSimulation).validate_json(json.dumps(answer.body))
+
+
+@pytest.mark.usefixtures("with_history")
+def test_the_same_request_has_the_same_answer_however_it_is_spelled(call: Call, rows: Rows) -> None:
+    first = call("POST", PATH, ASKED)
+    again = call("POST", PATH, {**ASKED, "cash": 100, "fill": "open", "slippage_basis_points": "0.00"})
+    assert (first.status, again.status) == (201, 200)
+    assert (again.body, again.headers["location"]) == (first.body, first.headers["location"])
+    assert rows("select count(*) from simulations") == [(1,)]
+
+
+@pytest.mark.usefixtures("with_history")
+def test_other_inputs_are_another_simulation(call: Call) -> None:
+    changes: list[dict[str, Any]] = [{}, {"cash": "101"}, {"fill": "close"}, {"fractional": True}, {"slow": 4}]
+    changes += [{"commission_per_trade": 1}, {"slippage_basis_points": 1}]
+    assert len({call("POST", PATH, {**ASKED, **change}).body["id"] for change in changes}) == len(changes)
+
+
+def test_another_history_is_another_simulation_and_the_same_one_in_another_dress_is_not(
+    call: Call, with_history: Bucket
+) -> None:
+    first = call("POST", PATH, ASKED)
+    with_history.put("history/MSFT.csv", csv([*CLOSES, 9], [*OPENS, 9]))
+    assert call("POST", PATH, ASKED).status == 201
+    with_history.put("history/MSFT.csv", csv(CLOSES, OPENS).replace("\n", "\r\n"))
+    assert call("POST", PATH, ASKED).body == first.body
+    assert call("GET", first.headers["location"]).body == first.body
+
+
+def test_two_who_ask_at_once_get_the_same_simulation(
+    call: Call, with_history: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del with_history
+    first = call("POST", PATH, ASKED)
+    find, seen = simulations._find, []  # noqa: SLF001 - the other one's row comes just after the look
+
+    def find_nothing_at_first(column: str, value: int | str) -> Any:
+        seen.append(value)
+        return find(column, value) if len(seen) > 1 else []
+
+    monkeypatch.setattr(simulations, "_find", find_nothing_at_first)
+    late = call("POST", PATH, ASKED)
+    assert (late.status, late.body) == (200, first.body)
+
+
+@pytest.mark.usefixtures("with_history")
+def test_a_sweep_tries_every_pair_and_simulates_the_best(call: Call) -> None:
+    asked = {"ticker": "MSFT", "cash": "100", "sweep": {"fast": "1:3:1", "slow": "2:4:1", "metric": "total_return"}}
+    answer = call("POST", PATH, asked)
+    assert answer.status == 201
+    swept = answer.body["result"]["sweep"]
+    assert [(pair["fast"], pair["slow"]) for pair in swept["pairs"]] == [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)]
+    assert "says little about the future" in swept["warning"]
+    best = max(swept["pairs"], key=lambda pair: pair["value"])
+    strategy = answer.body["result"]["strategy"]
+    assert (strategy["fast"], strategy["slow"]) == (best["fast"], best["slow"])
+    assert answer.body["result"]["metrics"]["total_return"] == best["value"]
+    alone = call("POST", PATH, {"ticker": "MSFT", "cash": "100", "fast": best["fast"], "slow": best["slow"]})
+    assert alone.body["result"]["metrics"] == answer.body["result"]["metrics"]
+    assert call("POST", PATH, asked).status == 200
+
+
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    ({"fast": None, "slow": None}, ["fast", "slow"]),
+    ({"fast": 3}, ["fast"]),
+    ({"fast": 0}, ["fast"]),
+    ({"fast": "2"}, ["fast"]),
+    ({"fast": True}, ["fast"]),
+    ({"fast": 1.5}, ["fast"]),
+    ({"slow": 5_001}, ["slow"]),
+    ({"cash": 0}, ["cash"]),
+    ({"cash": "-1"}, ["cash"]),
+    ({"fill": "next"}, ["fill"]),
+    ({"fractional": 1}, ["fractional"]),
+    ({"slippage_basis_points": 10_000}, ["slippage_basis_points"]),
+    ({"ticker": "msft"}, ["ticker"]),
+    ({"ticker": "AAPL"}, ["ticker"]),
+    ({"source": "rumour"}, ["source"]),
+    ({"windows": 3}, ["windows"]),
+    ({"sweep": {"fast": "1:2:1", "slow": "3:4:1"}}, ["sweep"]),
+    ({"fast": None, "slow": None, "sweep": {"fast": "1:40:1", "slow": "100:200:1"}}, ["sweep"]),
+    ({"fast": None, "slow": None, "sweep": {"fast": "5:6:1", "slow": "3:5:1"}}, ["sweep"]),
+    ({"fast": None, "slow": None, "sweep": {"fast": "2:1:1", "slow": "3:4:0"}}, ["sweep.fast", "sweep.slow"]),
+    ({"fast": None, "slow": None, "sweep": {"fast": "1", "slow": [3]}}, ["sweep.fast", "sweep.slow"]),
+    ({"fast": None, "slow": None, "sweep": {"fast": "1:2:1", "slow": "3:4:1", "metric": "luck"}}, ["sweep.metric"]),
+]
+
+
+@pytest.mark.usefixtures("with_history")
+def test_what_cannot_be_simulated_is_refused_with_its_field(call: Call, rows: Rows) -> None:
+    for change, names in REFUSED:
+        answer = call("POST", PATH, {**ASKED, **change})
+        assert (answer.status, answer.names()) == (400, names), change
+    assert rows("select count(*) from simulations") == [(0,)]
+
+
+def test_a_sweep_has_an_end_whatever_the_history(
+    call: Call, with_history: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del with_history
+    monkeypatch.setattr(simulations, "PAIRS_TIMES_BARS_LIMIT", 65)
+    asked = {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}
+    answer = call("POST", PATH, asked)
+    assert (answer.names(), "6 pairs for 11 bars" in answer.body["detail"]) == (["sweep"], True)
+
+
+def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: Bucket) -> None:
+    put(call, csv(CLOSES))
+    answer = call("POST", PATH, ASKED)
+    assert (answer.names(), "the history of MSFT has no opens" in answer.body["detail"]) == (["fill"], True)
+    assert call("POST", PATH, {**ASKED, "fill": "close"}).status == 201
+    bucket.put("history/MSFT.csv", "nonsense")
+    answer = call("POST", PATH, ASKED)
+    assert (answer.names(), "line 1: has no column date" in answer.body["detail"]) == (["ticker"], True)
+
+
+def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:
+    assert call("GET", f"{PATH}1/").status == 404
+    assert call("GET", f"{PATH}1/report/").status == 404
+    assert call("GET", f"{PATH}x/").names() == ["simulation_id"]
+
+
+@pytest.mark.usefixtures("with_history")
+def test_a_database_that_is_away_is_503(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.release()
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
+    assert call("POST", PATH, ASKED).status == 503
+
+
+@pytest.mark.usefixtures("with_history")
+def test_the_report_is_a_page_that_may_fetch_and_run_nothing(call: Call) -> None:
+    location = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}).headers["location"]
+    answer = call("GET", f"{location}report/")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.body.startswith("<!doctype html>")
+    assert "MSFT: " in answer.body
+
+
+def test_the_averages_that_the_system_has_made_are_a_history_too(call: Call) -> None:
+    started = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=3)
+    first = started - timedelta(minutes=started.minute % 5)
+    ticks = [
+        Tick("MSFT", Decimal(price), first + timedelta(minutes=5 * number, seconds=second))
+        for number, prices in enumerate(zip(OPENS, CLOSES, strict=True))
+        for second, price in enumerate(prices)
+    ]
+    price_records.record("MSFT", [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))])
+    asked = {**ASKED, "source": "averages"}
+    result = call("POST", PATH, asked).body["result"]
+    assert [bar["close"] for bar in result["bars"]] == [str(close) for close in CLOSES]  # without what is not over
+    assert datetime.fromisoformat(result["bars"][0]["at"]) == first
+    assert result["trades"][0]["profit"] == "-32"
+    assert call("POST", PATH, asked).status == 200
+    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}1/report/").body
+    assert call("POST", PATH, {**asked, "ticker": "AAPL"}).names() == ["ticker"]
+
+
+def test_the_sample_events_are_answered_as_their_names_say(call: Call, bucket: Bucket) -> None:
+    del call
+    bucket.put("history/MSFT.csv", (EVENTS / "history" / "MSFT.csv").read_bytes())
+    statuses = {}
+    for name in ("store_history", "simulate", "simulate_refused", "simulate_sweep", "get_simulation", "get_report"):
+        event = json.loads((EVENTS / "strategy_simulator" / f"{name}.json").read_text())
+        statuses[name] = api_answer(event)["statusCode"]
+    assert list(statuses.values()) == [201, 201, 400, 201, 404, 404]
