@@ -34,6 +34,7 @@ UNUSED = {
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
     "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudFront::ResponseHeadersPolicy",  # `System.page_headers`
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Cognito::UserPool",
@@ -175,7 +176,11 @@ def read(template: Mapping[str, Any]) -> System:
     resources = template["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
-    system = System(parameters=template.get("Parameters", {}), conditions=template.get("Conditions", {}))
+    system = System(
+        page_headers=_page_headers(resources),
+        parameters=template.get("Parameters", {}),
+        conditions=template.get("Conditions", {}),
+    )
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
@@ -199,8 +204,6 @@ def read(template: Mapping[str, Any]) -> System:
                     "Type": resource["Type"],
                     "Properties": {**properties, "Targets": [{"Id": target["Id"], "Arn": queue}]},
                 }
-            case "AWS::CloudFront::ResponseHeadersPolicy":
-                system.page_headers = _page_headers(properties["ResponseHeadersPolicyConfig"])
             case kind if kind in SERVICES:
                 system.services[name] = {**resource, "Properties": _without(properties, unused)}
             case kind if kind not in UNUSED:
@@ -266,8 +269,16 @@ def _socket_route(
     return SocketRoute(properties["RouteKey"], _function_in(uri, functions), has_response)
 
 
-def _page_headers(policy: Mapping[str, Any]) -> dict[str, Expression]:
+def _page_headers(resources: Mapping[str, Any]) -> dict[str, Expression]:
     """Return the headers that come with the page. HTTPS alone, which a laptop does not have, makes use of HSTS."""
+    headers: dict[str, Expression] = {}
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudFront::ResponseHeadersPolicy":
+            headers |= _headers_of(resource["Properties"]["ResponseHeadersPolicyConfig"])
+    return headers
+
+
+def _headers_of(policy: Mapping[str, Any]) -> dict[str, Expression]:
     security = policy["SecurityHeadersConfig"]
     return {
         "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from local.template import ROOT
 
@@ -27,8 +26,8 @@ class PageError(Exception):
 def build() -> int:
     """Build the page anew, and return how many bytes its scripts have, gzipped.
 
-    Everything but index.html and config.json is in a folder named after its content, so that it may be kept for ever and
-    files of two versions never meet.
+    Everything but index.html and config.json is in a folder named after its content: it may be kept for ever, and files
+    of two versions never meet.
 
     Raises:
         PageError: there is no npm, it failed, or the scripts are larger than they may be.

@@ -79,8 +79,8 @@ def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     summary="Read the rows that a day's analysis left out",
     responses={
         200: {
-            "description": "In the order of the file, none where every row was a trade; the Link header leads to the next"
-            " page. For `Accept: text/csv`, the same as CSV.",
+            "description": "In the order of the file, none where every row was a trade; the Link header leads to the"
+            " next page. For `Accept: text/csv`, the same as CSV.",
             "content": {"application/json": {"model": list[RejectedRow]}, **AS_CSV},
         },
         404: refuses("There is no analysis of that day."),
