@@ -34,7 +34,11 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --numprocesses=logical --maxprocesses=4 --dist=loadgroup
+	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4 --dist=loadgroup
+
+.PHONY: test-web
+test-web: page .venv-browser/.ready ## check the page's types, and use it in a browser; needs Chromium
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
 
 .PHONY: test-sam
 test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker

@@ -14,6 +14,7 @@ SOURCE = ROOT / "web"
 BUILT = ROOT / ".build" / "web"
 SCRIPT_LIMIT = 150_000  # bytes of all scripts, gzipped
 LIBRARY = "node_modules/lightweight-charts"
+TOOLS = "node_modules/axe-core"
 # A Node of this checkout's own, for machines that have none: see the Makefile.
 OWN_NODE = ROOT / ".venv-web" / "bin"
 NO_SIGN_IN = {"signIn": None}
@@ -32,8 +33,9 @@ def build() -> int:
     Raises:
         PageError: there is no npm, it failed, or the scripts are larger than they may be.
     """
-    if not _is_installed():
-        _install()
+    if not _is_installed(LIBRARY):
+        print("Installing the page's chart library…", flush=True)
+        _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress")
     assets = _assets()
     size = sum(len(gzip.compress(data)) for name, data in assets.items() if name.endswith(".js"))
     if size > SCRIPT_LIMIT:
@@ -72,21 +74,38 @@ def _digest(files: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _is_installed() -> bool:
-    """Whether npm has installed what the lock file says, as far as the page needs it."""
+def install_tools() -> None:
+    """Install what checks the page, beside what it needs.
+
+    Raises:
+        PageError: there is no npm, or it failed.
+    """
+    if not _is_installed(TOOLS):
+        _npm("ci", "--ignore-scripts", "--no-progress")
+
+
+def program(name: str) -> str:
+    """Return where npm or node is: on this machine, or in an environment of this checkout.
+
+    Raises:
+        PageError: nowhere.
+    """
+    found = shutil.which(name) or shutil.which(name, path=str(OWN_NODE))
+    if found is None:
+        raise PageError(f"there is no {name}: install Node.js, or run `make .venv-web/.ready`")
+    return found
+
+
+def _is_installed(package: str) -> bool:
+    """Whether npm has installed what the lock file says, as far as this package goes."""
     lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
-    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / LIBRARY).exists()
+    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
 
 
-def _install() -> None:
-    npm = shutil.which("npm") or shutil.which("npm", path=str(OWN_NODE))
-    if npm is None:
-        raise PageError("there is no npm: install Node.js, or run `make .venv-web/.ready`")
-    print("Installing the page's chart library…", flush=True)
-    command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-progress"]
-    ended = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+def _npm(*arguments: str) -> None:
+    ended = subprocess.run([program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
     if ended.returncode:
-        raise PageError(f"npm could not install its library: {ended.stderr.strip()[-500:]}")
+        raise PageError(f"npm could not install what it needs: {ended.stderr.strip()[-500:]}")
 
 
 def main() -> int:

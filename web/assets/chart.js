@@ -29,7 +29,7 @@ export function makeChart(library, element, onRecoloured) {
   const chart = library.createChart(element, {
     autoSize: true,
     layout: { attributionLogo: false, fontSize: 12, fontFamily: getComputedStyle(element).fontFamily }, // the footer names it
-    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
+    rightPriceScale: { borderVisible: false, minimumWidth: 72, scaleMargins: { top: 0.12, bottom: 0.08 } },
     timeScale: { borderVisible: false, timeVisible: true, rightOffset: 3, tickMarkFormatter: tickMark },
     crosshair: { mode: library.CrosshairMode.Magnet },
     localization: { timeFormatter: (/** @type {any} */ time) => hovered(time) },
@@ -112,8 +112,9 @@ export class PriceChart {
     this.last = now - (now % this.step);
     const from = this.last - seconds;
     const slots = Array.from({ length: 361 }, (_, index) => ({ time: from + index * this.step }));
-    const prices = stock.prices(from, this.step);
-    const means = stock.means(from, this.step);
+    const isPast = (/** @type {Point} */ { time }) => time <= this.last; // whatever the two clocks say
+    const prices = stock.prices(from, this.step).filter(isPast);
+    const means = stock.means(from, this.step).filter(isPast);
     this.lastMean = means.at(-1)?.customValues?.text ?? null;
     if (this.lastMean !== null && means.at(-1)?.time !== this.last) means.push(point(this.last, this.lastMean));
     this.grid.setData(/** @type {any} */ (slots));

@@ -47,7 +47,7 @@ function showFeed() {
   const age = Math.round((Date.now() - feed.heardAt) / 1_000);
   const texts = {
     connecting: "Connecting…",
-    quiet: "Connected, no prices yet",
+    quiet: "Connected",
     live: "Live",
     stalled: "Stalled: no new prices",
     waiting: "Disconnected, trying again",

@@ -57,7 +57,7 @@ export class Stock {
     /** @type {Set<number>} */
     const ticked = new Set();
     for (const second of this.ticks.keys()) ticked.add(second - (second % 60));
-    const newest = this.latest ? Date.parse(this.latest.timestamp) / 1_000 : Infinity;
+    const newest = (this.latest ? Date.parse(this.latest.timestamp) : Date.now()) / 1_000;
     for (const [start, average] of this.averages) {
       for (const [second, text] of /** @type {[number, string][]} */ ([[start, average.open], [start + BUCKET - 1, average.close]])) {
         const at = Math.min(second, newest);

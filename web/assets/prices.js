@@ -9,7 +9,6 @@ import { Stock } from "./market.js";
 const HOUR_MS = 3_600_000;
 const REFRESH_MS = 30_000;
 const SPARK = { width: 84, height: 28, points: 60 };
-const EXPECTED_TICKERS = 10; // room that is kept until the first prices come
 
 /**
  * @typedef {{button: HTMLElement, price: HTMLElement, change: HTMLElement, line: Element, drawnAt: number}} Row
@@ -35,7 +34,6 @@ export class PricesView {
    */
   constructor(feed, alerts) {
     this.alerts = alerts;
-    byId("tickers").replaceChildren(...Array.from({ length: EXPECTED_TICKERS }, () => make("li", { class: "skeleton" })));
     feed.addEventListener("prices", (event) => this.#take(/** @type {CustomEvent} */ (event).detail));
     feed.addEventListener("missed", () => this.#fillAll());
     alerts.addEventListener("change", () => this.#mark());
