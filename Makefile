@@ -20,7 +20,13 @@ help: ## show this list
 
 .PHONY: start
 start: .venv/.ready ## run the whole system on this machine (PORT=8000)
+	@$(MAKE) --no-print-directory page || echo "The system starts without its page."
 	@exec $(RUN) local
+
+.PHONY: page
+page: .venv/.ready ## build the browser page
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+	@$(RUN) local.web
 
 .PHONY: demo
 demo: .venv/.ready ## show what the system does, in half a minute
@@ -28,7 +34,11 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --numprocesses=logical --maxprocesses=4
+	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
+
+.PHONY: test-web
+test-web: page .venv-browser/.ready ## check the page's types, and use it in a browser; needs Chromium
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
 
 .PHONY: test-sam
 test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker
@@ -78,7 +88,7 @@ openapi: .venv/.ready ## write the API's description from the code
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
-	@for list in runtime analytics numerics dev sam checkov ministack peers; do \
+	@for list in runtime analytics numerics dev sam checkov ministack peers web browser; do \
 	  lock=requirements/$$list.txt; [ ! -d layers/$$list ] || lock=layers/$$list/requirements.txt; \
 	  $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.13 --output-file $$lock requirements/$$list.in || exit 1; done

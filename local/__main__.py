@@ -40,6 +40,7 @@ async def serve(port: int, door: Authorizer | None) -> None:
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
 
+  The page        {running.url}/
   HTTP API        {running.url}/api/trades/     its description: {running.url}/docs
   Price feed      {feed_url}, a mock market; its alerts appear here
   WebSocket API   {running.socket_url}, opened by a ticket of POST {running.url}/api/prices/ticket/

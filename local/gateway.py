@@ -17,6 +17,7 @@ from aiohttp import web
 
 from local.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.functions import FunctionError, LocalFunction
+from local.page import PATHS, Page
 from local.template import ROOT, Route
 
 logger = logging.getLogger(__name__)
@@ -167,9 +168,10 @@ async def show_openapi(_: web.Request) -> web.FileResponse:
     return web.FileResponse(ROOT / "docs" / "openapi.json")
 
 
-def application(gateway: Gateway) -> web.Application:
-    """Return the web application: the documentation, and the gateway for everything else."""
+def application(gateway: Gateway, page: Page) -> web.Application:
+    """Return the web application: the page, the documentation, and the gateway for everything else."""
     app = web.Application(client_max_size=BODY_LIMIT)
+    app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
     app.router.add_static("/docs/assets", _swagger_assets())

@@ -164,7 +164,11 @@ def every_route_wants_a_token(deployed: Deployed) -> Iterator[str]:
 def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
     """A scope of a route is one of the resource server's, and one that the machine client may ask for."""
     servers = deployed.of("AWS::Cognito::UserPoolResourceServer").values()
-    clients = deployed.of("AWS::Cognito::UserPoolClient").values()
+    clients = [
+        client
+        for client in deployed.of("AWS::Cognito::UserPoolClient").values()
+        if "client_credentials" in client["AllowedOAuthFlows"]
+    ]
     known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
     allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
     for api in deployed.of("AWS::ApiGatewayV2::Api").values():

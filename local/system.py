@@ -20,6 +20,7 @@ from local import aws, gateway, sockets, template, triggers
 from local.authorizer import Authorizer
 from local.aws import CREDENTIALS, Aws
 from local.functions import FunctionError, LocalFunction
+from local.page import Page, headers
 from local.postgres import Postgres
 from local.template import System
 
@@ -104,7 +105,9 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         except FunctionError as error:
             raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
         await asyncio.gather(*(function.warm() for function in functions.values()))
-        runner = await _serving(stack, gateway.application(gateway.Gateway(system.routes, functions, authorizer)))
+        page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
+        api = gateway.Gateway(system.routes, functions, authorizer)
+        runner = await _serving(stack, gateway.application(api, page))
         await web.SockSite(runner, listener).start()
         socket_gateway = sockets.SocketGateway(system.socket_routes, functions)
         runner = await _serving(stack, sockets.application(socket_gateway))

@@ -32,6 +32,9 @@ UNUSED = {
     "AWS::ApiGatewayV2::Integration",  # followed from its route
     "AWS::ApiGatewayV2::RouteResponse",  # the same
     "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
+    "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudFront::ResponseHeadersPolicy",  # `System.page_headers`
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Cognito::UserPool",
@@ -138,6 +141,7 @@ class System:
     queue_sources: list[QueueSource] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     event_rules: list[EventRule] = field(default_factory=list)
+    page_headers: dict[str, Expression] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, Any] = field(default_factory=dict)
@@ -172,7 +176,11 @@ def read(template: Mapping[str, Any]) -> System:
     resources = template["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
-    system = System(parameters=template.get("Parameters", {}), conditions=template.get("Conditions", {}))
+    system = System(
+        page_headers=_page_headers(resources),
+        parameters=template.get("Parameters", {}),
+        conditions=template.get("Conditions", {}),
+    )
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
@@ -259,6 +267,26 @@ def _socket_route(
         for resource in resources.values()
     )
     return SocketRoute(properties["RouteKey"], _function_in(uri, functions), has_response)
+
+
+def _page_headers(resources: Mapping[str, Any]) -> dict[str, Expression]:
+    """Return the headers that come with the page. HTTPS alone, which a laptop does not have, makes use of HSTS."""
+    headers: dict[str, Expression] = {}
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudFront::ResponseHeadersPolicy":
+            headers |= _headers_of(resource["Properties"]["ResponseHeadersPolicyConfig"])
+    return headers
+
+
+def _headers_of(policy: Mapping[str, Any]) -> dict[str, Expression]:
+    security = policy["SecurityHeadersConfig"]
+    return {
+        "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": security["FrameOptions"]["FrameOption"],
+        "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+        **{item["Header"]: item["Value"] for item in policy["CustomHeadersConfig"]["Items"]},
+    }
 
 
 def _function_in(expression: Expression, functions: set[str]) -> str:

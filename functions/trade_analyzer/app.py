@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from trading import analysis, days
-from trading.analysis import DayAnalysis
-from trading.http_api import HttpApi, json_answer, refuses, returns
+from trading.analysis import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
+from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
 from trading.problems import ProblemError
 from trading.settings import setting
-from trading.values import Day
+from trading.values import Day, WholeNumber
 
 PATH = "/api/analyses/"
 
@@ -36,6 +36,7 @@ class AnalysisRequest(BaseModel):
 
 
 DAY_ANALYSIS = TypeAdapter(DayAnalysis)
+REJECTS = TypeAdapter(list[RejectedRow])
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 
 
@@ -68,10 +69,38 @@ def analyse_day(request: AnalysisRequest) -> Response[str]:
 )
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
-    if "text/csv" in app.current_event.headers.get("accept", "").lower():
+    if _wants_csv():
         text = analysis.stored_csv(setting("TRADES_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text)
     return _stored(date)
+
+
+@app.get(
+    f"{PATH}<date>/rejects/",
+    summary="Read the rows that a day's analysis left out",
+    responses={
+        200: {
+            "description": "In the order of the file, none where every row was a trade; the Link header leads to the"
+            " next page. For `Accept: text/csv`, the same as CSV.",
+            "content": {"application/json": {"model": list[RejectedRow]}, **AS_CSV},
+        },
+        404: refuses("There is no analysis of that day."),
+    },
+)
+def find_rejects(
+    date: Annotated[Day, Path()],
+    limit: Annotated[WholeNumber, Query(ge=1, le=REJECTS_LIMIT)] = REJECTS_DEFAULT,
+    cursor: Annotated[str | None, Query(description="Where the page begins: follow the Link header.")] = None,
+) -> Response[str]:
+    """Read what could not be read of a day's trades."""
+    given = app.current_event.query_string_parameters
+    refuse_unknown_parameters(given, {"limit", "cursor"})
+    found, next_cursor = analysis.stored_rejects(setting("TRADES_BUCKET"), date, limit, cursor)
+    headers = next_page(f"{PATH}{date}/rejects/", given, next_cursor)
+    if _wants_csv():
+        text = analysis.rejects_csv(found)
+        return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text, headers={**headers})
+    return json_answer(HTTPStatus.OK, REJECTS.dump_json(found), headers)
 
 
 @logger.inject_lambda_context
@@ -86,6 +115,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return _analyse_yesterday(event)
         case _:
             return _answer_by_hand(event)
+
+
+def _wants_csv() -> bool:
+    return "text/csv" in app.current_event.headers.get("accept", "").lower()
 
 
 def _analyse_file(key: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 
 from local.template import ROOT
 from tests.conftest import Bucket, Call, context
+from trading import analysis
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"
@@ -126,3 +127,92 @@ def test_what_is_analysed_and_what_is_rejected_is_counted(bucket: Bucket, capsys
     invoke({"date": "2024-05-15"})
     [written] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert (written["TradesAnalysed"], written["TradesRejected"]) == ([6], [1])
+
+
+WITH_REJECTS = f"""ticker,price,quantity,side,timestamp
+AAPL,170.50,10,BUY,2024-05-15T10:00:00Z
+AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z
+MSFT,"310,50",10,BUY,2024-05-15T10:00:00Z
+no trade at all\N{LINE SEPARATOR}still the same line
+{"x" * 12_000}
+"""
+
+
+@pytest.fixture
+def with_rejects(bucket: Bucket, call: Call) -> Bucket:
+    """A bucket with an analysis that left four rows out."""
+    bucket.put(SOURCE, WITH_REJECTS)
+    assert call("POST", "/api/analyses/", {"date": "2024-05-15"}).body["rejected"] == 4
+    return bucket
+
+
+REJECTS = "/api/analyses/2024-05-15/rejects/"
+
+
+def test_over_http_the_rows_that_were_left_out_are_answered_with_line_and_reason(
+    with_rejects: Bucket, call: Call
+) -> None:
+    del with_rejects
+    answer = call("GET", REJECTS)
+    assert (answer.status, answer.headers.get("link")) == (200, None)
+    assert [reject["line"] for reject in answer.body] == [3, 4, 5, 6]
+    assert answer.body[0]["row"] == "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z"
+    assert "side" in answer.body[0]["reason"]
+    assert answer.body[2]["row"] == "no trade at all\N{LINE SEPARATOR}still the same line"
+    assert len(answer.body[3]["row"]) == 10_000
+
+
+def test_over_http_rejects_come_in_pages_that_lead_to_one_another(with_rejects: Bucket, call: Call) -> None:
+    del with_rejects
+    first = call("GET", REJECTS, query="limit=3")
+    assert [reject["line"] for reject in first.body] == [3, 4, 5]
+    assert first.headers["link"] == f'<{REJECTS}?limit=3&cursor=5>; rel="next"'
+    second = call("GET", REJECTS, query="limit=3&cursor=5")
+    assert [reject["line"] for reject in second.body] == [6]
+    assert "link" not in second.headers
+    assert "link" not in call("GET", REJECTS, query="limit=4").headers
+
+
+def test_a_page_of_rejects_ends_where_an_answer_would_be_too_large(
+    with_rejects: Bucket, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del with_rejects
+    monkeypatch.setattr(analysis, "REJECTS_CHARACTERS", 100)
+    lines, query = [], "limit=10"
+    while query:
+        answer = call("GET", REJECTS, query=query)
+        lines.append([reject["line"] for reject in answer.body])
+        query = answer.headers.get("link", "").partition("?")[2].partition(">")[0]
+    assert lines == [[3, 4], [5], [6]]
+
+
+def test_over_http_rejects_are_csv_for_who_accepts_that(with_rejects: Bucket, call: Call) -> None:
+    stored = with_rejects.get("2024/05/15/rejects_2024-05-15.csv")
+    answer = call("GET", REJECTS, query="limit=3", accept="text/csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert stored.startswith(answer.body)
+    assert answer.headers["link"].endswith('cursor=5>; rel="next"')
+
+
+def test_over_http_an_analysis_without_rejects_has_none_and_a_day_without_analysis_no_answer(
+    with_trades: Bucket, call: Call
+) -> None:
+    assert call("GET", REJECTS).status == 404
+    call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    assert (call("GET", REJECTS).status, call("GET", REJECTS).body) == (200, [])
+    assert call("GET", REJECTS, accept="text/csv").body == "line,reason,row\n"
+    del with_trades
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("cursor=x", "cursor"),
+        ("cursor=-1", "cursor"),
+        ("limit=0", "limit"),
+        ("limit=5001", "limit"),
+        ("page=2", "page"),
+    ],
+)
+def test_over_http_what_is_wrong_with_a_search_for_rejects_is_named(call: Call, query: str, name: str) -> None:
+    assert call("GET", REJECTS, query=query).names() == [name]

@@ -17,6 +17,7 @@ from joserfc.jwk import RSAKey
 from local import authorizer, gateway
 from local.authorizer import AUDIENCE, ISSUER, Authorizer
 from local.gateway import Gateway
+from local.page import Page
 from local.template import Route
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def ask(door: Authorizer | None, path: str, authorization: str | None) -> tuple[
 
     async def answer() -> tuple[int, Any, str | None]:
         functions = {"Echo": cast("LocalFunction", Echo())}
-        runner = web.AppRunner(gateway.application(Gateway(ROUTES, functions, door)))
+        runner = web.AppRunner(gateway.application(Gateway(ROUTES, functions, door), Page({})))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

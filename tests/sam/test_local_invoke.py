@@ -98,6 +98,10 @@ def answers_the_stored_csv(answer: Any, _: Database) -> None:
     assert answer["body"].splitlines()[1].startswith("AAPL,180,170.666667,")
 
 
+def finds_no_rejects(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, [])
+
+
 def finds_the_day_done(answer: Any, _: Database) -> None:
     assert answer == {"skipped": "2024-05-15"}
 
@@ -234,6 +238,7 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "strategy_simulator/store_history.json": stores_five_bars,
     "trade_analyzer/by_hand.json": analyses_the_sample_by_hand,
     "trade_analyzer/every_night.json": finds_the_day_done,
+    "trade_analyzer/find_rejects.json": finds_no_rejects,
     "trade_analyzer/get_analysis.json": answers_the_rows_of_the_sample,
     "trade_analyzer/get_analysis_as_csv.json": answers_the_stored_csv,
     "trade_analyzer/impossible_day_put.json": does_nothing,

@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
@@ -11,13 +13,18 @@ from http import HTTPStatus
 from pydantic import TypeAdapter
 
 from trading import days, storage, trade_summary
-from trading.problems import ProblemError
+from trading.problems import FieldError, ProblemError, invalid
 from trading.storage import StoredObject, Upload
 from trading.trade_files import BadHeaderError
 from trading.trade_summary import Reject, Summary, TickerSummary, TooManyTickersError
 
 CSV = "text/csv; charset=utf-8"
 REJECTS_HEADER = ("line", "reason", "row")
+REJECTS_DEFAULT = 1_000  # rows of a page
+REJECTS_LIMIT = 5_000
+# What an answer of Lambda's, 6 MB, has room for: escaped in JSON a character may take six bytes.
+REJECTS_CHARACTERS = 800_000
+ROW_CHARACTERS = 10_000
 ATTEMPTS = 3
 # What a spreadsheet takes for a formula when a cell begins with it.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -55,6 +62,18 @@ class DayAnalysis:
     records_processed: int
     rejected: int
     rows: list[AnalysisRow]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A line of a day's trades that is no trade (the header is line 1), why, and what stands there.
+
+    The row is as it is stored, its first 10,000 characters.
+    """
+
+    line: int
+    reason: str
+    row: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,58 @@ def stored(bucket: str, day: date) -> DayAnalysis:
         )
     rows = _ROWS.validate_python(list(csv.DictReader(io.StringIO(_text(analysis)))))
     return DayAnalysis(day, int(analysis.metadata["rows"]), int(analysis.metadata["rejected"]), rows)
+
+
+def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tuple[list[RejectedRow], str | None]:
+    """Return a page of the rows that a day's analysis left out, in order, and the cursor of the next page if any.
+
+    The file is read from its beginning up to the page's end, and no further. A page ends early where its rows are long,
+    so that an answer of Lambda's has room for it.
+
+    Raises:
+        ProblemError: 404, there is no analysis; 400, the cursor is not one of ours.
+        storage.IncompleteBodyError: it could not be read whole.
+    """
+    if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
+        raise invalid(FieldError("cursor", "is not a cursor that this API gave out; leave it away to start anew"))
+    if storage.describe(bucket, days.analysis_key(day)) is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no analysis of {day}.")
+    stored = storage.open_object(bucket, days.rejects_key(day))
+    if stored is None:
+        return [], None
+    page: list[RejectedRow] = []
+    characters = 0
+    for row in _read_rejects(stored.chunks):
+        if row.line <= int(cursor or 0):
+            continue
+        characters += len(row.row)
+        if page and (len(page) == limit or characters > REJECTS_CHARACTERS):
+            return page, str(page[-1].line)
+        page.append(row)
+    return page, None
+
+
+def rejects_csv(rejects: Sequence[RejectedRow]) -> str:
+    """Return rejected rows as the CSV that they are stored in."""
+    return _csv([REJECTS_HEADER, *((str(reject.line), reject.reason, reject.row) for reject in rejects)]).decode()
+
+
+def _read_rejects(chunks: Iterator[bytes]) -> Iterator[RejectedRow]:
+    csv.field_size_limit(sys.maxsize)  # a rejected row may be as long as it likes
+    rows = csv.reader(_lines(chunks))
+    next(rows)
+    for line, reason, row in rows:
+        yield RejectedRow(int(line), reason, row[:ROW_CHARACTERS])
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Yield lines with their ends; other characters that Python takes for the end of a line stay within them."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (f"{line.decode()}\n" for line in lines)
+    if rest:
+        yield rest.decode()
 
 
 def _open_analysis(bucket: str, day: date) -> StoredObject:

@@ -1,0 +1,143 @@
+"""A browser on a running system, whose prices a test decides."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local import web
+from local.market import STARTING_PRICES
+from local.system import RunningSystem
+from tests.local.conftest import loop, running  # noqa: F401 - the system of the laptop's tests
+
+WIDTHS = {"phone": 375, "desktop": 1440}
+TICK_SECONDS = 0.5
+# Of the real thing, at worst: a queue's poll, a function's start, a machine that does something else.
+expect.set_options(timeout=20_000)
+
+
+def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
+    """Send the API what a test needs, and return what it answers."""
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    request = Request(url, data, {"Content-Type": content_type}, method=method)  # noqa: S310
+    with urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+class Market:
+    """A market that ticks until it is stopped."""
+
+    def __init__(self, url: str) -> None:
+        self.prices = {ticker: str(price) for ticker, price in STARTING_PRICES.items()}
+        self._url = url
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._tick)
+
+    def start(self) -> None:
+        """Open, once more after it was stopped."""
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._tick)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fall silent."""
+        self._stopped.set()
+        self._thread.join()
+
+    def publish(self, ticker: str, *prices: str) -> None:
+        """Publish prices of a ticker of one moment each, the last one now."""
+        now = datetime.now(UTC)
+        ticks = [
+            {"ticker": ticker, "price": price, "timestamp": (now - timedelta(seconds=age)).isoformat()}
+            for price, age in zip(prices, range(len(prices) - 1, -1, -1), strict=True)
+        ]
+        send(f"{self._url}/api/prices/", {"prices": ticks})
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(TICK_SECONDS):
+            now = datetime.now(UTC).isoformat()
+            ticks = [{"ticker": ticker, "price": price, "timestamp": now} for ticker, price in self.prices.items()]
+            send(f"{self._url}/api/prices/", {"prices": ticks})
+
+
+@pytest.fixture
+def market(running: RunningSystem) -> Iterator[Market]:  # noqa: F811 - the fixture's name is its import's
+    """An open market."""
+    market = Market(running.url)
+    market.start()
+    yield market
+    market.stop()
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The page is built, and what checks it is installed."""
+    web.install_tools()
+    web.build()
+
+
+@pytest.fixture(scope="package")
+def browser(running: RunningSystem) -> Iterator[Browser]:  # noqa: F811
+    """The machine's own Chromium, which is closed before the system that it looks at."""
+    del running
+    chromium = shutil.which("chromium")
+    assert chromium, "there is no Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(params=list(WIDTHS.values()), ids=list(WIDTHS))
+def width(request: pytest.FixtureRequest) -> int:
+    """A phone's or a desktop's width, in CSS pixels."""
+    return int(request.param)
+
+
+@pytest.fixture
+def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator[Open]:  # noqa: F811
+    """A function that opens a view of the page; no script may fail there, and nothing break the policy of the page."""
+    del built
+    contexts = []
+    faults: list[str] = []
+
+    def open_view(
+        view: str, width: int = 1440, scheme: Any = "light", prepare: Callable[[Page], None] | None = None
+    ) -> Page:
+        context = browser.new_context(
+            base_url=running.url,
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            timezone_id="Europe/Berlin",
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
+        if prepare:
+            prepare(page)
+        page.goto(f"/#/{view}")
+        return page
+
+    yield open_view
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def trades_of(url: str, ticker: str) -> list[dict[str, Any]]:
+    """Return what the API has of a ticker."""
+    with urlopen(f"{url}/api/trades/?ticker={ticker}", timeout=30) as answer:  # noqa: S310
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
