@@ -43,7 +43,7 @@ os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOL
 
 
 # Tests that start whole systems, which look for the same ports.
-SYSTEMS = {f"tests/local/test_{name}.py" for name in ("sockets", "system")}
+SYSTEMS = {f"tests/local/test_{name}.py" for name in ("page", "sockets", "system")}
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # comes without types
