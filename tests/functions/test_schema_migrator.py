@@ -22,6 +22,7 @@ class CloudFormation:
     def __init__(self) -> None:
         self.answers: list[tuple[str | None, dict[str, Any]]] = []
         self.failures = 0
+        self.refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
         waiting = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -29,7 +30,7 @@ class CloudFormation:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if waiting.failures > 0:
                     waiting.failures -= 1
-                    self.send_error(503)
+                    self.wfile.write(waiting.refusal)
                     return
                 waiting.answers.append((self.headers["Content-Type"], json.loads(body)))
                 self.send_response(200)
@@ -178,9 +179,16 @@ def test_a_deployment_that_is_taken_back_finds_a_newer_schema_and_leaves_it(
     assert stack.answers[0][1]["Status"] == "SUCCESS"
 
 
-def test_an_answer_that_is_not_taken_is_given_again(stack: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+HANGS_UP, NO_HTTP = b"", b"Good day\r\n\r\n"
+
+
+@pytest.mark.parametrize("refusal", [None, HANGS_UP, NO_HTTP], ids=["503", "hangs up", "no HTTP"])
+def test_an_answer_that_is_not_taken_is_given_again(
+    stack: CloudFormation, monkeypatch: pytest.MonkeyPatch, refusal: bytes | None
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     stack.failures = 2
+    stack.refusal = stack.refusal if refusal is None else refusal
     migrate(stack.request("Delete"))
     assert len(stack.answers) == 1
 
