@@ -93,9 +93,8 @@ def test_an_empty_database_gets_the_schema() -> None:
 
 
 @pytest.mark.usefixtures("empty")
-@pytest.mark.parametrize("kind", ["Create", "Update"])
-def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation, kind: str) -> None:
-    assert migrate(stack.request(kind))["applied"][-1] == NEWEST
+def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation) -> None:
+    assert migrate(stack.request("Create"))["applied"][-1] == NEWEST
     answer = {
         "Status": "SUCCESS",
         "Reason": "",
@@ -109,13 +108,45 @@ def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation, kind
 
 
 @pytest.mark.usefixtures("empty")
+def test_a_later_deployment_gets_what_is_new(stack: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(stack.request("Create"))
+    more = {**migrations._migrations(), "9999.sql": "alter table trades add note text"}  # noqa: SLF001 - one more file
+    monkeypatch.setattr(migrations, "_migrations", lambda: more)
+    assert migrate(stack.request("Update")) == {"applied": ["9999.sql"]}
+    assert [answer["Status"] for _, answer in stack.answers] == ["SUCCESS", "SUCCESS"]
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_stack_that_is_led_to_an_empty_database_is_not_updated(stack: CloudFormation) -> None:
+    with pytest.raises(migrations.NoSchemaError):
+        migrate(stack.request("Update"))
+    [(_, answer)] = stack.answers
+    assert answer["Status"] == "FAILED"
+    assert "DatabaseClass" in answer["Reason"]
+    assert database.query("select to_regclass('schema_migrations'), to_regclass('trades')", {}, repeatable=True) == [
+        (None, None)
+    ]
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_first_deployment_that_failed_half_way_can_be_repeated(
+    stack: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(migrations, "_migrations", lambda: {"0001.sql": "no SQL"})
+        with pytest.raises(psycopg2.errors.SyntaxError):
+            migrate(stack.request("Create"))
+    assert migrate(stack.request("Create"))["applied"][-1] == NEWEST
+
+
+@pytest.mark.usefixtures("empty")
 def test_a_migration_that_fails_stops_the_deployment_at_once_and_changes_nothing(
     stack: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = {"0001.sql": "create table a (b int)", "0002.sql": "create table a (b int)"}
     monkeypatch.setattr(migrations, "_migrations", lambda: broken)
     with pytest.raises(psycopg2.errors.DuplicateTable):
-        migrate(stack.request("Update"))
+        migrate(stack.request("Create"))
     [(_, answer)] = stack.answers
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith('DuplicateTable: relation "a" already exists')
@@ -129,7 +160,7 @@ def test_a_migration_that_takes_too_long_is_ended_and_reported_before_the_migrat
 ) -> None:
     monkeypatch.setattr(migrations, "_migrations", lambda: {"0001.sql": f"create table a (b int); {slow}"})
     with pytest.raises(database.DatabaseUnavailableError):
-        migrate(stack.request("Update"), seconds=30.5)  # of which 30 are kept for the answer
+        migrate(stack.request("Create"), seconds=30.5)  # of which 30 are kept for the answer
     [(_, answer)] = stack.answers
     assert answer["Status"] == "FAILED"
     # On a machine that is busy a single statement may be ended like many: by the end of its connection.
