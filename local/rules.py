@@ -255,6 +255,15 @@ def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]
         yield f"Schema names {named} as its NewestMigration, and the newest is {newest}"
 
 
+def what_could_fail_everywhere_fails_in_the_migrator(deployed: Deployed) -> Iterator[str]:
+    """Another database or other processors wake the migrator too, which stops the deployment if they do not fit."""
+    for name, schema in deployed.of("Custom::SchemaMigration").items():
+        if schema.get("Architecture") != {"Ref": "Architecture"}:
+            yield f"{name} does not notice other processors"
+        if not deployed.among(schema.get("Database"), "AWS::RDS::DBInstance"):
+            yield f"{name} does not notice another database"
+
+
 def everything_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """What is kept is encrypted where it lies."""
     for kind, settings in ENCRYPTION.items():
@@ -305,6 +314,7 @@ RULES = (
     no_role_may_do_everything,
     only_functions_with_sql_are_in_the_vpc,
     the_newest_migration_wakes_the_migrator,
+    what_could_fail_everywhere_fails_in_the_migrator,
     everything_is_encrypted,
     every_bucket_is_private,
     the_database_is_private,

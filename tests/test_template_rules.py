@@ -156,6 +156,8 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not wait"),
     (put("0000_older.sql", "Schema", "NewestMigration"), "as its NewestMigration, and the newest is"),
     (drop("Schema"), "as its NewestMigration, and the newest is"),
+    (take("Schema", "Architecture"), "Schema does not notice other processors"),
+    (take("Schema", "Database"), "Schema does not notice another database"),
     (take(QUEUE, "SqsManagedSseEnabled"), f"{QUEUE} is not encrypted"),
     (take("NotificationsTopic", "KmsMasterKeyId"), "NotificationsTopic is not encrypted"),
     (take("TradesBucket", "BucketEncryption"), "TradesBucket is not encrypted"),
