@@ -1,10 +1,14 @@
 """What is chosen when the system is deployed, and who may deploy it: what no checker of AWS knows."""
 
+import json
 import re
 import tomllib
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from local.template import ROOT
 
@@ -43,3 +47,37 @@ def test_no_target_asks_after_the_build_what_it_was_built_for() -> None:
     commands = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t$(SAM)")]
     assert any(" deploy " in command for command in commands)
     assert not any("--guided" in command for command in commands)
+
+
+@pytest.fixture
+def deploy_role() -> dict[str, Any]:
+    """The role by which GitHub Actions deploys."""
+    template = yaml_parse((ROOT / ".github" / "deploy-role.yaml").read_text())
+    role: dict[str, Any] = template["Resources"]["DeployRole"]["Properties"]
+    return role
+
+
+def test_the_deploying_role_may_do_what_cloudformation_does_with_a_role(deploy_role: dict[str, Any]) -> None:
+    found = find_spec("cfnlint")  # it carries AWS's own descriptions of resources, and takes seconds to import
+    assert found
+    assert found.origin
+    texts = (file.read_text() for file in (Path(found.origin).parent / "data/schemas/resources").glob("*.json"))
+    described = [json.loads(text) for text in texts if '"AWS::IAM::Role"' in text]
+    handlers = [each["handlers"] for each in described if each["typeName"] == "AWS::IAM::Role"]
+    assert handlers
+    commands = ("create", "read", "update", "delete")
+    needed = {action for each in handlers for command in commands for action in each[command]["permissions"]}
+    unused = {"iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"}  # no role here has one
+    allowed = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][0]
+    assert allowed["Effect"] == "Allow"
+    assert needed - unused <= set(allowed["Action"])
+
+
+def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(deploy_role: dict[str, Any]) -> None:
+    [trust] = deploy_role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == {
+        "Fn::Sub": "repo:${Repository}:environment:${Environment}"
+    }
+    refused = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][1]
+    assert (refused["Effect"], refused["Action"]) == ("Deny", "iam:*")
+    assert refused["Resource"]["Fn::Sub"].endswith(":role/${AWS::StackName}-*")  # where CloudFormation names it
