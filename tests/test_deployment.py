@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.template import ROOT
+from local import template
+from local.template import ROOT, Expression
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
@@ -52,8 +54,8 @@ def test_no_target_asks_after_the_build_what_it_was_built_for() -> None:
 @pytest.fixture
 def deploy_role() -> dict[str, Any]:
     """The role by which GitHub Actions deploys."""
-    template = yaml_parse((ROOT / ".github" / "deploy-role.yaml").read_text())
-    role: dict[str, Any] = template["Resources"]["DeployRole"]["Properties"]
+    stack = yaml_parse((ROOT / ".github" / "deploy-role.yaml").read_text())
+    role: dict[str, Any] = stack["Resources"]["DeployRole"]["Properties"]
     return role
 
 
@@ -81,3 +83,77 @@ def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(dep
     refused = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][1]
     assert (refused["Effect"], refused["Action"]) == ("Deny", "iam:*")
     assert refused["Resource"]["Fn::Sub"].endswith(":role/${AWS::StackName}-*")  # where CloudFormation names it
+
+
+@pytest.fixture(scope="module")
+def deployed() -> dict[str, Any]:
+    """What this project's template deploys."""
+    return template.transformed()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken", "refused"),
+    [
+        (
+            "TokenIssuer",
+            ["", "https://issuer.example.com", "https://tenant.eu.auth0.com/", "https://login.example.com/id/v2.0"],
+            ["issuer.example.com", "http://issuer.example.com", "https://"],
+        ),
+        (
+            "MoreClients",
+            ["", "4q8k3b1c", "4q8k3b1c,7abc"],
+            [",", "4q8k3b1c,", ",7abc", "4q8k3b1c,,7abc", "4q8k3b1c, 7abc"],
+        ),
+    ],
+)
+def test_a_parameter_takes_what_holds_and_nothing_else(
+    deployed: dict[str, Any], parameter: str, taken: list[str], refused: list[str]
+) -> None:
+    pattern = re.compile(deployed["Parameters"][parameter]["AllowedPattern"])
+    assert all(pattern.fullmatch(value) for value in taken)
+    assert not any(pattern.fullmatch(value) for value in refused)
+
+
+def resolve(expression: Expression, values: Mapping[str, str], conditions: Mapping[str, Expression]) -> Any:
+    """Return what CloudFormation makes of an expression."""
+
+    def of(part: Expression) -> Any:
+        made: Any
+        match part:
+            case {"Fn::If": [condition, then, otherwise]}:
+                made = of(then if of(conditions[condition]) else otherwise)
+            case {"Fn::Not": [condition]}:
+                made = not of(condition)
+            case {"Fn::Equals": [one, other]}:
+                made = of(one) == of(other)
+            case {"Fn::Split": [separator, text]}:
+                made = of(text).split(separator)
+            case {"Fn::Sub": str(text)}:
+                made = re.sub(r"\$\{([\w:]+)\}", lambda name: values[name[1]], text)
+            case {"Ref": name}:
+                made = values[name]
+            case list():
+                made = [of(each) for each in part]
+            case _:
+                made = part
+        return made
+
+    return of(expression)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "audience"),
+    [
+        ({"TokenIssuer": "", "MoreClients": ""}, ["machine"]),
+        ({"TokenIssuer": "", "MoreClients": "desk"}, ["machine", "desk"]),
+        ({"TokenIssuer": "", "MoreClients": "desk,bot"}, ["machine", "desk", "bot"]),
+        ({"TokenIssuer": "https://tenant.eu.auth0.com/", "MoreClients": "desk"}, ["trading"]),
+    ],
+)
+def test_tokens_of_the_machine_client_and_of_those_that_are_named_open_the_api(
+    deployed: dict[str, Any], chosen: dict[str, str], audience: list[str]
+) -> None:
+    [scheme] = deployed["Resources"]["HttpApi"]["Properties"]["Body"]["components"]["securitySchemes"].values()
+    wanted = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]["audience"]
+    values = {"MachineClient": "machine", "TokenAudience": "trading", **chosen}
+    assert resolve(wanted, values, deployed["Conditions"]) == audience
