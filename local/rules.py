@@ -198,6 +198,21 @@ def every_schedule_and_rule_has_a_dead_letter_target(deployed: Deployed) -> Iter
             yield f"{name} has no dead-letter target"
 
 
+def every_failure_that_nobody_waits_for_is_heard(deployed: Deployed) -> Iterator[str]:
+    """A function that a schedule or a rule wakes has a destination for what it failed at, or an alarm on its errors."""
+    schedules, event_rules = deployed.of("AWS::Scheduler::Schedule"), deployed.of("AWS::Events::Rule")
+    woken: set[str] = set()
+    for target in [each["Target"] for each in schedules.values()] + [each["Targets"] for each in event_rules.values()]:
+        woken |= deployed.among(target, "AWS::Lambda::Function")
+    kept: set[str] = set()
+    for config in deployed.of("AWS::Lambda::EventInvokeConfig").values():
+        if "OnFailure" in config.get("DestinationConfig", {}):
+            kept |= deployed.among(config["FunctionName"], "AWS::Lambda::Function")
+    for name in sorted(woken - kept):
+        if not deployed.has_alarm("Errors", name):
+            yield f"{name} is not waited for, and nobody hears when it fails"
+
+
 def every_alarm_is_heard_and_explained(deployed: Deployed) -> Iterator[str]:
     """An alarm tells the one topic, says what silence means, and has an entry of its name in the runbook."""
     entries = set(re.findall(r"^## (\w+)", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
@@ -309,6 +324,7 @@ RULES = (
     every_scope_can_be_had,
     every_api_is_throttled_and_logged,
     every_schedule_and_rule_has_a_dead_letter_target,
+    every_failure_that_nobody_waits_for_is_heard,
     every_alarm_is_heard_and_explained,
     every_own_metric_is_written_by_somebody,
     no_role_may_do_everything,
