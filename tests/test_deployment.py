@@ -167,3 +167,11 @@ def test_the_database_is_of_one_version_that_the_migrator_and_the_proxy_know(dep
     assert major == "17"  # docs/decisions.md says why not 16, and why not 18
     assert of["DatabaseInstanceParameters"]["Family"] == f"postgres{major}"
     assert of["DatabaseClusterParameters"]["Family"] == f"aurora-postgresql{major}"
+
+
+def test_the_costs_count_the_alarms_that_there_are(deployed: dict[str, Any]) -> None:
+    alarms = [each["Properties"] for each in deployed["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    # An alarm on an expression is charged for each metric in it.
+    metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
+    costs = (ROOT / "docs" / "costs.md").read_text()
+    assert f"each of the {sum(metrics)} metrics that {len(alarms)} alarms look at" in costs
