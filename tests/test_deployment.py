@@ -30,7 +30,7 @@ def architecture(environment: str, command: str) -> str | None:
         (environment, command)
         for environment, commands in SAMCONFIG.items()
         if isinstance(commands, dict)
-        for command in commands.keys() - {"global", "validate"}
+        for command in sorted(commands.keys() - {"global", "validate"})
     ],
 )
 def test_what_is_built_for_some_processors_runs_on_those(environment: str, command: str) -> None:
