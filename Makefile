@@ -69,10 +69,16 @@ bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a pe
 .PHONY: deploy
 deploy: build ## build, and deploy to AWS, asking for what it needs (ENVIRONMENT=dev or prod)
 	$(SAM) deploy --config-env $(ENVIRONMENT) --guided
+	@$(MAKE) --no-print-directory publish
 
 .PHONY: release
-release: .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing: for machines
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
+	@$(MAKE) --no-print-directory publish
+
+.PHONY: publish
+publish: page ## put the page into the bucket of a deployed stack
+	$(RUN) local.publish $(STACK)
 
 .PHONY: logs
 logs: .venv-sam/.ready ## follow what all functions of a deployed stack write
