@@ -34,7 +34,7 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4 --dist=loadgroup
+	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
 
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## check the page's types, and use it in a browser; needs Chromium

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import services
-from benchmarks.handlers import price_processor
+from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
 from benchmarks.peers.window_scan import WindowScan
 from trading.alerts import RiseWatch
@@ -29,6 +29,7 @@ def figures(_: int) -> Iterator[Figure]:
     """Measure everything about prices."""
     yield from _rule()
     yield from _processor()
+    yield from _broadcaster()
 
 
 def _rule() -> Iterator[Figure]:
@@ -80,6 +81,21 @@ def _processor() -> Iterator[Figure]:
         ">= 5,000/s",
         per_second >= 5_000,
     )
+
+
+def _broadcaster() -> Iterator[Figure]:
+    say("  the broadcaster")
+    ticks = [
+        {"ticker": f"T{chr(65 + number)}", "price": "100.10", "timestamp": NOON.isoformat()} for number in range(10)
+    ]
+    body = json.dumps({"type": "prices.broadcast.v1", "prices": ticks, "alerts": []})
+    event = {"Records": [{"messageId": "1", "body": body}]}
+    with services.sockets() as there:
+        environment = {**services.environment("", there), "CONNECTIONS_TABLE": "connections", "SOCKETS_URL": there}
+        with Handler(f"{price_broadcaster.__name__}.handler", environment) as broadcaster:
+            rounds = take_turns(11, ours=lambda: broadcaster.call(event, 1, 200))
+    per_second = services.CONNECTIONS / median(rounds.seconds["ours"])
+    yield Figure(f"Sockets posted to by one process, {services.CONNECTIONS:,} at a time", f"{per_second:,.0f}/s")
 
 
 def _rising(in_window: int) -> list[Tick]:

@@ -1,5 +1,6 @@
 """What the measured handlers need around them, on 127.0.0.1 for the time of one run."""
 
+import json
 import shutil
 import socket
 import tempfile
@@ -18,6 +19,8 @@ from trading import migrations
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+CONNECTIONS = 1_000  # of the price socket
 
 # Durable as PostgreSQL is by default. The log of a load is kept whole, so that no checkpoint is forced in between.
 SETTINGS = ("max_wal_size=8GB",)
@@ -81,6 +84,14 @@ def s3() -> AbstractContextManager[str]:
     return _served(_S3)
 
 
+def sockets() -> AbstractContextManager[str]:
+    """Run an HTTP server that knows of a thousand connections, as DynamoDB, and takes what is posted to them.
+
+    Yields its address.
+    """
+    return _served(_Sockets)
+
+
 @contextmanager
 def moto() -> Iterator[str]:
     """Run moto's server, with an empty bucket called trades, and yield its address."""
@@ -115,6 +126,24 @@ class _Sqs(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing."""
+
+
+class _Sockets(_Sqs):
+    connections = json.dumps(
+        {
+            "Items": [{"connection_id": {"S": f"{number}="}, "followed": {"S": "*"}} for number in range(CONNECTIONS)],
+            "Count": CONNECTIONS,
+        }
+    ).encode()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.connections if self.headers.get("X-Amz-Target", "").endswith(".Scan") else b""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 class _S3(BaseHTTPRequestHandler):

@@ -1,7 +1,6 @@
 """`python -m local`, or `make start`: the whole system on this machine, until Ctrl-C."""
 
 import asyncio
-import errno
 import logging
 import os
 import secrets
@@ -17,7 +16,6 @@ from local.postgres import PostgresError
 from local.price_alerter import Alerter
 from local.price_display import Lines
 from local.price_publisher import publishing
-from local.system import StartError
 from local.template import ROOT
 
 FOLDER = ROOT / ".local"
@@ -69,25 +67,20 @@ Ctrl-C stops everything.
 async def _live_prices(url: str, door: Authorizer | None) -> AsyncIterator[str]:
     """Run a mock market whose prices are published to the system, and yield where it is served.
 
-    Raises:
-        StartError: its port is taken.
+    Where its port is taken, by a feed that somebody else started say, any will do.
     """
     logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
     say = logging.getLogger("local.prices").info
     options = price_feed.Options(seed=secrets.token_hex(4))
     token = (lambda: door.token("market", ["prices:publish"])) if door else None
-    try:
-        async with price_feed.serving(options, price_feed.PORT) as feed, publishing(url, say, token) as publisher:
-            alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)
-            following = asyncio.create_task(alerter.run())
-            try:
-                yield feed.url
-            finally:
-                following.cancel()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise StartError(f"port {price_feed.PORT} is taken by another program: stop it first") from None
+    port = system.free_port(price_feed.PORT, [system.LOOPBACK])
+    async with price_feed.serving(options, port) as feed, publishing(url, say, token) as publisher:
+        alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)
+        following = asyncio.create_task(alerter.run())
+        try:
+            yield feed.url
+        finally:
+            following.cancel()
 
 
 def main() -> int:

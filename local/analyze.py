@@ -15,7 +15,7 @@ from rich.table import Table
 
 from trading import trade_summary
 from trading.trade_files import BadHeaderError, CutShortError
-from trading.trade_summary import Reject, Summary
+from trading.trade_summary import Reject, Summary, TooManyTickersError
 
 CHUNK_BYTES = 1024 * 1024
 SHOWN_REJECTS = 10
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Progress(console=errors, transient=True) as progress:
             summary = trade_summary.summarise(_chunks(file, progress), keep_the_first)
-    except (OSError, BadHeaderError, CutShortError) as error:
+    except (OSError, BadHeaderError, CutShortError, TooManyTickersError) as error:
         errors.print(f"Cannot analyse {file}: {error}", markup=False)
         return 1
     _show(summary, first_rejects)

@@ -40,6 +40,7 @@ TICKET_SECONDS = 10.0
 SHOWN_ALERTS = 1_000  # which are remembered, so that none is shown twice
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 BRIEF = 200
+SINCE_LIMIT = 14 * 1024  # characters, of the 16 KB that the feed takes
 
 
 class RefusedError(Exception):
@@ -115,7 +116,8 @@ class Alerter:
         # A client that wants everything, and has nothing to resume, need not say so: another's feed may not listen.
         if self._wanted or self._seqs:
             request: dict[str, Any] = {"action": "subscribe", "tickers": self._wanted or [EVERYTHING]}
-            if self._seqs:
+            # Without numbers the feed goes on from now; with too many it would end the connection.
+            if self._seqs and len(json.dumps(self._seqs)) < SINCE_LIMIT:
                 request["since"] = self._seqs
                 self._ignores_until = loop.time() + RESUME_SECONDS
             await connection.send(json.dumps(request))
@@ -160,6 +162,8 @@ class Alerter:
                 self._show(heard)
             case Answer(type="gap"):
                 self._lost.append(_brief(str(heard.members.get("ticker"))))
+            case Answer(type="error", members={"code": "not_connected"}):
+                raise OSError("it has forgotten this connection")  # a new one is what helps
             case Answer(type="error"):
                 self._ignores_until = 0.0
                 said = [str(heard.members[name]) for name in ("code", "message") if name in heard.members]

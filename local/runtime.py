@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ANSWER_LIMIT = 6_291_556  # bytes of JSON: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+
+
+class ResponseSizeTooLargeError(Exception):
+    """A handler answered with more than Lambda hands on."""
+
 
 @dataclass
 class Context:
@@ -44,15 +50,22 @@ def main() -> None:
     module, name = os.environ["_HANDLER"].rsplit(".", 1)
     handler = getattr(importlib.import_module(module), name)
     for line in sys.stdin:
-        print(json.dumps(_answer(handler, json.loads(line))), file=answers, flush=True)
+        print(_answer(handler, json.loads(line)), file=answers, flush=True)
 
 
-def _answer(handler: Any, invocation: dict[str, Any]) -> dict[str, Any]:
+def _answer(handler: Any, invocation: dict[str, Any]) -> str:
     try:
-        return {"result": handler(invocation["event"], Context(**invocation["context"]))}
+        return f'{{"result": {_result(handler, invocation)}}}'
     except Exception as error:  # noqa: BLE001 - Lambda answers for whatever a handler raises
         traceback.print_exc()
-        return {"error": {"errorType": type(error).__name__, "errorMessage": str(error)}}
+        return json.dumps({"error": {"errorType": type(error).__name__, "errorMessage": str(error)}})
+
+
+def _result(handler: Any, invocation: dict[str, Any]) -> str:
+    result = json.dumps(handler(invocation["event"], Context(**invocation["context"])))
+    if len(result) > ANSWER_LIMIT:
+        raise ResponseSizeTooLargeError(f"an answer of {len(result):,} bytes, and {ANSWER_LIMIT:,} are the most")
+    return result
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         history = histories.read_csv(asked.file.read_bytes())
         sweep = _swept(history, strategy, asked, errors) if asked.sweep else None
         if sweep:
-            best = sweep.best()
-            strategy = replace(strategy, fast=best.fast, slow=best.slow)
+            pair = sweep.simulated()
+            strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
         done = simulation.simulate(history, strategy)
         cuts = simulation.check_lookahead(history, strategy) if asked.check_lookahead else None
         result = simulation_results.result_of(done, asked.file.stem, sweep)
@@ -108,18 +108,21 @@ def _strategy(asked: argparse.Namespace) -> Strategy:
 def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, errors: Console) -> Sweep:
     """Try every pair on all processors."""
     windows = dict(asked.sweep)
-    pairs = simulation_sweep.pairs(windows.get("fast", ()), windows.get("slow", ()))
+    pairs = list(simulation_sweep.pairs(windows.get("fast", ()), windows.get("slow", ())))
     if not pairs:
         raise ValueError("--sweep has no pair of a fast window and a slow one that is longer")
     processors = process_cpu_count() or 1
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(simulation_sweep.sweep, history, strategy, asked.by)
     found: list[SweptPair] = []
-    with Progress(console=errors, transient=True) as progress, ProcessPoolExecutor(processors) as processes:
-        task = progress.add_task(f"Trying {len(pairs):,} pairs", total=len(pairs))
-        for done in as_completed([processes.submit(try_some, some) for some in tasks]):
-            found += done.result()
-            progress.update(task, completed=len(found))
+    with ProcessPoolExecutor(processors) as processes:
+        # Processes are forked here, before the progress bar has a thread.
+        tried = [processes.submit(try_some, some) for some in tasks]
+        with Progress(console=errors, transient=True) as progress:
+            task = progress.add_task(f"Trying {len(pairs):,} pairs", total=len(pairs))
+            for done in as_completed(tried):
+                found += done.result()
+                progress.update(task, completed=len(found))
     return Sweep(asked.by, sorted(found, key=lambda pair: (pair.slow, pair.fast)))
 
 
@@ -162,16 +165,18 @@ def _show_sweep(console: Console, sweep: Sweep) -> None:
     known = [value for value in values.values() if value is not None]
     lowest, highest = min(known, default=0), max(known, default=0)
     best = sweep.best()
-    console.print(f"{sweep.metric} of {len(values):,} pairs, slow down and fast across", style="bold")
+    title = f"{sweep.metric} of {len(values):,} pairs, slow down and fast across; {simulation_report.best_of(sweep)}"
+    console.print(title, style="bold")
     for slow in slows:
         line = Text(f"{slow:5} ")
         for fast in fasts:
             value = values.get((fast, slow))
             share = None if value is None else (value - lowest) / (highest - lowest) if highest > lowest else 1
-            line.append_text(_cell(share, is_best=(fast, slow) == (best.fast, best.slow)))
+            line.append_text(_cell(share, is_best=best is not None and (fast, slow) == (best.fast, best.slow)))
         console.print(line)
     across = "".join(f"{fast:<9}" for fast in fasts[::3])
-    console.print(f"      {across}\n      0 is {lowest:,.2f}, 9 is {highest:,.2f}, and <> is the best.\n")
+    key = f"      0 is {lowest:,.2f}, 9 is {highest:,.2f}, and <> is the best.\n" if best else ""
+    console.print(f"      {across}\n{key}")
     console.print(f"Warning: {sweep.warning}\n", style="yellow")
 
 

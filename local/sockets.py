@@ -32,6 +32,7 @@ class _Connection:
     request: web.Request
     socket: web.WebSocketResponse
     outbox: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
+    written_at: float = field(default_factory=time.monotonic)
     connected_at: int = field(default_factory=lambda: int(time.time() * 1_000))
 
 
@@ -53,14 +54,18 @@ class SocketGateway:
         status = await self._connected(connection_id, connection, dict(request.query))
         if status != web.HTTPOk.status_code:
             return web.json_response({"message": "Unauthorized"}, status=status)
-        self._connections[connection_id] = connection
-        await socket.prepare(request)
-        writer = asyncio.create_task(_write(connection))
+        writer = None
         try:
+            await socket.prepare(request)
+            self._connections[connection_id] = connection
+            writer = asyncio.create_task(_write(connection))
             await self._read(connection_id, connection)
+        except ConnectionError:
+            pass  # gone before it was open
         finally:
-            del self._connections[connection_id]
-            writer.cancel()
+            self._connections.pop(connection_id, None)
+            if writer:
+                writer.cancel()
             await self._tell("$disconnect", connection_id, connection)
         return socket
 
@@ -87,12 +92,16 @@ class SocketGateway:
         return int(answer["statusCode"]) if answer else web.HTTPInternalServerError.status_code
 
     async def _read(self, connection_id: str, connection: _Connection) -> None:
-        with suppress(TimeoutError):
-            while True:
+        while True:
+            try:
                 message = await connection.socket.receive(IDLE_SECONDS)
-                if message.type is not WSMsgType.TEXT:
-                    break
-                await self._take(connection_id, connection, message.data)
+            except TimeoutError:
+                if time.monotonic() - connection.written_at < IDLE_SECONDS:
+                    continue
+                break
+            if message.type is not WSMsgType.TEXT:
+                break
+            await self._take(connection_id, connection, message.data)
 
     async def _take(self, connection_id: str, connection: _Connection, text: str) -> None:
         route = self._routes.get(_action(text)) or self._routes["$default"]
@@ -116,7 +125,7 @@ class SocketGateway:
 
 def application(gateway: SocketGateway) -> web.Application:
     """Return the web application: sockets at any path, as a stage's name is one, and `@connections`."""
-    app = web.Application()
+    app = web.Application(client_max_size=MESSAGE_LIMIT)
     app.router.add_post("/@connections/{connection_id}", gateway.post)
     app.router.add_get("/{path:.*}", gateway.connect)
     return app
@@ -130,6 +139,7 @@ async def _write(connection: _Connection) -> None:
     with suppress(ConnectionError):
         while True:
             await connection.socket.send_str(await connection.outbox.get())
+            connection.written_at = time.monotonic()
 
 
 def _action(text: str) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import psycopg2
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from local import aws as local_aws
 from local.aws import CREDENTIALS, Aws
@@ -39,6 +40,22 @@ if os.environ.get("CI"):
 
 # Handlers are imported as Lambda imports them: with their environment.
 os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOLS_SERVICE_NAME="tests")
+
+
+# Tests that start whole systems, which look for the same ports.
+SYSTEMS = {f"tests/local/test_{name}.py" for name in ("page", "sockets", "system")}
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # comes without types
+    """Hands out tests to processes one by one, but those that start systems all to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "systems" if nodeid.partition("::")[0] in SYSTEMS else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    """Return what hands out tests where they run in several processes."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

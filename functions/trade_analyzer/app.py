@@ -64,6 +64,7 @@ def analyse_day(request: AnalysisRequest) -> Response[str]:
             "content": {"application/json": {"model": DayAnalysis}, **AS_CSV},
         },
         404: refuses("There is no analysis of that day."),
+        409: refuses("It was written by somebody else, and is to be had as CSV only."),
     },
 )
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
@@ -117,7 +118,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _wants_csv() -> bool:
-    return "text/csv" in app.current_event.headers.get("accept", "")
+    return "text/csv" in app.current_event.headers.get("accept", "").lower()
 
 
 def _analyse_file(key: str) -> dict[str, Any]:

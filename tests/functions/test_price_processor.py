@@ -7,7 +7,7 @@ import pytest
 
 from local.template import ROOT
 from tests.conftest import Call, Channels, PriceServices, Rows, context
-from trading import price_records, queues
+from trading import database, price_processing, price_records, queues
 from trading.price_records import PriceFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -95,8 +95,7 @@ def test_a_database_that_is_away_fails_everything_and_nothing_is_lost(
     messages = publish(*RISE)
     with monkeypatch.context() as patch:
         patch.setattr(psycopg2, "connect", _refuse)
-        from trading import database  # noqa: PLC0415
-
+        patch.setattr(price_processing, "WAITS", (0.0,))
         database.release()
         assert process(messages) == [messages[0]["messageId"]]
     assert price_services.broadcast() == []
@@ -106,6 +105,22 @@ def test_a_database_that_is_away_fails_everything_and_nothing_is_lost(
 
 def _refuse(**_: object) -> None:
     raise psycopg2.OperationalError("connection refused")
+
+
+def test_a_database_that_is_back_in_a_moment_costs_a_moment(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, attempts = price_records.record, []
+
+    def recovering(ticker: str, ticks: list[Any]) -> Any:
+        attempts.append(ticker)
+        if len(attempts) < 3:
+            raise database.DatabaseUnavailableError("the database system is starting up")
+        return record(ticker, ticks)
+
+    messages = publish(price("AAPL", "100", 0), price("MSFT", "410", 0))
+    monkeypatch.setattr(price_records, "record", recovering)
+    monkeypatch.setattr(price_processing, "WAITS", (0.0, 0.0, 0.0))
+    assert process(messages) == []
+    assert attempts == ["AAPL", "AAPL", "AAPL", "MSFT"]
 
 
 def test_queues_that_are_away_cost_no_price(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from local import runtime
+from local.gateway import http_event
 from local.template import ROOT
 from tests.conftest import Bucket, Call, Rows, api_answer
 from trading import database, price_records, simulations
@@ -25,7 +27,9 @@ def csv(closes: list[int], opens: list[int] | None = None) -> str:
     if opens is None:
         return "date,close\n" + "".join(f"{day},{close}\n" for day, close in zip(days, closes, strict=True))
     rows = zip(days, opens, closes, strict=True)
-    return "date,open,high,low,close\n" + "".join(f"{day},{opened},20,1,{closed}\n" for day, opened, closed in rows)
+    return "date,open,high,low,close\n" + "".join(
+        f"{day},{opened},{max(opened, closed)},{min(opened, closed)},{closed}\n" for day, opened, closed in rows
+    )
 
 
 @pytest.fixture
@@ -208,14 +212,15 @@ def test_what_cannot_be_simulated_is_refused_with_its_field(call: Call, rows: Ro
     assert rows("select count(*) from simulations") == [(0,)]
 
 
-def test_a_sweep_has_an_end_whatever_the_history(
-    call: Call, with_history: Bucket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("with_history")
+def test_a_sweep_that_takes_too_long_is_refused_and_says_what_to_make_smaller(
+    call: Call, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del with_history
-    monkeypatch.setattr(simulations, "PAIRS_TIMES_BARS_LIMIT", 65)
-    asked = {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}
-    answer = call("POST", PATH, asked)
-    assert (answer.names(), "6 pairs for 11 bars" in answer.body["detail"]) == (["sweep"], True)
+    monkeypatch.setattr(simulations, "monotonic", iter(range(0, 70, 7)).__next__)  # seven seconds a pair
+    answer = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}})
+    assert (answer.status, answer.names()) == (400, ["sweep"])
+    assert "had time for 2 of its 6 pairs in 20 seconds: try fewer, longer windows" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
 
 
 def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: Bucket) -> None:
@@ -226,6 +231,32 @@ def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: B
     bucket.put("history/MSFT.csv", "nonsense")
     answer = call("POST", PATH, ASKED)
     assert (answer.names(), "line 1: has no column date" in answer.body["detail"]) == (["ticker"], True)
+
+
+def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, rows: Rows) -> None:
+    put(call, csv([1, 3] * 600, [1, 3] * 600))
+    answer = call("POST", PATH, {**ASKED, "fast": 1, "slow": 2})
+    assert (answer.status, answer.names()) == (400, ["ticker"])
+    assert "the history of MSFT makes amounts of more than 200 digits" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
+
+
+def test_more_than_an_answer_can_say_is_refused_and_not_kept(call: Call, rows: Rows) -> None:
+    zigzag = [1_000 + number % 2 * 4 for number in range(simulations.BARS_LIMIT)]
+    put(call, csv(zigzag, zigzag))
+    costs = {"commission_basis_points": "10.123456", "slippage_basis_points": "5.123456"}
+    answer = call("POST", PATH, {"ticker": "MSFT", "fast": 1, "slow": 2, "fractional": True, **costs})
+    assert (answer.status, answer.names()) == (400, ["ticker"])
+    assert "25,000 bars and the trades on them are more than an answer of 6 MB can say" in answer.body["detail"]
+    assert rows("select count(*) from simulations") == [(0,)]
+
+
+@pytest.mark.usefixtures("with_history")
+def test_what_is_as_long_as_may_be_is_an_answer_that_lambda_hands_on(call: Call) -> None:
+    asked = http_event("POST", PATH, headers=[("content-type", "application/json")], body=json.dumps(ASKED).encode())
+    length = len(json.dumps(json.dumps(call("POST", PATH, ASKED).body["result"], separators=(",", ":"))))
+    around_it = len(json.dumps(api_answer(asked))) - length
+    assert 0 < around_it < runtime.ANSWER_LIMIT - simulations.ANSWER_LIMIT
 
 
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:

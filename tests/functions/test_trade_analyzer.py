@@ -109,6 +109,13 @@ def test_over_http_a_date_that_is_none_is_named(call: Call, date: object) -> Non
     assert call("GET", f"/api/analyses/{date}/").names() == ["date"]
 
 
+def test_over_http_an_analysis_that_somebody_else_wrote_is_to_be_had_as_csv_only(bucket: Bucket, call: Call) -> None:
+    bucket.put(RESULT, "ticker,total_volume,average_price\nAAPL,180,170.67\n")
+    refused = call("GET", "/api/analyses/2024-05-15/")
+    assert (refused.status, "somebody else" in refused.body["detail"]) == (409, True)
+    assert call("GET", "/api/analyses/2024-05-15/", accept="TEXT/CSV").body == bucket.get(RESULT)
+
+
 def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket, call: Call) -> None:
     bucket.put(SOURCE, "ticker,price\n")
     answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})

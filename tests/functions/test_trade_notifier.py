@@ -6,7 +6,7 @@ import pytest
 
 from local.triggers import sqs_event
 from tests.conftest import Call, Channels, Rows, context
-from trading import events, notifications, trades
+from trading import correlation, events, notifications, trades
 from trading.events import TradeRecorded
 from trading.trades import NewTrade
 
@@ -106,6 +106,7 @@ def test_what_a_request_is_called_in_the_logs_comes_with_its_notification(
     [announced] = channels.sqs.receive_message(
         QueueUrl=channels.queue_url, AttributeNames=["All"], MessageAttributeNames=["All"]
     )["Messages"]
+    correlation.begin("of another process")
     handler(sqs_event([announced], "arn:aws:sqs:eu-west-1:123456789012:queue"), context())
     request, delivered = map(json.loads, log.getvalue().splitlines())
     assert (request["message"], delivered["message"]) == ("request", "delivered")

@@ -17,13 +17,6 @@ from local.system import RunningSystem
 Invoke = Callable[..., Any]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what starts whole systems in one process of the tests: they are large, and some of their ports are fixed."""
-    for item in items:
-        if "running" in getattr(item, "fixturenames", ()) or item.path.name == "test_system.py":
-            item.add_marker(pytest.mark.xdist_group("systems"))
-
-
 @pytest.fixture(scope="package")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """An event loop that runs beside the tests, in a thread of its own."""

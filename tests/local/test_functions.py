@@ -25,7 +25,7 @@ CODE = """
             case "die": os._exit(3)
             case "import": import local
             case "time": return context.get_remaining_time_in_millis()
-            case "big": return "x" * 5_000_000
+            case "big": return "x" * event["length"]
 """
 
 
@@ -78,6 +78,7 @@ def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> Non
         ({"do": "die"}, "ended before it answered"),
         ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
         ({"do": "import"}, "ModuleNotFoundError"),
+        ({"do": "big", "length": 6_291_555}, "6,291,557 bytes, and 6,291,556 are the most"),
     ],
 )
 def test_what_goes_wrong_is_said_and_the_next_event_is_answered(folder: Path, event: dict[str, Any], said: str) -> None:
@@ -105,4 +106,5 @@ def test_a_function_knows_how_long_it_may_run(folder: Path) -> None:
 
 
 def test_an_answer_of_megabytes_arrives_whole(folder: Path) -> None:
-    assert len(run(folder, lambda function: function.invoke({"do": "big"}))) == 5_000_000
+    length = 6_291_556 - len('""')
+    assert len(run(folder, lambda function: function.invoke({"do": "big", "length": length}))) == length

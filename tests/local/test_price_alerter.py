@@ -451,3 +451,18 @@ def test_on_a_terminal_it_shows_a_table() -> None:
     assert code == 0
     assert HEADLINE in shown
     assert "since the start" in shown
+
+
+def test_a_server_that_has_forgotten_the_connection_is_connected_to_anew() -> None:
+    forgotten = '{"type": "error", "code": "not_connected", "message": "connect again"}'
+    log, _ = watch(Server([forgotten], arrays()), HEADLINE, tickers=["AAPL"])
+    assert any("has forgotten this connection" in line for line in log)
+
+
+def test_more_numbers_than_a_message_holds_are_left_away_and_the_feed_goes_on_from_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price_alerter, "SINCE_LIMIT", 10)
+    server = Server([counted(1, 0)], arrays(), ends=True)
+    watch(server, HEADLINE)
+    assert [message for message in server.said if "since" in message] == []

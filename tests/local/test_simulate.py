@@ -8,6 +8,9 @@ from local import simulate
 
 CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
 OPENS = [10, 10, 9, 8, 8, 11, 12, 14, 13, 9, 8]
+TREBLING = "date,open,close\n" + "".join(
+    f"{date(2020, 1, 1) + timedelta(days=day)},{price},{price}\n" for day, price in enumerate([1, 3] * 600)
+)
 WINDOWS = ["--fast", "2", "--slow", "3", "--cash", "100"]
 
 
@@ -79,6 +82,13 @@ def test_a_sweep_shows_its_heat_its_best_and_a_warning(
     assert report.read_text().count("<rect ") == 9
 
 
+def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("date,open,close\n2024-01-01,7,7\n")
+    code, out, _ = run(capsys, file, "--sweep", "fast=1:3:1", "slow=4:5:1")
+    assert (code, "<>" in out) == (0, False)
+    assert "sharpe of 6 pairs, slow down and fast across; it is not defined for any, so none is the best" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -101,6 +111,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     [
         ("date,close\n2024-01-01,0\n", "line 2: close must be a price above zero"),
         ("date,close\n2024-01-01,1\n", "has no opens: fill at the close"),
+        (TREBLING, "makes amounts of more than 200 digits"),
         (None, "No such file"),
     ],
 )
@@ -108,7 +119,7 @@ def test_a_history_that_cannot_be_used_is_named(
     file: Path, capsys: pytest.CaptureFixture[str], text: str | None, said: str
 ) -> None:
     file.unlink() if text is None else file.write_text(text)
-    code, out, err = run(capsys, file)
+    code, out, err = run(capsys, file, "--fast", 1, "--slow", 2)
     assert (code, out, said in err) == (1, "", True)
 
 

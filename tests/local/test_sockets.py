@@ -14,6 +14,12 @@ from local.system import RunningSystem
 pytestmark = pytest.mark.usefixtures("running")
 
 
+HANDSHAKE = (
+    "GET /?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
 class Market:
     """A publisher of prices and the sockets of a running system."""
 
@@ -31,6 +37,13 @@ class Market:
     async def open(self) -> ClientConnection:
         """Connect with a new ticket."""
         return await connect(await self.ticket(), close_timeout=0.2)
+
+    async def nobody_is_connected(self) -> None:
+        """Wait until the system knows of no connection."""
+        table = self._running.environment["CONNECTIONS_TABLE"]
+        dynamodb = self._running.aws.client("dynamodb")
+        while (await asyncio.to_thread(dynamodb.scan, TableName=table))["Items"]:  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.05)
 
     async def publish(self, ticker: str, *prices: str) -> None:
         """Publish prices of a ticker, a second apart."""
@@ -119,6 +132,22 @@ def test_who_dies_or_does_not_read_holds_up_nobody(running: RunningSystem) -> No
             await market.publish("TC", "2")
             for socket in sockets[1:3]:
                 assert (await heard(socket))[0]["price"] == 2
+
+    visit(running, tour)
+
+
+def test_who_vanishes_while_connecting_leaves_nothing_behind(running: RunningSystem) -> None:
+    async def tour(market: Market) -> None:
+        host, port = "127.0.0.1", int(running.socket_url.rpartition(":")[2])
+        for _ in range(5):
+            query = (await market.ticket()).partition("?")[2]
+            _, writer = await asyncio.open_connection(host, port)
+            writer.write(HANDSHAKE.format(query=query).encode())
+            await writer.drain()
+            writer.transport.abort()
+        async with await market.open() as socket:
+            assert await say(socket, action="ping") == {"type": "pong"}
+        await market.nobody_is_connected()
 
     visit(running, tour)
 

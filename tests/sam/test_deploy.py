@@ -31,6 +31,7 @@ from tests.sam.conftest import ARCHITECTURE, ENVIRONMENT, SAM
 EMULATOR = (str(ROOT / ".venv-ministack" / "bin" / "python"), "-m", "ministack")
 LEFT_OUT = ("AWS::RDS::", "AWS::EC2::SecurityGroupIngress", "AWS::ApiGatewayV2::RouteResponse")
 STACK = "trading"
+ARTIFACTS = "artifacts"
 START_SECONDS = 30
 
 
@@ -113,29 +114,40 @@ def address() -> Iterator[str]:
         server.kill()
 
 
-@pytest.fixture(scope="module")
-def deployed(build: Path, emulator: Aws, address: str) -> dict[str, Any]:
-    """What was deployed: the template, as AWS's transform reads it."""
-    settings = {"DATABASE_URL": address, "AWS_ENDPOINT_URL": emulator.endpoint}
-    file = build / "reduced.yaml"
-    file.write_text(json.dumps(reduced(yaml_parse((build / "template.yaml").read_text()), settings)))
-    emulator.client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+def deploy(file: Path, emulator: Aws) -> subprocess.CompletedProcess[str]:
+    """Have `sam deploy` deploy a template, and return how that went."""
     command: list[str | Path] = [
-        *SAM, "deploy", "--template-file", file, "--stack-name", STACK, "--s3-bucket", "artifacts", "--region", REGION,
+        *SAM, "deploy", "--template-file", file, "--stack-name", STACK, "--s3-bucket", ARTIFACTS, "--region", REGION,
         "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", f"Architecture={ARCHITECTURE}",
         "--no-confirm-changeset", "--no-progressbar",
     ]  # fmt: skip
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    outcome = subprocess.run(
+    return subprocess.run(
         command,
-        cwd=build,  # away from samconfig.toml, whose bucket would be another
+        cwd=file.parent,  # away from samconfig.toml, whose bucket would be another
         env={**ENVIRONMENT, **credentials, "AWS_ENDPOINT_URL": emulator.endpoint},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def deployed_file(build: Path, emulator: Aws, address: str) -> Path:
+    """The template that was deployed, its folders those of the build."""
+    settings = {"DATABASE_URL": address, "AWS_ENDPOINT_URL": emulator.endpoint}
+    file = build / "reduced.yaml"
+    file.write_text(json.dumps(reduced(yaml_parse((build / "template.yaml").read_text()), settings)))
+    emulator.client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
+    outcome = deploy(file, emulator)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    return template.transformed(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def deployed(deployed_file: Path) -> dict[str, Any]:
+    """What was deployed, as AWS's transform reads it."""
+    return template.transformed(deployed_file)
 
 
 @pytest.fixture
@@ -221,3 +233,22 @@ def test_a_trade_goes_through_its_queue_and_is_told_of(emulator: Aws, resources:
     correlation_id = published["MessageAttributes"]["correlation_id"]["Value"]
     assert correlation_id == request["requestContext"]["requestId"]
     assert rows(address, "select count(delivered_at) from notifications") == [(1,)]
+
+
+def test_a_migration_that_fails_stops_a_deployment_which_is_taken_back(deployed_file: Path, emulator: Aws) -> None:
+    broken = json.loads(deployed_file.read_text())
+    broken["Resources"]["Schema"]["Properties"]["NewestMigration"] = "9999_never.sql"
+    migrator = broken["Resources"]["SchemaMigrator"]["Properties"]
+    migrator["Environment"]["Variables"]["DATABASE_URL"] = "postgresql://127.0.0.1:9/none"
+    broken["Resources"]["TradesApi"]["Properties"]["Description"] = "Newer, and in need of the newer schema."
+    file = deployed_file.with_name("broken.yaml")
+    file.write_text(json.dumps(broken))
+    outcome = deploy(file, emulator)
+    assert outcome.returncode != 0
+    [stack] = emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    events = emulator.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    failed = {event["LogicalResourceId"]: event for event in events if event["ResourceStatus"] == "UPDATE_FAILED"}
+    assert "DatabaseUnavailableError" in failed["Schema"]["ResourceStatusReason"]
+    functions = emulator.client("lambda").list_functions()["Functions"]
+    assert "Newer, and in need of the newer schema." not in {function["Description"] for function in functions}

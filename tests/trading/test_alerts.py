@@ -153,3 +153,11 @@ def test_what_comes_again_at_the_end_changes_nothing(ticks: list[Tick]) -> None:
     again = [each for each in ticks if each.timestamp >= newest - timedelta(seconds=60)]
     assert all(watch.judge(each).outcome is not Outcome.COUNTED for each in again)
     assert watch.save() == saved
+
+
+def test_a_tick_of_the_first_year_and_one_of_the_last_are_judged_like_any_other() -> None:
+    watch = RiseWatch("AAPL")
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for timestamp in (first, first + timedelta(seconds=1), last):
+        assert watch.judge(Tick("AAPL", Decimal(1), timestamp)).outcome is Outcome.COUNTED
+    assert watch.judge(Tick("AAPL", Decimal(1), first)).outcome is Outcome.TOO_OLD

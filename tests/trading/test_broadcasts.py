@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import PriceServices
 from trading import aws, broadcasts, connections
@@ -82,7 +84,7 @@ def test_everybody_gets_what_they_follow_in_one_frame_and_alerts_after_it(there:
     there.open("apple=", "AAPL")
     there.open("nothing=", "IBM")
     ticks = [tick("AAPL", "100.10"), tick("MSFT", "410.50")]
-    assert broadcasts.post([broadcast(*ticks, alerts=(RISE,))]) == Posted(3, 0, 0)
+    assert broadcasts.post([broadcast(*ticks, alerts=(RISE,))], 10) == Posted(2, 0, 0)
     prices, alert = there.heard["all="]
     assert prices == (
         '[{"ticker":"AAPL","price":100.10,"timestamp":"2025-06-03T12:00:00Z"},'
@@ -95,32 +97,67 @@ def test_everybody_gets_what_they_follow_in_one_frame_and_alerts_after_it(there:
 
 def test_of_several_broadcasts_each_client_gets_the_newest_prices_once(there: Sockets) -> None:
     there.open("all=")
-    broadcasts.post([broadcast(tick("A", "2", 2)), broadcast(tick("A", "1", 1), tick("B", "1"))])
+    broadcasts.post([broadcast(tick("A", "2", 2)), broadcast(tick("A", "1", 1), tick("B", "1"))], 10)
     [frame] = there.heard["all="]
     assert [(each["ticker"], each["price"]) for each in json.loads(frame)] == [("A", 2), ("B", 1)]
 
 
+def connected_for(connection_id: str, seconds: float) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        then = time.time() - seconds
+        patch.setattr(time, "time", lambda: then)
+        connections.remember(connection_id)
+
+
 def test_who_is_gone_is_forgotten_and_the_others_hear(there: Sockets, price_services: PriceServices) -> None:
     there.open("here=")
-    connections.remember("gone=")
-    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(1, 1, 0)
+    connected_for("gone=", 60)
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(1, 1, 0)
     assert price_services.connections() == {"here="}
     assert len(there.heard["here="]) == 1
+
+
+@pytest.mark.usefixtures("there")
+def test_whose_socket_is_still_being_opened_is_kept_though_api_gateway_says_gone(price_services: PriceServices) -> None:
+    connected_for("young=", 5)
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(0, 0, 1)
+    assert price_services.connections() == {"young="}
+
+
+def test_a_table_that_forgets_nobody_keeps_nobody_from_hearing(there: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(_: str) -> bool:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DeleteItem")
+
+    there.open("here=")
+    connected_for("gone=", 60)
+    monkeypatch.setattr(connections, "forget_gone", throttled)
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(1, 0, 1)
+
+
+def test_who_follows_none_of_it_is_not_posted_to(there: Sockets) -> None:
+    there.open("other=", "IBM")
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(0, 0, 0)
+
+
+def test_when_the_time_is_up_nobody_else_is_posted_to(there: Sockets) -> None:
+    there.open("here=")
+    assert broadcasts.post([broadcast(tick("A", "1"))], -1) == Posted(0, 0, 1)
+    assert there.heard["here="] == []
 
 
 def test_who_does_not_answer_holds_up_nobody_and_is_not_forgotten(
     there: Sockets, price_services: PriceServices
 ) -> None:
-    for number in range(40):
+    for number in range(12):
         there.open(f"{number}=")
     there.mute = {"7="}
-    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(39, 0, 1)
-    assert len(price_services.connections()) == 40
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(11, 0, 1)
+    assert len(price_services.connections()) == 12
 
 
 @pytest.mark.usefixtures("there")
 def test_nobody_there_is_no_fault() -> None:
-    assert broadcasts.post([broadcast(tick("A", "1"))]) == Posted(0, 0, 0)
+    assert broadcasts.post([broadcast(tick("A", "1"))], 10) == Posted(0, 0, 0)
 
 
 def test_a_queue_that_is_away_raises_nothing(price_services: PriceServices, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,11 @@ def test_close_alone_is_enough_and_other_columns_in_any_order_are_left_alone() -
     assert not history.has_opens
 
 
+def test_prices_may_be_the_high_and_the_low_of_their_bar() -> None:
+    rising = histories.read_csv(b"date,open,high,low,close\n2024-01-02,5.0,6,5,6.00\n")
+    assert rising.bars[0].close == rising.bars[0].high
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -39,6 +44,13 @@ def test_close_alone_is_enough_and_other_columns_in_any_order_are_left_alone() -
         (HEADER + FIRST.replace("11", "1e3"), "line 2: high must be"),
         (HEADER + FIRST.replace("11", "1_1"), "line 2: high must be"),
         (HEADER + FIRST.replace("11", "\u0661\u0661"), "line 2: high must be"),
+        (HEADER + FIRST + "2024-01-03,10,5,20,10,1\n", "line 3: open 10 is above high 5: have columns been swapped?"),
+        (HEADER + FIRST.replace("10.10", "11.01"), "line 2: open 11.01 is above high 11:"),
+        (HEADER + FIRST.replace("10.10", "9.49"), "line 2: open 9.49 is below low 9.5:"),
+        (HEADER + FIRST.replace("10.25", "11.01"), "line 2: close 11.01 is above high 11:"),
+        (HEADER + FIRST.replace("10.25", "9.49"), "line 2: close 9.49 is below low 9.5:"),
+        ("date,high,close\n2024-01-02,5,6\n", "line 2: close 6 is above high 5:"),
+        ("date,close,low\n2024-01-02,5,6\n", "line 2: close 5 is below low 6:"),
         (HEADER + FIRST.replace("01-02", "02-30"), "line 2: date "),
         (HEADER + FIRST.replace("2024-01-02", "02/01/2024"), "line 2: date must be a day"),
         (HEADER + FIRST + "2024-01-03,1,1\n" + FIRST, "line 3: has 3 values, and the header 6"),

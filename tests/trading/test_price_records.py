@@ -51,7 +51,7 @@ def test_ticks_come_to_an_average_for_each_five_minutes_that_have_any() -> None:
 
 def test_a_late_tick_may_open_its_five_minutes_and_one_that_is_too_old_is_in_no_average() -> None:
     price_records.record("AAPL", [tick(302, "5")])
-    assert price_records.record("AAPL", [tick(301, "7"), tick(296, "9")]) == Recorded(1, 0, 1, [])
+    assert price_records.record("AAPL", [tick(301, "7"), tick(296, "9")]) == Recorded(1, 0, 1, [], newest=None)
     [average] = averages()
     assert (average.open, average.close, average.high, average.count) == (Decimal(7), Decimal(5), Decimal(7), 2)
 
@@ -177,3 +177,16 @@ def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(c
     assert published["Subject"] == "ALERT AAPL +2.14 % in 10 s"
     assert "From 98 at 12:00:10 to 100.1 at 12:00:20 on 2025-06-03, UTC." in published["Message"]
     assert published["MessageAttributes"]["type"]["Value"] == "price.alerted.v1"
+
+
+def test_the_newest_price_is_told_and_no_older_one_after_it() -> None:
+    assert price_records.record("AAPL", [tick(1, "1"), tick(3, "3"), tick(2, "2")]).newest == tick(3, "3")
+    assert price_records.record("AAPL", [tick(2.5, "2.5")]).newest is None
+    assert price_records.record("AAPL", [tick(3, "3")]).newest is None
+
+
+def test_ticks_of_the_first_year_are_averaged_like_any_other() -> None:
+    first = Tick("AAPL", Decimal(1), datetime.min.replace(tzinfo=UTC))
+    assert price_records.record("AAPL", [first]).counted == 1
+    [average] = averages()
+    assert average.bucket_start == first.timestamp

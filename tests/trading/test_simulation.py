@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from trading import simulation
 from trading.histories import Bar, History
-from trading.simulation import LookaheadError, Signal, Simulation, Strategy, UnusableHistoryError, simulate
+from trading.simulation import (
+    LookaheadError,
+    MissingOpensError,
+    Signal,
+    Simulation,
+    Strategy,
+    UnusableHistoryError,
+    simulate,
+)
 
 # Averages of 2 and 3: above from bar 5 on, below again at bar 9. Bar by bar:
 #    fast   -    10   9.5  8.5   8   9.5   12  13.5 13.5  11
@@ -100,7 +108,7 @@ def test_fill_close_fills_at_the_close_of_the_signals_bar_and_needs_no_opens() -
 
 
 def test_without_opens_nothing_can_be_filled_at_the_open() -> None:
-    with pytest.raises(UnusableHistoryError, match="has no opens"):
+    with pytest.raises(MissingOpensError, match="has no opens"):
         simulate(history(TURNS), Strategy(2, 3))
 
 
@@ -159,6 +167,19 @@ def test_gaps_between_days_are_no_bars_and_a_gap_in_price_is_paid() -> None:
     spread = History([replace(bar, at=date.fromordinal(bar.at.toordinal() * 30)) for bar in bars])
     trade = only_trade(simulate(spread, Strategy(2, 3, cash=Decimal(100))))
     assert (trade.entry_price, trade.shares) == (50, 2)
+
+
+def test_amounts_that_would_have_to_be_rounded_are_refused() -> None:
+    trebling = [1, 3] * 600
+    with pytest.raises(UnusableHistoryError, match="amounts of more than 200 digits"):
+        simulate(history(trebling, trebling), Strategy(1, 2))
+
+
+def test_an_equity_that_would_have_to_be_rounded_is_refused_where_no_trade_is() -> None:
+    trebling = [1, 3] * 400
+    held = simulate(history([*trebling, "1.000000000000000001", 3], [*trebling, 1, 3]), Strategy(1, 2))
+    with pytest.raises(UnusableHistoryError, match="amounts of more than 200 digits"):
+        held.equity()
 
 
 # The same, slowly: one bar after the other, in fractions, each average anew

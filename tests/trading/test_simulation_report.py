@@ -80,6 +80,28 @@ def test_a_market_without_trades_has_a_page_too(closes: list[int]) -> None:
     assert "nan" not in text
 
 
+def test_a_sweep_in_which_no_pair_has_a_value_has_no_best() -> None:
+    market, strategy = history([7] * 12, [7] * 12), Strategy(1, 4)
+    swept = simulation_sweep.sweep(market, strategy, "sharpe", simulation_sweep.pairs(range(1, 4), range(4, 6)))
+    flat = simulation_results.result_of(simulate(market, strategy), "FLAT", Sweep("sharpe", swept))
+    text = simulation_report.render(flat)
+    assert (Page(text).count("rect"), Page(text).count("rect", **{"class": "best"})) == (6, 0)
+    assert "it is not defined for any, so none is the best; 1/4 is simulated" in text
+
+
+def test_of_very_many_trades_some_are_marked_the_latest_are_listed_and_the_page_says_so() -> None:
+    few, (trade,) = result(), result().trades
+    full = simulation_report.render(replace(few, trades=[trade] * simulation_report.TRADES_SHOWN))
+    more = simulation_report.render(replace(few, trades=[trade] * 25_000))
+    for text in (full, more):
+        page = Page(text)
+        assert page.count("use", href="#buy") == page.count("use", href="#sell") == 1_000
+        assert page.count("tr") == 1_001
+    assert "of 1,000" not in full
+    assert "Price, and 1,000 of 25,000 trades" in more
+    assert "The latest 1,000 of 25,000; the result as JSON has all." in more
+
+
 def test_a_result_is_the_same_after_it_was_kept_as_json() -> None:
     for each in (result(), result(swept=True)):
         text = RESULT.dump_json(each)

@@ -1,5 +1,7 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
@@ -24,7 +26,15 @@ def test_what_names_no_windows_is_refused(text: object) -> None:
 
 
 def test_the_fast_window_of_a_pair_is_the_shorter_one() -> None:
-    assert pairs([1, 2, 3], [2, 3]) == [(1, 2), (1, 3), (2, 3)]
+    assert list(pairs([1, 2, 3], [2, 3])) == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_pairs_are_made_as_they_are_taken_however_many_there_are() -> None:
+    def fasts() -> Iterator[int]:
+        yield 1
+        pytest.fail("more were made than taken")
+
+    assert list(islice(pairs(fasts(), range(1, 5_001)), 2)) == [(1, 2), (1, 3)]
 
 
 def test_each_pair_is_what_it_is_alone() -> None:
@@ -37,5 +47,11 @@ def test_each_pair_is_what_it_is_alone() -> None:
 def test_the_best_has_the_highest_value_and_of_equal_ones_the_shorter_windows() -> None:
     tried = [SweptPair(5, 9, None), SweptPair(2, 9, -1.5), SweptPair(4, 8, -1), SweptPair(3, 8, -1)]
     assert Sweep("sharpe", tried).best() == SweptPair(3, 8, -1)
-    assert Sweep("sharpe", [SweptPair(2, 9, None), SweptPair(1, 9, None)]).best().fast == 1
+    assert Sweep("sharpe", tried).simulated() == SweptPair(3, 8, -1)
     assert simulation_sweep.METRICS[:3] == ("total_return", "cagr", "sharpe")
+
+
+def test_where_no_pair_has_a_value_none_is_the_best_and_the_shortest_windows_are_simulated() -> None:
+    undefined = Sweep("sharpe", [SweptPair(2, 9, None), SweptPair(1, 9, None), SweptPair(3, 10, None)])
+    assert undefined.best() is None
+    assert undefined.simulated() == SweptPair(1, 9, None)

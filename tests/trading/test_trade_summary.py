@@ -442,3 +442,20 @@ def test_open_and_close_do_not_depend_on_where_the_machine_is(monkeypatch: pytes
     monkeypatch.setenv("TZ", "America/New_York")
     ticker = only(HEADER + "T,1,1,BUY,2024-05-15T10:00:00\nT,2,1,BUY,2024-05-15T11:00:00Z\n")
     assert (ticker.open, ticker.close) == (Decimal(1), Decimal(2))
+
+
+def test_lines_with_something_else_in_the_place_of_a_ticker_are_rejected_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trade_summary, "MEMORY_LIMIT", "100MB")  # so that fewer of them do
+    lines = (f"order-{number:08},1.50,2,BUY,2024-05-15T10:00:00Z\n" for number in range(250_000))
+    summary, rejects = summarise(HEADER + "".join(lines))
+    assert (summary.rows_read, summary.rows_rejected, len(rejects)) == (250_000, 250_000, 250_000)
+
+
+def test_more_tickers_than_any_market_has_are_an_error_and_not_the_end_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trade_summary, "TICKER_LIMIT", 2)
+    with pytest.raises(trade_summary.TooManyTickersError, match="more than 2 tickers"):
+        summarise(SAMPLE)

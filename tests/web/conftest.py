@@ -97,7 +97,7 @@ def browser(running: RunningSystem) -> Iterator[Browser]:  # noqa: F811
 Open = Callable[..., Page]
 
 
-@pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.fixture(params=list(WIDTHS.values()), ids=list(WIDTHS))
 def width(request: pytest.FixtureRequest) -> int:
     """A phone's or a desktop's width, in CSS pixels."""
     return int(request.param)

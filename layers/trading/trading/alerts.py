@@ -89,6 +89,11 @@ class RiseWatch:
         self._lows = deque(state.lows)
         self._alerted = state.alerted
 
+    @property
+    def newest(self) -> datetime | None:
+        """The latest timestamp of all, if there is one."""
+        return self._newest
+
     def save(self) -> str:
         """Return the watch's state as JSON text, with which another one goes on."""
         state = WatchState(self._newest, list(self._recent), list(self._lows), self._alerted)
@@ -107,8 +112,7 @@ class RiseWatch:
         while lows and lows[-1][1] >= price:
             lows.pop()
         lows.append((timestamp, price))
-        horizon = timestamp - WINDOW
-        while lows[0][0] < horizon:
+        while timestamp - lows[0][0] > WINDOW:
             lows.popleft()
         low_timestamp, low_price = lows[0]
         if price <= THRESHOLD * low_price:
@@ -117,7 +121,7 @@ class RiseWatch:
 
     def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Judgement:
         """Take a tick that others overtook: it may be the low of a later one, and raises nothing itself."""
-        if timestamp < newest - LATENESS:
+        if newest - timestamp > LATENESS:
             return _TOO_OLD
         if timestamp in self._seen:
             return _REPEATED
@@ -135,8 +139,7 @@ class RiseWatch:
     def _remember(self, timestamp: datetime, newest: datetime) -> None:
         self._recent.append(timestamp)
         self._seen.add(timestamp)
-        horizon = newest - LATENESS
-        while self._recent[0] < horizon:
+        while newest - self._recent[0] > LATENESS:
             self._seen.discard(self._recent.popleft())
 
     def _raise(self, tick: Tick, low_timestamp: datetime, low_price: Decimal) -> Alert | None:

@@ -16,7 +16,7 @@ from trading import days, storage, trade_summary
 from trading.problems import FieldError, ProblemError, invalid
 from trading.storage import StoredObject, Upload
 from trading.trade_files import BadHeaderError
-from trading.trade_summary import Reject, Summary, TickerSummary
+from trading.trade_summary import Reject, Summary, TickerSummary, TooManyTickersError
 
 CSV = "text/csv; charset=utf-8"
 REJECTS_HEADER = ("line", "reason", "row")
@@ -94,8 +94,8 @@ def analyse_day(bucket: str, day: date) -> Analysis:
     so that what stands there in the end is of its last version. The same source gives the same bytes.
 
     Raises:
-        ProblemError: 404, there are no trades of that day; 400, the file has no readable header; 409, the file was
-            replaced each of three times while it was read.
+        ProblemError: 404, there are no trades of that day; 400, the file has no readable header or too many tickers;
+            409, the file was replaced each of three times while it was read.
         trade_summary.UnreconciledError, trade_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
@@ -129,8 +129,19 @@ def stored_csv(bucket: str, day: date) -> str:
 
 
 def stored(bucket: str, day: date) -> DayAnalysis:
-    """Return a day's analysis. Raises as `stored_csv` does."""
+    """Return a day's analysis.
+
+    Raises:
+        ProblemError: 404, there is none; 409, it is not one of ours.
+        storage.IncompleteBodyError: it could not be read whole.
+    """
     analysis = _open_analysis(bucket, day)
+    if "rows" not in analysis.metadata:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            f"{analysis.key} was written by somebody else: POST the date to /api/analyses/ to make it anew, or read it"
+            " as it is with Accept: text/csv.",
+        )
     rows = _ROWS.validate_python(list(csv.DictReader(io.StringIO(_text(analysis)))))
     return DayAnalysis(day, int(analysis.metadata["rows"]), int(analysis.metadata["rejected"]), rows)
 
@@ -204,7 +215,7 @@ def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:
         rejects.write(_csv([REJECTS_HEADER]))
         try:
             summary = trade_summary.summarise(source.chunks, lambda found: _write_rejects(rejects, found))
-        except BadHeaderError as error:
+        except (BadHeaderError, TooManyTickersError) as error:
             raise ProblemError(HTTPStatus.BAD_REQUEST, f"{source.key}: {error}") from error
         if _describe_source(bucket, day) != source.etag:
             return None

@@ -4,6 +4,7 @@ A broadcast is worth something for seconds: what does not reach a socket is not 
 told through their notifications too.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -72,14 +73,17 @@ def send(ticks: Iterable[Tick], alerts: Iterable[Alert]) -> None:
             logger.error("The sockets will not hear of these prices")
 
 
-def post(broadcasts: Sequence[Broadcast]) -> Posted:
-    """Post to everybody what they follow: the newest prices in one frame, then each alert.
+def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
+    """Post to everybody what they follow, for at most so long: the newest prices in one frame, then each alert.
 
     Many are posted to at a time, so that one who does not answer holds up none but himself. Who is gone is forgotten.
 
     Raises:
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: it is not known who is connected.
     """
+    if not broadcasts:
+        return Posted(0, 0, 0)
+    deadline = time.monotonic() + seconds
     newest = _newest(tick for each in broadcasts for tick in each.prices)
     alerts = [alert for each in broadcasts for alert in each.alerts]
 
@@ -89,9 +93,14 @@ def post(broadcasts: Sequence[Broadcast]) -> Posted:
         told = [sockets.alerted(alert) for alert in alerts if sockets.follows(followed, alert.ticker)]
         return ([prices.frame(ticks)] if ticks else []) + told
 
-    recipients = [(each, frames(each.followed)) for each in connections.everyone()]
+    aws.sockets(setting("SOCKETS_URL"))  # made before there are threads, of which each would make one
     with ThreadPoolExecutor(POSTERS) as posters:
-        outcomes = list(posters.map(_post, *zip(*recipients, strict=True))) if recipients else []
+        posting = [
+            posters.submit(_post, each, frames(each.followed), deadline)
+            for each in connections.everyone()
+            if frames(each.followed)
+        ]
+        outcomes = [each.result() for each in posting]
     return Posted(*(outcomes.count(outcome) for outcome in ("reached", "gone", "failed")))
 
 
@@ -103,24 +112,22 @@ def _newest(ticks: Iterable[Tick]) -> list[Tick]:
     return list(newest.values())
 
 
-def _post(connection: Connection, frames: list[str]) -> str:
+def _post(connection: Connection, frames: list[str], deadline: float) -> str:
     """Post frames to a connection one after the other, and return what became of it."""
+    if time.monotonic() > deadline:
+        return "failed"
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
 
     client = aws.sockets(setting("SOCKETS_URL"))
     try:
-        for frame in frames:
-            client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.GONE:
-            connections.forget(connection.id)
-            return "gone"
-        return _unreached(connection, error)
-    except BotoCoreError as error:
-        return _unreached(connection, error)
+        try:
+            for frame in frames:
+                client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.GONE:
+                raise
+            return "gone" if connections.forget_gone(connection.id) else "failed"
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
+        return "failed"
     return "reached"
-
-
-def _unreached(connection: Connection, error: Exception) -> str:
-    logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
-    return "failed"

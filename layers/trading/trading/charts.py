@@ -84,11 +84,11 @@ def heat_map(
     )
     downs = "".join(
         f'<text x="36" y="{_percent((row + 0.5) * height)}" dy="4">{escape(rows[1][row])}</text>'
-        for row in _some(len(rows[1]), 12)
+        for row in some(len(rows[1]), 12)
     )
     across = "".join(
         f'<text x="{_percent((column + 0.5) * width)}" y="14">{escape(columns[1][column])}</text>'
-        for column in _some(len(columns[1]), 10)
+        for column in some(len(columns[1]), 10)
     )
     key = f'{_number(lowest)}<span class="ramp"></span>{_number(highest)}'
     return f"""<figure class="heat"><figcaption>{escape(title)}<span class="legend">{key}</span></figcaption>
@@ -155,7 +155,7 @@ def _thinned(values: Sequence[float | None]) -> list[tuple[int, float | None]]:
 def _dates(labels: Sequence[str], width: int) -> str:
     last = len(labels) - 1
     texts = []
-    for number, position in enumerate(_some(len(labels), DATE_LABELS)):
+    for number, position in enumerate(some(len(labels), DATE_LABELS)):
         anchor = "start" if position == 0 else "end" if position == last else "middle"
         css = "odd" if number % 2 else "even"  # a phone has room for every second
         texts.append(
@@ -165,7 +165,7 @@ def _dates(labels: Sequence[str], width: int) -> str:
     return "".join(texts)
 
 
-def _some(length: int, most: int) -> list[int]:
+def some(length: int, most: int) -> list[int]:
     """Return so many positions at most, evenly spread from the first to the last."""
     count = min(length, most)
     return [round(number * (length - 1) / max(1, count - 1)) for number in range(count)]

@@ -17,6 +17,7 @@ from trading.sockets import EVERYTHING, Followed, ListFollowed, MessageError, Pi
 TICKET_SECONDS = 60
 # API Gateway ends a connection after two hours; what is left of one then goes a little later.
 CONNECTION_SECONDS = 2 * 3_600 + 300
+OPENING_SECONDS = 30
 ATTEMPTS = 5
 
 _TICKET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
@@ -82,8 +83,27 @@ def remember(connection_id: str) -> None:
 
 
 def forget(connection_id: str) -> None:
-    """Drop a connection that is gone."""
+    """Drop a connection that was closed."""
     aws.dynamodb().delete_item(TableName=setting("CONNECTIONS_TABLE"), Key={"connection_id": {"S": connection_id}})
+
+
+def forget_gone(connection_id: str) -> bool:
+    """Drop a connection whose socket is gone, and return whether it was.
+
+    API Gateway says the same of one that is still being opened: what is young stays.
+    """
+    client = aws.dynamodb()
+    opened_before = int(time.time()) - OPENING_SECONDS
+    try:
+        client.delete_item(
+            TableName=setting("CONNECTIONS_TABLE"),
+            Key={"connection_id": {"S": connection_id}},
+            ConditionExpression="attribute_not_exists(connection_id) OR expires_at < :opened_before",
+            ExpressionAttributeValues={":opened_before": {"N": str(opened_before + CONNECTION_SECONDS)}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def followed(connection_id: str) -> Followed:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trading import storage
-from trading.values import parse_date
+from trading.values import parse_date, plain
 
 CSV = "text/csv; charset=utf-8"
 REQUIRED_COLUMNS = ("date", "close")
@@ -134,7 +134,8 @@ def read_csv(data: bytes) -> History:
     """Return the history that a CSV of `date,close` and, if there, `open,high,low` says; other columns are left alone.
 
     Raises:
-        HistoryError: it is no such CSV, a price is missing or not above zero, or the days are not in rising order.
+        HistoryError: it is no such CSV, a price is missing, not above zero, above its bar's high or below its low, or
+            the days are not in rising order.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -185,9 +186,20 @@ def _bar(row: Sequence[str], columns: Mapping[str, int], line: int) -> Bar:
     prices = {
         name: _price(row[columns[name]].strip(), name, line) if name in columns else None for name in PRICE_COLUMNS
     }
+    _check_range(prices, line)
     close = prices["close"]
     assert close is not None  # noqa: S101 - a required column
     return Bar(at, prices["open"], prices["high"], prices["low"], close)
+
+
+def _check_range(prices: Mapping[str, Decimal | None], line: int) -> None:
+    """Refuse prices above the high or below the low of their bar, as far as these are known."""
+    high, low = prices["high"], prices["low"]
+    for name, price in prices.items():
+        if price is not None and high is not None and price > high:
+            raise HistoryError(line, f"{name} {plain(price)} is above high {plain(high)}: have columns been swapped?")
+        if price is not None and low is not None and price < low:
+            raise HistoryError(line, f"{name} {plain(price)} is below low {plain(low)}: have columns been swapped?")
 
 
 def _price(text: str, name: str, line: int) -> Decimal:

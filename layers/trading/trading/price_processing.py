@@ -1,5 +1,6 @@
 """Processing prices: from the messages of a batch to what is recorded, announced and broadcast."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from trading import broadcasts, notifications, price_records, prices
+from trading.database import DatabaseUnavailableError
+from trading.price_records import Recorded
 from trading.prices import Tick
+
+# Seconds between attempts, of all tickers of a batch together.
+WAITS = (0.5, 1.0, 2.0)
 
 logger = Logger(child=True)
 metrics = Metrics()
@@ -33,29 +39,46 @@ def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     that their order stays; other tickers are not held up by it.
     """
     failed, newest, alerts = [], [], []
-    outcomes = Counter[str]()
+    outcomes = Counter(counted=0, repeated=0, too_old=0)
+    waits = list(WAITS)
     for work in _by_ticker(messages):
         failed += work.unreadable
         if not work.readable:
             continue
         try:
-            recorded = price_records.record(work.ticker, work.ticks)
+            recorded = _record(work, waits)
         except Exception:
             logger.exception("Prices were not recorded", ticker=work.ticker)
             failed += work.readable
             continue
         outcomes.update(counted=recorded.counted, repeated=recorded.repeated, too_old=recorded.too_old)
         alerts += recorded.alerts
-        if recorded.counted:
-            newest.append(max(work.ticks, key=lambda tick: tick.timestamp))
+        if recorded.newest:
+            newest.append(recorded.newest)
     alert_ids = [alert.data.id for alert in alerts]
     logger.info("processed", ticks=dict(outcomes), alerts=alert_ids, failed_messages=len(failed))
     metrics.add_metric("AlertsRaised", MetricUnit.Count, len(alerts))
+    metrics.add_metric("TicksTooOld", MetricUnit.Count, outcomes["too_old"])
     metrics.flush_metrics()
-    if newest:
+    if newest or alerts:
         notifications.announce(alerts)
         broadcasts.send(newest, [alert.data for alert in alerts])
     return failed
+
+
+def _record(work: _Work, waits: list[float]) -> Recorded:
+    """Record a ticker's ticks, with some patience for a database that is about to be back: a message waits for longer.
+
+    Raises:
+        database.DatabaseUnavailableError: it is not back; for the tickers that follow there is no patience left.
+    """
+    while True:
+        try:
+            return price_records.record(work.ticker, work.ticks)
+        except DatabaseUnavailableError:
+            if not waits:
+                raise
+            time.sleep(waits.pop(0))
 
 
 def _by_ticker(messages: Iterable[Mapping[str, Any]]) -> Iterable[_Work]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BUCKET = timedelta(minutes=5)
+LONG = 100  # ticks of a batch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIX_DECIMALS = Decimal("0.000001")
@@ -27,12 +28,16 @@ _PRECISION = 80  # more digits than the sum of any bucket has
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of ticks of one ticker: how many counted, came again or too late, and the alerts that they raised."""
+    """What became of ticks of one ticker: how many counted, came again or too late, and what there is to tell of them.
+
+    `newest` is the latest price of the ticker, where one of these ticks is that.
+    """
 
     counted: int
     repeated: int
     too_old: int
     alerts: list[PriceAlerted]
+    newest: Tick | None = None
 
 
 @dataclass(slots=True)
@@ -62,7 +67,10 @@ def record(ticker: str, ticks: Sequence[Tick]) -> Recorded:
     Raises:
         database.DatabaseUnavailableError: nothing is known to be recorded.
     """
-    return database.run(lambda cursor: _record(cursor, ticker, ticks), repeatable=True, atomic=True)
+    recorded = database.run(lambda cursor: _record(cursor, ticker, ticks), repeatable=True, atomic=True)
+    if len(ticks) > LONG and database.behind_proxy():
+        database.release()  # statements as long as that pin it: their window is long as well
+    return recorded
 
 
 # One statement: the row of the window is locked already, so nobody else writes of this ticker.
@@ -125,6 +133,7 @@ def _record(cursor: "Cursor", ticker: str, ticks: Sequence[Tick]) -> Recorded:
         repeated=outcomes.count(Outcome.REPEATED),
         too_old=outcomes.count(Outcome.TOO_OLD),
         alerts=[PriceAlerted.of(alert, written[alert.id]) for alert in alerts if alert.id in written],
+        newest=next((tick for tick in counted if tick.timestamp == watch.newest), None),
     )
 
 

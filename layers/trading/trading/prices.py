@@ -15,8 +15,8 @@ from trading.values import Instant, Price, Ticker
 
 PRICES_LIMIT = 500
 PUBLISH_CALL_SECONDS = 5.0
-# A clock may be a little ahead of ours; a tick from far ahead would make every true one too old.
-AHEAD = timedelta(minutes=1)
+# A clock may be a little ahead of ours; no more than a tick may be late, or who is ahead makes all others too old.
+AHEAD = timedelta(seconds=5)
 
 
 def _positive(price: Decimal) -> Decimal:
@@ -35,9 +35,9 @@ PositivePrice = Annotated[Price, AfterValidator(_positive)]
 
 
 class NewPrice(BaseModel):
-    """A price as its publisher sends it."""
+    """A price as its publisher sends it; further keys, such as a feed's `seq`, are passed over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     ticker: Ticker = Field(examples=["AAPL"])
     price: PositivePrice

@@ -5,9 +5,10 @@ a sum of m closes times n), and cash, fees and fills are decimals that are never
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
 from typing import Any, Literal
 
 import numpy as np
@@ -54,7 +55,11 @@ class Strategy:
 
 
 class UnusableHistoryError(Exception):
-    """The history does not say what this strategy needs to know."""
+    """The history is none that this strategy can be simulated on."""
+
+
+class MissingOpensError(UnusableHistoryError):
+    """The history does not say at what prices its bars opened, and the strategy needs to know."""
 
 
 class LookaheadError(Exception):
@@ -90,9 +95,13 @@ class Simulation:
     metrics: Metrics
 
     def equity(self) -> list[Decimal]:
-        """Return cash + shares x close at each bar, exactly."""
+        """Return cash + shares x close at each bar, exactly.
+
+        Raises:
+            UnusableHistoryError: one has too many digits.
+        """
         bars = self.history.bars
-        with localcontext(EXACT):
+        with _exactly():
             return [
                 holding.cash + holding.shares * bars[position].close
                 for holding, end in _spans(self.holdings, len(bars))
@@ -104,12 +113,13 @@ def simulate(history: History, strategy: Strategy) -> Simulation:
     """Trade a strategy on a history.
 
     Raises:
-        UnusableHistoryError: it is to be filled at the open, and a bar does not say what that was.
+        MissingOpensError: it is to be filled at the open, and a bar does not say what that was.
+        UnusableHistoryError: an amount has too many digits.
     """
     if strategy.fill == "open" and not history.has_opens:
-        raise UnusableHistoryError("has no opens: fill at the close, or add the column open")
+        raise MissingOpensError("has no opens: fill at the close, or add the column open")
     signals = find_signals(history.units, strategy.fast, strategy.slow)
-    with localcontext(EXACT):
+    with _exactly():
         trades, holdings = _trade(history, strategy, signals)
         final = holdings[-1].cash + holdings[-1].shares * history.bars[-1].close
         metrics = simulation_metrics.measure(history, strategy.cash, trades, final, *_curve(history, holdings))
@@ -229,6 +239,17 @@ class _Account:
     def _hold(self, position: int, cash: Decimal, shares: Decimal) -> None:
         self._cash, self._shares = cash, shares
         self.holdings.append(Holding(position, cash, shares))
+
+
+@contextmanager
+def _exactly() -> Iterator[None]:
+    """Count without rounding, or not at all: prices that grow by as much as nobody earns make ever longer amounts."""
+    try:
+        with localcontext(EXACT):
+            yield
+    except (Inexact, InvalidOperation):
+        reason = f"makes amounts of more than {EXACT.prec} digits, and none is rounded: simulate fewer bars"
+        raise UnusableHistoryError(reason) from None
 
 
 def _spans(holdings: Sequence[Holding], length: int) -> Iterator[tuple[Holding, int]]:

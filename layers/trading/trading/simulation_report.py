@@ -19,6 +19,7 @@ from trading.values import plain
 MEDIA_TYPE = "text/html; charset=utf-8"
 # Nothing is fetched and nothing is run: the page says so to the browser.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+TRADES_SHOWN = 1_000  # of which a screen shows less, and a page is some hundred kilobytes
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --card: #f4f5f7; --ink: #1b1f27; --quiet: #667085; --rule: #e3e6eb;
@@ -148,6 +149,14 @@ def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
     ]
 
 
+def best_of(sweep: Sweep) -> str:
+    """Return which pair of a sweep is the best, in words."""
+    best, simulated = sweep.best(), sweep.simulated()
+    if best is None:
+        return f"it is not defined for any, so none is the best; {simulated.fast}/{simulated.slow} is simulated"
+    return f"the best is {best.fast}/{best.slow}"
+
+
 def percent(share: float | None) -> str:
     """Return a fraction in percent, or a dash where it is not defined."""
     return "–" if share is None else f"{share:,.2%}"  # noqa: RUF001 - a dash
@@ -206,7 +215,7 @@ def _charts(result: SimulationResult) -> str:
         "drawdown", "below the peak, %", (100 * (equity / np.maximum.accumulate(equity) - 1)).tolist(), filled=True
     )
     return (
-        charts.line_chart("Price", labels, prices, _marks(result))
+        charts.line_chart(_marked(len(result.trades)), labels, prices, _marks(result))
         + charts.line_chart("Equity", labels, money_lines)
         + f'<div class="shorter">{charts.line_chart("Drawdown", labels, [fall])}</div>'
     )
@@ -219,10 +228,15 @@ def _average(closes: "np.ndarray[tuple[int], np.dtype[np.float64]]", window: int
     return [*[None] * (len(closes) - len(known)), *known]
 
 
+def _marked(trades: int) -> str:
+    return "Price" if trades <= TRADES_SHOWN else f"Price, and {TRADES_SHOWN:,} of {trades:,} trades"
+
+
 def _marks(result: SimulationResult) -> list[Mark]:
+    """Return where trades began and ended; of very many, some from the first to the last."""
     positions = {bar.at: position for position, bar in enumerate(result.bars)}
     marks = []
-    for trade in result.trades:
+    for trade in (result.trades[number] for number in charts.some(len(result.trades), TRADES_SHOWN)):
         text = f"{when(trade.entry_at)}: bought {plain(trade.shares)} at {plain(trade.entry_price)}"
         marks.append(Mark("buy", positions[trade.entry_at], float(trade.entry_price), text))
         if trade.exit_at is not None and trade.exit_price is not None:
@@ -245,7 +259,7 @@ def _sweep(sweep: Sweep) -> str:
         )
         for pair in sweep.pairs
     ]
-    title = f"{metric.capitalize()} of {len(sweep.pairs):,} pairs; the best is {best.fast}/{best.slow}"
+    title = f"{metric.capitalize()} of {len(sweep.pairs):,} pairs; {best_of(sweep)}"
     heat = charts.heat_map(title, ("fast", list(map(str, fasts))), ("slow", list(map(str, slows))), cells)
     return f'<h2>Sweep</h2><p class="warning">{escape(sweep.warning)}</p>{heat}'
 
@@ -270,6 +284,8 @@ def _trades(trades: Sequence[SimulatedTrade]) -> str:
         f'<td class="number">{trade.shares:,}</td><td>{when(trade.exit_at) if trade.exit_at else "still open"}</td>'
         f'<td class="number">{money(trade.exit_price)}</td><td class="number">{money(trade.fees)}</td>'
         f'<td class="number {_judgement(trade.profit)}">{money(trade.profit)}</td></tr>'
-        for trade in trades
+        for trade in trades[-TRADES_SHOWN:]
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    left_out = len(trades) - TRADES_SHOWN
+    note = f"<p>The latest {TRADES_SHOWN:,} of {len(trades):,}; the result as JSON has all.</p>" if left_out > 0 else ""
+    return f'{note}<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

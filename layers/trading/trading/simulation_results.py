@@ -33,7 +33,10 @@ class EquityBar:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """A strategy, what it did on which prices, and how well; with a sweep, the strategy is its best pair's."""
+    """A strategy, what it did on which prices, and how well.
+
+    With a sweep, the strategy is its best pair's, or that of its shortest windows where the metric is null for all.
+    """
 
     name: str
     strategy: Strategy
@@ -49,7 +52,7 @@ TRADE_COLUMNS = tuple(field.name for field in fields(SimulatedTrade))
 
 
 def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> SimulationResult:
-    """Return the result of a simulation on the history of this name, such as a ticker."""
+    """Return the result of a simulation on the history of this name, such as a ticker. Raises as `equity` does."""
     bars = simulation.history.bars
     return SimulationResult(
         name=name,

@@ -1,7 +1,8 @@
 """Sweeps: a strategy with many pairs of windows on one history, and which pair was best."""
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -40,9 +41,14 @@ class Sweep:
     pairs: Sequence[SweptPair]
     warning: str = WARNING
 
-    def best(self) -> SweptPair:
-        """Return the pair with the highest value; of equal ones, that with the shorter windows."""
-        return max(self.pairs, key=lambda pair: (pair.value is not None, pair.value or 0, -pair.slow, -pair.fast))
+    def best(self) -> SweptPair | None:
+        """Return the pair with the highest value, of equal ones that with the shorter windows; None if none has one."""
+        known = (pair for pair in self.pairs if pair.value is not None)
+        return max(known, key=lambda pair: (pair.value or 0, -pair.slow, -pair.fast), default=None)
+
+    def simulated(self) -> SweptPair:
+        """Return the pair that the whole result is of: the best, or that with the shortest windows if there is none."""
+        return self.best() or min(self.pairs, key=lambda pair: (pair.slow, pair.fast))
 
 
 def parse_windows(text: object) -> range:
@@ -59,9 +65,9 @@ def parse_windows(text: object) -> range:
     return range(first, last + 1, step)
 
 
-def pairs(fasts: Iterable[int], slows: Sequence[int]) -> list[tuple[int, int]]:
-    """Return every pair of a fast and a slow window; the fast one is the shorter one."""
-    return [(fast, slow) for fast in fasts for slow in slows if fast < slow]
+def pairs(fasts: Iterable[int], slows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield every pair of a fast and a slow window, which are in rising order; the fast one is the shorter one."""
+    return ((fast, slow) for fast in fasts for slow in slows[bisect_right(slows, fast) :])
 
 
 def sweep(history: History, strategy: Strategy, metric: Metric, windows: Iterable[tuple[int, int]]) -> list[SweptPair]:

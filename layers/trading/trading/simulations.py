@@ -1,10 +1,14 @@
 """Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
 
 import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
+from itertools import islice
+from time import monotonic
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
@@ -13,15 +17,17 @@ from trading import database, histories, price_records, simulation, simulation_r
 from trading.histories import Bar, History, HistoryError
 from trading.price_records import BUCKET, PriceFilter
 from trading.problems import FieldError, ProblemError, invalid
-from trading.simulation import Fill, Strategy, UnusableHistoryError
+from trading.simulation import Fill, MissingOpensError, Strategy, UnusableHistoryError
 from trading.simulation_results import RESULT, SimulationResult
 from trading.simulation_sweep import WINDOW_LIMIT, Metric, Sweep
 from trading.values import BasisPoints, Price, Ticker
 
-BARS_LIMIT = 25_000  # what an answer of Lambda's, 6 MB, has room for
-# What a function of 29 seconds has time for, whatever the prices are.
+BARS_LIMIT = 25_000  # what an answer has room for, with some thousand trades
+# Bytes of an answer's body, as the text in JSON that Lambda hands on: 6,291,556, less its headers and a row's columns.
+ANSWER_LIMIT = 6_290_000
 PAIRS_LIMIT = 1_000
-PAIRS_TIMES_BARS_LIMIT = 10_000_000
+# What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
+SWEEP_SECONDS = 20
 # A part of the hash: another rule is another answer to the same request.
 RULE = "moving-average-crossover.v1"
 
@@ -110,22 +116,25 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
 
     Raises:
-        ProblemError: 400, the windows make no sense together, or the ticker's history is not there or cannot be used.
+        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, a
+            sweep takes too long, or the answer is too large.
         database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
     """
+    deadline = monotonic() + SWEEP_SECONDS
     strategies = _strategies(new)
     history = _averages(new.ticker) if new.source == "averages" else _history(bucket, new.ticker)
-    if len(strategies) * len(history.bars) > PAIRS_TIMES_BARS_LIMIT:
-        reason = f"has {len(strategies):,} pairs for {len(history.bars):,} bars"
-        raise invalid(FieldError("sweep", f"{reason}: the two multiplied may be {PAIRS_TIMES_BARS_LIMIT:,} at most"))
     inputs_hash = _hash(new, strategies, history)
     rows = _find("inputs_hash", inputs_hash)
     if rows:
         return Answer(rows[0].id, rows[0].to_json(), is_new=False)
     try:
-        result = RESULT.dump_json(_simulate(new, strategies, history)).decode()
+        result = RESULT.dump_json(_simulate(new, strategies, history, deadline)).decode()
     except UnusableHistoryError as error:
-        raise invalid(FieldError("fill", f"the history of {new.ticker} {error}")) from None
+        field = "fill" if isinstance(error, MissingOpensError) else "ticker"
+        raise invalid(FieldError(field, f"the history of {new.ticker} {error}")) from None
+    if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
+        reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
+        raise invalid(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
@@ -170,9 +179,9 @@ def _strategies(new: NewSimulation) -> list[Strategy]:
     if new.sweep:
         if new.fast is not None or new.slow is not None:
             raise invalid(FieldError("sweep", "takes the place of fast and slow: leave them out"))
-        pairs = simulation_sweep.pairs(new.sweep.fast, new.sweep.slow)
+        pairs = list(islice(simulation_sweep.pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
         if not 1 <= len(pairs) <= PAIRS_LIMIT:
-            counted = "no pair" if not pairs else f"{len(pairs):,} pairs"
+            counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
             raise invalid(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
     elif new.fast is None or new.slow is None:
         missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
@@ -225,11 +234,24 @@ def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> s
     return hashlib.sha256("\n".join([*parts, history.digest()]).encode()).hexdigest()
 
 
-def _simulate(new: NewSimulation, strategies: list[Strategy], history: History) -> SimulationResult:
+def _simulate(new: NewSimulation, strategies: list[Strategy], history: History, deadline: float) -> SimulationResult:
     strategy, sweep = strategies[0], None
     if new.sweep:
-        pairs = [(each.fast, each.slow) for each in strategies]
+        pairs = _in_time([(each.fast, each.slow) for each in strategies], deadline)
         sweep = Sweep(new.sweep.metric, simulation_sweep.sweep(history, strategy, new.sweep.metric, pairs))
-        best = sweep.best()
-        strategy = replace(strategy, fast=best.fast, slow=best.slow)
+        pair = sweep.simulated()
+        strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
     return simulation_results.result_of(simulation.simulate(history, strategy), new.ticker, sweep)
+
+
+def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tuple[int, int]]:
+    """Yield pairs for as long as there is time.
+
+    Raises:
+        ProblemError: 400, it is over.
+    """
+    for tried, pair in enumerate(pairs):
+        if monotonic() > deadline:
+            reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
+            raise invalid(FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars"))
+        yield pair

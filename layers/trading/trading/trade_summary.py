@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Each segment that is worked on costs DuckDB a buffer of 32 MB: two keep two processors busy, and memory bounded.
 PARALLEL = 2
 MEMORY_LIMIT = "160MB"
+TICKER_LIMIT = 50_000
 PIECE_LINES = 50_000  # so many rejects are held at a time; and so many of the largest trades fit DuckDB's 38 digits
 DOUBTFUL_BYTES = 1024 * 1024
 SHORTEST_TRADE = len("T,1,1,BUY,2024-05-15T10:00:00\n")
@@ -103,6 +104,10 @@ class Summary:
     rows_rejected: int
 
 
+class TooManyTickersError(ValueError):
+    """There are more tickers than any market has, and than fit into memory."""
+
+
 class UnreconciledError(Exception):
     """Rows read are not rows summarised and rows rejected together: a fault of this program, and no result."""
 
@@ -114,6 +119,7 @@ def summarise(chunks: Iterable[bytes], on_rejects: Callable[[Sequence[Reject]], 
 
     Raises:
         trade_files.BadHeaderError, trade_files.CutShortError: the file cannot be read.
+        TooManyTickersError: no result, for want of memory.
         UnreconciledError: rows were lost or doubled.
     """
     header, segments = trade_files.read(chunks)
@@ -130,6 +136,8 @@ def summarise(chunks: Iterable[bytes], on_rejects: Callable[[Sequence[Reject]], 
             for ticker in part.tickers:
                 known = tickers.get(ticker.ticker)
                 tickers[ticker.ticker] = known.joined(ticker) if known else ticker
+            if len(tickers) > TICKER_LIMIT:
+                raise TooManyTickersError(f"it has more than {TICKER_LIMIT:,} tickers")
             on_rejects(part.rejects)
             rows_read += part.rows_read
             rows_rejected += len(part.rejects)
@@ -223,7 +231,11 @@ class _Reader:
         """Return the rows of a statement that reads lines as fields, or nothing where it cannot, or passed one over."""
         try:
             rows = self._query(statement, segment.lines, before=segment.first_line - 1)
-        except (duckdb.InvalidInputException, duckdb.OutOfRangeException):  # too few or too many fields, or digits
+        except (
+            duckdb.InvalidInputException,  # too few or too many fields
+            duckdb.OutOfRangeException,  # too many digits
+            duckdb.OutOfMemoryException,  # too many tickers, or what stands in their place
+        ):
             return None
         return rows if sum(row[COUNT] for row in rows) == segment.line_count else None
 

@@ -1,0 +1,11 @@
+"""The function that posts prices to sockets, with the status that the measuring process looks for."""
+
+from typing import Any
+
+from functions.price_broadcaster import app
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Post a batch; a message that cannot be read is a failure of the whole."""
+    failed = app.handler(event, context)["batchItemFailures"]
+    return {"statusCode": 500 if failed else 200}
