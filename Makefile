@@ -70,10 +70,16 @@ bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a pe
 deploy: build ## build, and deploy to AWS, showing what will change and asking (ENVIRONMENT=dev or prod)
 	@# Not --guided: it would ask for Architecture too, for which the layers have just been built.
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-fail-on-empty-changeset
+	@$(MAKE) --no-print-directory publish
 
 .PHONY: release
-release: .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing: for machines
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
+	@$(MAKE) --no-print-directory publish
+
+.PHONY: publish
+publish: page ## put the page into the bucket of a deployed stack
+	$(RUN) local.publish $(STACK)
 
 .PHONY: logs
 logs: .venv-sam/.ready ## follow what all functions of a deployed stack write

@@ -36,7 +36,7 @@ def settle(page: Page, view: str) -> None:
 
 
 @pytest.mark.usefixtures("with_trades")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 375)])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(
     open_page: Open, market: Market, width: int, view: str, scheme: str

@@ -22,6 +22,9 @@ export class TradesView {
   #shownFilters = "none yet";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
+  #end = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) this.#loadMore();
+  }, { rootMargin: "800px" });
   #filters = byId("filters");
   #rows = byId("trade-rows");
 
@@ -39,9 +42,6 @@ export class TradesView {
     byId("older-trades").addEventListener("click", () => this.#loadMore());
     byId("download-trades").addEventListener("click", () => this.#download());
     this.#rows.addEventListener("click", (event) => this.#toggleDetails(event));
-    new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) this.#loadMore();
-    }, { rootMargin: "800px" }).observe(byId("older-trades"));
     new RecordForm((trade) => this.#add(trade));
   }
 
@@ -108,14 +108,15 @@ export class TradesView {
       button.hidden = this.#next === null;
       say(button, "Load older trades");
       say(byId("trades-state"), this.#counted());
+      // Observed anew, it tells at once whether the end is still in sight, however one has scrolled meanwhile.
+      this.#end.unobserve(button);
+      this.#end.observe(button);
     } catch (error) {
       if (signal.aborted) return;
       this.#fail(error, isFirst);
     } finally {
       if (!signal.aborted) this.#isLoading = false;
     }
-    // A page that does not fill the window asks for the next one itself.
-    if (this.#next && button.getBoundingClientRect().top < innerHeight + 800 && !button.hidden) queueMicrotask(() => this.#loadMore());
   }
 
   /**
