@@ -67,8 +67,9 @@ bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a pe
 	$(RUN) benchmarks
 
 .PHONY: deploy
-deploy: build ## build, and deploy to AWS, asking for what it needs (ENVIRONMENT=dev or prod)
-	$(SAM) deploy --config-env $(ENVIRONMENT) --guided
+deploy: build ## build, and deploy to AWS, showing what will change and asking (ENVIRONMENT=dev or prod)
+	@# Not --guided: it would ask for Architecture too, for which the layers have just been built.
+	$(SAM) deploy --config-env $(ENVIRONMENT) --no-fail-on-empty-changeset
 	@$(MAKE) --no-print-directory publish
 
 .PHONY: release

@@ -202,6 +202,21 @@ def every_schedule_and_rule_has_a_dead_letter_target(deployed: Deployed) -> Iter
             yield f"{name} has no dead-letter target"
 
 
+def every_failure_that_nobody_waits_for_is_heard(deployed: Deployed) -> Iterator[str]:
+    """A function that a schedule or a rule wakes has a destination for what it failed at, or an alarm on its errors."""
+    schedules, event_rules = deployed.of("AWS::Scheduler::Schedule"), deployed.of("AWS::Events::Rule")
+    woken: set[str] = set()
+    for target in [each["Target"] for each in schedules.values()] + [each["Targets"] for each in event_rules.values()]:
+        woken |= deployed.among(target, "AWS::Lambda::Function")
+    kept: set[str] = set()
+    for config in deployed.of("AWS::Lambda::EventInvokeConfig").values():
+        if "OnFailure" in config.get("DestinationConfig", {}):
+            kept |= deployed.among(config["FunctionName"], "AWS::Lambda::Function")
+    for name in sorted(woken - kept):
+        if not deployed.has_alarm("Errors", name):
+            yield f"{name} is not waited for, and nobody hears when it fails"
+
+
 def every_alarm_is_heard_and_explained(deployed: Deployed) -> Iterator[str]:
     """An alarm tells the one topic, says what silence means, and has an entry of its name in the runbook."""
     entries = set(re.findall(r"^## (\w+)", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
@@ -259,6 +274,15 @@ def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]
         yield f"Schema names {named} as its NewestMigration, and the newest is {newest}"
 
 
+def what_could_fail_everywhere_fails_in_the_migrator(deployed: Deployed) -> Iterator[str]:
+    """Another database or other processors wake the migrator too, which stops the deployment if they do not fit."""
+    for name, schema in deployed.of("Custom::SchemaMigration").items():
+        if schema.get("Architecture") != {"Ref": "Architecture"}:
+            yield f"{name} does not notice other processors"
+        if not deployed.among(schema.get("Database"), "AWS::RDS::DBInstance"):
+            yield f"{name} does not notice another database"
+
+
 def everything_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """What is kept is encrypted where it lies."""
     for kind, settings in ENCRYPTION.items():
@@ -304,11 +328,13 @@ RULES = (
     every_scope_can_be_had,
     every_api_is_throttled_and_logged,
     every_schedule_and_rule_has_a_dead_letter_target,
+    every_failure_that_nobody_waits_for_is_heard,
     every_alarm_is_heard_and_explained,
     every_own_metric_is_written_by_somebody,
     no_role_may_do_everything,
     only_functions_with_sql_are_in_the_vpc,
     the_newest_migration_wakes_the_migrator,
+    what_could_fail_everywhere_fails_in_the_migrator,
     everything_is_encrypted,
     every_bucket_is_private,
     the_database_is_private,

@@ -18,12 +18,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """Apply the migrations that the database lacks and return their names.
 
     Woken by hand it answers that; woken by CloudFormation, which waits for a custom resource, it tells CloudFormation
-    too, of a failure at once. Nothing is done when that resource is deleted: the data are not its.
+    too, of a failure at once. Nothing is done when that resource is deleted: the data are not its. A stack that is
+    updated has had a schema since it was created, so it is not given a second one in a database that is empty.
     """
-    if "RequestType" not in event:
+    kind = event.get("RequestType")
+    if kind is None:
         return {"applied": _migrate(context)}
     try:
-        applied = [] if event["RequestType"] == "Delete" else _migrate(context)
+        applied = [] if kind == "Delete" else _migrate(context, may_begin=kind == "Create")
     except Exception as error:
         cloudformation.answer(event, "schema", f"{type(error).__name__}: {error} - the log has request {_id(context)}")
         raise
@@ -31,10 +33,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     return {"applied": applied}
 
 
-def _migrate(context: LambdaContext) -> list[str]:
+def _migrate(context: LambdaContext, *, may_begin: bool = True) -> list[str]:
     seconds = context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS
     applied = database.run(
-        lambda cursor: migrations.migrate(cursor, seconds),
+        lambda cursor: migrations.migrate(cursor, seconds, may_begin=may_begin),
         repeatable=False,
         atomic=True,
     )

@@ -22,6 +22,7 @@ class CloudFormation:
     def __init__(self) -> None:
         self.answers: list[tuple[str | None, dict[str, Any]]] = []
         self.failures = 0
+        self.refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
         waiting = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -29,7 +30,7 @@ class CloudFormation:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if waiting.failures > 0:
                     waiting.failures -= 1
-                    self.send_error(503)
+                    self.wfile.write(waiting.refusal)
                     return
                 waiting.answers.append((self.headers["Content-Type"], json.loads(body)))
                 self.send_response(200)
@@ -92,9 +93,8 @@ def test_an_empty_database_gets_the_schema() -> None:
 
 
 @pytest.mark.usefixtures("empty")
-@pytest.mark.parametrize("kind", ["Create", "Update"])
-def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation, kind: str) -> None:
-    assert migrate(stack.request(kind))["applied"][-1] == NEWEST
+def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation) -> None:
+    assert migrate(stack.request("Create"))["applied"][-1] == NEWEST
     answer = {
         "Status": "SUCCESS",
         "Reason": "",
@@ -108,13 +108,45 @@ def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation, kind
 
 
 @pytest.mark.usefixtures("empty")
+def test_a_later_deployment_gets_what_is_new(stack: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(stack.request("Create"))
+    more = {**migrations._migrations(), "9999.sql": "alter table trades add note text"}  # noqa: SLF001 - one more file
+    monkeypatch.setattr(migrations, "_migrations", lambda: more)
+    assert migrate(stack.request("Update")) == {"applied": ["9999.sql"]}
+    assert [answer["Status"] for _, answer in stack.answers] == ["SUCCESS", "SUCCESS"]
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_stack_that_is_led_to_an_empty_database_is_not_updated(stack: CloudFormation) -> None:
+    with pytest.raises(migrations.NoSchemaError):
+        migrate(stack.request("Update"))
+    [(_, answer)] = stack.answers
+    assert answer["Status"] == "FAILED"
+    assert "DatabaseClass" in answer["Reason"]
+    assert database.query("select to_regclass('schema_migrations'), to_regclass('trades')", {}, repeatable=True) == [
+        (None, None)
+    ]
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_first_deployment_that_failed_half_way_can_be_repeated(
+    stack: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(migrations, "_migrations", lambda: {"0001.sql": "no SQL"})
+        with pytest.raises(psycopg2.errors.SyntaxError):
+            migrate(stack.request("Create"))
+    assert migrate(stack.request("Create"))["applied"][-1] == NEWEST
+
+
+@pytest.mark.usefixtures("empty")
 def test_a_migration_that_fails_stops_the_deployment_at_once_and_changes_nothing(
     stack: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = {"0001.sql": "create table a (b int)", "0002.sql": "create table a (b int)"}
     monkeypatch.setattr(migrations, "_migrations", lambda: broken)
     with pytest.raises(psycopg2.errors.DuplicateTable):
-        migrate(stack.request("Update"))
+        migrate(stack.request("Create"))
     [(_, answer)] = stack.answers
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith('DuplicateTable: relation "a" already exists')
@@ -128,7 +160,7 @@ def test_a_migration_that_takes_too_long_is_ended_and_reported_before_the_migrat
 ) -> None:
     monkeypatch.setattr(migrations, "_migrations", lambda: {"0001.sql": f"create table a (b int); {slow}"})
     with pytest.raises(database.DatabaseUnavailableError):
-        migrate(stack.request("Update"), seconds=30.5)  # of which 30 are kept for the answer
+        migrate(stack.request("Create"), seconds=30.5)  # of which 30 are kept for the answer
     [(_, answer)] = stack.answers
     assert answer["Status"] == "FAILED"
     # On a machine that is busy a single statement may be ended like many: by the end of its connection.
@@ -178,9 +210,16 @@ def test_a_deployment_that_is_taken_back_finds_a_newer_schema_and_leaves_it(
     assert stack.answers[0][1]["Status"] == "SUCCESS"
 
 
-def test_an_answer_that_is_not_taken_is_given_again(stack: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+HANGS_UP, NO_HTTP = b"", b"Good day\r\n\r\n"
+
+
+@pytest.mark.parametrize("refusal", [None, HANGS_UP, NO_HTTP], ids=["503", "hangs up", "no HTTP"])
+def test_an_answer_that_is_not_taken_is_given_again(
+    stack: CloudFormation, monkeypatch: pytest.MonkeyPatch, refusal: bytes | None
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     stack.failures = 2
+    stack.refusal = stack.refusal if refusal is None else refusal
     migrate(stack.request("Delete"))
     assert len(stack.answers) == 1
 

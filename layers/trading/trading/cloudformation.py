@@ -7,8 +7,8 @@ import json
 import time
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 10
@@ -19,7 +19,7 @@ def answer(event: Mapping[str, Any], physical_id: str, failure: str | None = Non
     """Tell CloudFormation that a request was met, or why not, at the address that came with it.
 
     Raises:
-        urllib.error.URLError: the address could not be reached in three attempts, and CloudFormation waits on.
+        OSError, http.client.HTTPException: the address took no answer in three attempts, and CloudFormation waits on.
     """
     body = json.dumps(
         {
@@ -35,7 +35,7 @@ def answer(event: Mapping[str, Any], physical_id: str, failure: str | None = Non
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
                 return
-        except URLError:
+        except (OSError, HTTPException):  # refused, timed out, hung up, or answered with something else than HTTP
             if attempt == ATTEMPTS:
                 raise
             time.sleep(attempt)

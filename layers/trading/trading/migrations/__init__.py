@@ -38,13 +38,18 @@ class ChangedMigrationError(Exception):
     """A migration that a database has already applied was edited, or taken away, afterwards."""
 
 
-def migrate(cursor: "Cursor", seconds: float | None = None) -> list[str]:
+class NoSchemaError(Exception):
+    """A database that should have a schema has none: it is not the one that it is taken for."""
+
+
+def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool = True) -> list[str]:
     """Apply what the database lacks, in at most so many seconds, and return the names of what was applied, in order.
 
     The caller's transaction makes it all or nothing, and a lock in it lets one migrator work at a time. A database that
     is ahead of these files is left as it is: a deployment was taken back, and what it added is only not used.
 
     Raises:
+        NoSchemaError: the database has no schema yet, and `may_begin` says that it must.
         ChangedMigrationError: an applied migration is not what it was. Write a new one instead.
         psycopg2.errors.LockNotAvailable: somebody holds a table, or migrates, and does not end.
         psycopg2.OperationalError: the time was up. Only PostgreSQL 17 and later can be given so many seconds.
@@ -55,6 +60,12 @@ def migrate(cursor: "Cursor", seconds: float | None = None) -> list[str]:
         cursor.execute("select set_config('statement_timeout', %s, true)", (f"{seconds:.3f}s",))
         cursor.execute("select set_config('transaction_timeout', %s, true)", (f"{1.03 * seconds:.3f}s",))
     cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    cursor.execute("select to_regclass('schema_migrations') is null")
+    if cursor.fetchone() == (True,) and not may_begin:
+        raise NoSchemaError(
+            "the database is empty, so it is not the one that this stack has worked with: a change of DatabaseClass"
+            " between an instance and serverless makes another one and moves no data (docs/runbook.md says how to)"
+        )
     cursor.execute(
         "create table if not exists schema_migrations"
         " (name text primary key, digest text not null, applied_at timestamptz not null default now())"

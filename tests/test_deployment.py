@@ -1,0 +1,177 @@
+"""What is chosen when the system is deployed, and who may deploy it: what no checker of AWS knows."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local import template
+from local.template import ROOT, Expression
+
+SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+
+def architecture(environment: str, command: str) -> str | None:
+    """Return the processors that samconfig.toml names for a command."""
+    overrides = SAMCONFIG[environment][command]["parameters"].get("parameter_overrides", "")
+    named = re.search(r"Architecture=(\w+)", overrides)
+    return named and named[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "command"),
+    [
+        (environment, command)
+        for environment, commands in SAMCONFIG.items()
+        if isinstance(commands, dict)
+        for command in sorted(commands.keys() - {"global", "validate"})
+    ],
+)
+def test_what_is_built_for_some_processors_runs_on_those(environment: str, command: str) -> None:
+    assert architecture(environment, command) == architecture(environment, "build") in {"arm64", "x86_64"}
+
+
+def test_where_no_environment_is_named_dev_is_meant() -> None:
+    def of(environment: str) -> dict[str, Any]:
+        deployed: dict[str, Any] = SAMCONFIG[environment]["deploy"]["parameters"]
+        return {"stack_name": SAMCONFIG["default"]["global"]["parameters"]["stack_name"], **deployed}
+
+    assert of("default") == of("dev")
+
+
+def test_no_target_asks_after_the_build_what_it_was_built_for() -> None:
+    commands = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t$(SAM)")]
+    assert any(" deploy " in command for command in commands)
+    assert not any("--guided" in command for command in commands)
+
+
+@pytest.fixture
+def deploy_role() -> dict[str, Any]:
+    """The role by which GitHub Actions deploys."""
+    stack = yaml_parse((ROOT / ".github" / "deploy-role.yaml").read_text())
+    role: dict[str, Any] = stack["Resources"]["DeployRole"]["Properties"]
+    return role
+
+
+def test_the_deploying_role_may_do_what_cloudformation_does_with_a_role(deploy_role: dict[str, Any]) -> None:
+    found = find_spec("cfnlint")  # it carries AWS's own descriptions of resources, and takes seconds to import
+    assert found
+    assert found.origin
+    texts = (file.read_text() for file in (Path(found.origin).parent / "data/schemas/resources").glob("*.json"))
+    described = [json.loads(text) for text in texts if '"AWS::IAM::Role"' in text]
+    handlers = [each["handlers"] for each in described if each["typeName"] == "AWS::IAM::Role"]
+    assert handlers
+    commands = ("create", "read", "update", "delete")
+    needed = {action for each in handlers for command in commands for action in each[command]["permissions"]}
+    unused = {"iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"}  # no role here has one
+    allowed = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][0]
+    assert allowed["Effect"] == "Allow"
+    assert needed - unused <= set(allowed["Action"])
+
+
+def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(deploy_role: dict[str, Any]) -> None:
+    [trust] = deploy_role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == {
+        "Fn::Sub": "repo:${Repository}:environment:${Environment}"
+    }
+    refused = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][1]
+    assert (refused["Effect"], refused["Action"]) == ("Deny", "iam:*")
+    assert refused["Resource"]["Fn::Sub"].endswith(":role/${AWS::StackName}-*")  # where CloudFormation names it
+
+
+@pytest.fixture(scope="module")
+def deployed() -> dict[str, Any]:
+    """What this project's template deploys."""
+    return template.transformed()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken", "refused"),
+    [
+        (
+            "TokenIssuer",
+            ["", "https://issuer.example.com", "https://tenant.eu.auth0.com/", "https://login.example.com/id/v2.0"],
+            ["issuer.example.com", "http://issuer.example.com", "https://"],
+        ),
+        (
+            "MoreClients",
+            ["", "4q8k3b1c", "4q8k3b1c,7abc"],
+            [",", "4q8k3b1c,", ",7abc", "4q8k3b1c,,7abc", "4q8k3b1c, 7abc"],
+        ),
+    ],
+)
+def test_a_parameter_takes_what_holds_and_nothing_else(
+    deployed: dict[str, Any], parameter: str, taken: list[str], refused: list[str]
+) -> None:
+    pattern = re.compile(deployed["Parameters"][parameter]["AllowedPattern"])
+    assert all(pattern.fullmatch(value) for value in taken)
+    assert not any(pattern.fullmatch(value) for value in refused)
+
+
+def resolve(expression: Expression, values: Mapping[str, str], conditions: Mapping[str, Expression]) -> Any:
+    """Return what CloudFormation makes of an expression."""
+
+    def of(part: Expression) -> Any:
+        made: Any
+        match part:
+            case {"Fn::If": [condition, then, otherwise]}:
+                made = of(then if of(conditions[condition]) else otherwise)
+            case {"Fn::Not": [condition]}:
+                made = not of(condition)
+            case {"Fn::Equals": [one, other]}:
+                made = of(one) == of(other)
+            case {"Fn::Split": [separator, text]}:
+                made = of(text).split(separator)
+            case {"Fn::Sub": str(text)}:
+                made = re.sub(r"\$\{([\w:]+)\}", lambda name: values[name[1]], text)
+            case {"Ref": name}:
+                made = values[name]
+            case list():
+                made = [of(each) for each in part]
+            case _:
+                made = part
+        return made
+
+    return of(expression)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "audience"),
+    [
+        ({"TokenIssuer": "", "MoreClients": ""}, ["machine", "page"]),
+        ({"TokenIssuer": "", "MoreClients": "desk"}, ["machine", "page", "desk"]),
+        ({"TokenIssuer": "", "MoreClients": "desk,bot"}, ["machine", "page", "desk", "bot"]),
+        ({"TokenIssuer": "https://tenant.eu.auth0.com/", "MoreClients": "desk"}, ["trading"]),
+    ],
+)
+def test_tokens_of_our_own_clients_and_of_those_that_are_named_open_the_api(
+    deployed: dict[str, Any], chosen: dict[str, str], audience: list[str]
+) -> None:
+    [scheme] = deployed["Resources"]["HttpApi"]["Properties"]["Body"]["components"]["securitySchemes"].values()
+    wanted = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]["audience"]
+    values = {"MachineClient": "machine", "PageClient": "page", "TokenAudience": "trading", **chosen}
+    assert resolve(wanted, values, deployed["Conditions"]) == audience
+
+
+def test_the_database_is_of_one_version_that_the_migrator_and_the_proxy_know(deployed: dict[str, Any]) -> None:
+    of = {name: each.get("Properties", {}) for name, each in deployed["Resources"].items()}
+    version = of["DatabaseInstance"]["EngineVersion"]
+    assert of["DatabaseCluster"]["EngineVersion"] == version
+    major = version.partition(".")[0]
+    assert major == "17"  # docs/decisions.md says why not 16, and why not 18
+    assert of["DatabaseInstanceParameters"]["Family"] == f"postgres{major}"
+    assert of["DatabaseClusterParameters"]["Family"] == f"aurora-postgresql{major}"
+
+
+def test_the_costs_count_the_alarms_that_there_are(deployed: dict[str, Any]) -> None:
+    alarms = [each["Properties"] for each in deployed["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    # An alarm on an expression is charged for each metric in it.
+    metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
+    costs = (ROOT / "docs" / "costs.md").read_text()
+    assert f"each of the {sum(metrics)} metrics that {len(alarms)} alarms look at" in costs
