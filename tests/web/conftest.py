@@ -128,6 +128,7 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
         if prepare:
             prepare(page)
         page.goto(f"/#/{view}")
+        page.locator("main > .view:not([hidden]):not([inert])").wait_for()
         return page
 
     yield open_view

@@ -19,6 +19,8 @@ const LOADERS = {
 const FIRST = "prices";
 /** @type {Record<string, Promise<View>>} */
 const views = {};
+/** @type {Set<string>} */
+const isReady = new Set();
 let shown = "";
 
 /** Show the view that the URL names. */
@@ -36,7 +38,11 @@ async function route() {
     }
     document.title = `${name.charAt(0).toUpperCase()}${name.slice(1)} · Trading`;
   }
+  const section = byId(name);
+  section.inert = !isReady.has(name); // until its script listens, a form would send itself
   const view = await (views[name] ??= /** @type {() => Promise<View>} */ (LOADERS[name])());
+  isReady.add(name);
+  section.inert = false;
   if (shown === name) view.show(new URLSearchParams(query));
 }
 

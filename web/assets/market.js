@@ -39,6 +39,17 @@ export class Stock {
     }
   }
 
+  /**
+   * Learn the two prices that an alert tells of.
+   * @param {import("./feed.js").Alert} alert
+   */
+  learn(alert) {
+    for (const [instant, price] of [[alert.low_timestamp, alert.low_price], [alert.timestamp, alert.price]]) {
+      const second = Math.floor(Date.parse(/** @type {string} */ (instant)) / 1_000);
+      if (!this.ticks.has(second)) this.ticks.set(second, /** @type {string} */ (price));
+    }
+  }
+
   /** @param {Average[]} averages */
   fill(averages) {
     for (const average of averages) this.averages.set(Date.parse(average.bucket_start) / 1_000, average);

@@ -184,7 +184,10 @@ export class PricesView {
 
   #drawChart() {
     const stock = this.#stocks.get(this.#chosen);
-    if (this.#isShown && stock) this.#chart?.draw(stock, this.#seconds(), this.alerts.of(stock.ticker));
+    if (!this.#isShown || !stock) return;
+    const alerts = this.alerts.of(stock.ticker);
+    for (const alert of alerts) stock.learn(alert); // a mark stands on a price
+    this.#chart?.draw(stock, this.#seconds(), alerts);
   }
 
   #mark() {
