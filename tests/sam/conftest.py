@@ -167,7 +167,7 @@ def database(laptop: RunningSystem) -> Database:
 def sample(laptop: RunningSystem) -> None:
     """A history and a day's trades are in the bucket, and the laptop's own analyzer has analysed the trades."""
     s3 = laptop.aws.client("s3")
-    [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    bucket = laptop.environment["TRADES_BUCKET"]
     key = "2024/05/15/trades.csv"
     s3.upload_file(str(ROOT / "events" / HISTORY), bucket, HISTORY)
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
