@@ -89,7 +89,8 @@ def _broadcaster() -> Iterator[Figure]:
         {"ticker": f"T{chr(65 + number)}", "price": "100.10", "timestamp": NOON.isoformat()} for number in range(10)
     ]
     body = json.dumps({"type": "prices.broadcast.v1", "prices": ticks, "alerts": []})
-    event = {"Records": [{"messageId": "1", "body": body}]}
+    fresh = {"ApproximateReceiveCount": "1", "SentTimestamp": "0", "ApproximateFirstReceiveTimestamp": "10"}
+    event = {"Records": [{"messageId": "1", "body": body, "attributes": fresh}]}
     with services.sockets() as there:
         environment = {**services.environment("", there), "CONNECTIONS_TABLE": "connections", "SOCKETS_URL": there}
         with Handler(f"{price_broadcaster.__name__}.handler", environment) as broadcaster:

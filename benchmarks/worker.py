@@ -20,6 +20,7 @@ CONTEXT = SimpleNamespace(
     invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:benchmark",
     memory_limit_in_mb=1024,
     aws_request_id="00000000-0000-0000-0000-000000000000",
+    get_remaining_time_in_millis=lambda: 30_000,
 )
 
 
