@@ -7,15 +7,10 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from local import authorizer, console, price_feed, system
+from local import authorizer, console, live_prices, price_feed, system
 from local.authorizer import Authorizer
 from local.postgres import PostgresError
-from local.price_alerter import Alerter
-from local.price_display import Lines
-from local.price_publisher import publishing
 from local.template import ROOT
 
 FOLDER = ROOT / ".local"
@@ -35,7 +30,15 @@ async def serve(port: int, door: Authorizer | None) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
-    async with system.running(FOLDER, port, door) as running, _live_prices(running.url, door) as feed_url:
+    options = price_feed.Options(seed=secrets.token_hex(4))
+    logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
+    say = logging.getLogger("local.prices").info
+    # Where the feed's port is taken, by one that somebody else started say, any will do.
+    feed_port = system.free_port(price_feed.PORT, [system.LOOPBACK])
+    async with (
+        system.running(FOLDER, port, door) as running,
+        live_prices.published(running.url, options, feed_port, say, door) as feed_url,
+    ):
         header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
@@ -61,26 +64,6 @@ Ctrl-C stops everything.
         await stop.wait()
         print("\nStopping…", flush=True)
     print("Stopped. The trades are kept; start again to see them.", flush=True)
-
-
-@asynccontextmanager
-async def _live_prices(url: str, door: Authorizer | None) -> AsyncIterator[str]:
-    """Run a mock market whose prices are published to the system, and yield where it is served.
-
-    Where its port is taken, by a feed that somebody else started say, any will do.
-    """
-    logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
-    say = logging.getLogger("local.prices").info
-    options = price_feed.Options(seed=secrets.token_hex(4))
-    token = (lambda: door.token("market", ["prices:publish"])) if door else None
-    port = system.free_port(price_feed.PORT, [system.LOOPBACK])
-    async with price_feed.serving(options, port) as feed, publishing(url, say, token) as publisher:
-        alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)
-        following = asyncio.create_task(alerter.run())
-        try:
-            yield feed.url
-        finally:
-            following.cancel()
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from rich.table import Table
 from trading import trade_summary
 from trading.trade_files import BadHeaderError, CutShortError
 from trading.trade_summary import Reject, Summary, TooManyTickersError
+from trading.values import plain
 
 CHUNK_BYTES = 1024 * 1024
 SHOWN_REJECTS = 10
@@ -81,7 +82,7 @@ def _show(summary: Summary, first_rejects: Sequence[Reject]) -> None:
         table.add_column(column, justify="right")
     for each in summary.tickers:
         values = (each.average_price, each.mean_price, each.open, each.high, each.low, each.close)
-        numbers = [f"{each.trade_count:,}", _plain(each.total_volume), *map(_plain, values)]
+        numbers = [f"{each.trade_count:,}", _grouped(each.total_volume), *map(_grouped, values)]
         table.add_row(each.ticker, *numbers)
     # A number is never cut, however narrow the terminal is.
     width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
@@ -94,10 +95,8 @@ def _show(summary: Summary, first_rejects: Sequence[Reject]) -> None:
         console.print(f"  … and {summary.rows_rejected - len(first_rejects):,} more")
 
 
-def _plain(number: Decimal) -> str:
-    """Return a number with all of its digits that mean something, and no zeros after them."""
-    text = f"{number:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _grouped(number: Decimal) -> str:
+    return f"{Decimal(plain(number)):,f}"
 
 
 if __name__ == "__main__":

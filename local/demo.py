@@ -15,11 +15,9 @@ from typing import Any
 from aiohttp import ClientSession
 from websockets.asyncio.client import connect
 
-from local import authorizer, console, price_feed, system, template
+from local import authorizer, console, live_prices, system, template
 from local.authorizer import Authorizer
-from local.price_alerter import Alerter
-from local.price_display import Lines
-from local.price_publisher import publishing
+from local.price_feed import Options
 from local.system import RunningSystem
 
 DELIVERY_SECONDS = 20
@@ -112,22 +110,22 @@ async def show_daily_numbers(running: RunningSystem) -> None:
 async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
     """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
     print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
-    options = price_feed.Options(speed=60)
-    token = (lambda: door.token("market", ["prices:publish"])) if door else None
-    async with price_feed.serving(options, 0) as feed, publishing(running.url, print, token) as publisher:
-        alerter = Alerter(feed.url, Lines(_indented, shows_prices=False), publisher=publisher)
-        following = asyncio.create_task(alerter.run())
+    async with live_prices.published(running.url, Options(speed=60), 0, _indented, door):
         ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
         async with connect(ticket["url"]) as socket, asyncio.timeout(ALERT_SECONDS):
             print(f"  the first frame on it: {(await socket.recv(decode=True))[:150]}…")
             while (message := json.loads(await socket.recv())) and isinstance(message, list):
                 pass
             print(f"  an alert on it: {json.dumps(message)}")
-        following.cancel()
     ticker = message["ticker"]
     await tour.show("Alerts are kept:", "GET", f"/api/alerts/?ticker={ticker}&limit=1", expected=200)
     path = f"/api/prices/{ticker}/averages/?limit=2"
     await tour.show("And so are the averages of each five minutes:", "GET", path, expected=200)
+
+
+def _signed_in(door: Authorizer) -> dict[str, str]:
+    scopes = template.read(template.transformed()).scopes
+    return {"Authorization": f"Bearer {door.token('tourist', scopes)}"}
 
 
 def _indented(text: str) -> None:
@@ -143,8 +141,7 @@ async def main() -> None:
     try:
         print("Starting a system for this tour…")
         door = authorizer.chosen(folder)
-        scopes = template.read(template.transformed()).scopes
-        headers = {"Authorization": f"Bearer {door.token('tourist', scopes)}"} if door else {}
+        headers = _signed_in(door) if door else {}
         async with (
             system.running(folder, 0, door) as running,
             ClientSession(running.url, headers=headers) as session,

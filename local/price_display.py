@@ -24,9 +24,8 @@ REFRESH_SECONDS = 0.1
 
 def headline(alert: Alert) -> str:
     """Return an alert in a line: `ALERT AAPL +2.14 % in 41 s: 98.00 at 12:00:03 → 100.10 at 12:00:44`."""
-    seconds = (alert.timestamp - alert.low_timestamp).total_seconds()
     return (
-        f"ALERT {alert.ticker} +{alert.rise_percent:.2f} % in {seconds:.0f} s:"
+        f"{alert.headline()}:"
         f" {alert.low_price:f} at {alert.low_timestamp:%H:%M:%S} → {alert.price:f} at {alert.timestamp:%H:%M:%S}"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from local.page import FOR_EVER, REVALIDATED
-from local.web import BUILT
+from local.web import BUILT, NO_SIGN_IN
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,7 +22,7 @@ READ_ONLY = {"ClientSecret", "CreationDate", "LastModifiedDate"}
 def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what config.json says of a stack: where its people sign in, if it has a pool of its own."""
     if client is None:
-        return {"signIn": None}
+        return NO_SIGN_IN
     return {
         "signIn": {
             "url": outputs["TokenUrl"].removesuffix(TOKEN_PATH),

@@ -13,11 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from trading import connections, price_records, prices
 from trading.alerts import Alert
 from trading.connections import Ticket
-from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
-from trading.pages import PAGE_DEFAULT, PAGE_LIMIT
+from trading.http_api import (
+    Cursor,
+    HttpApi,
+    Limit,
+    Until,
+    json_answer,
+    next_page,
+    refuse_unknown_parameters,
+    refuses,
+    returns,
+)
+from trading.pages import PAGE_DEFAULT
 from trading.price_records import PriceAverage, PriceFilter
 from trading.prices import PRICES_LIMIT, NewPrice
-from trading.values import AnyCaseTicker, EndDate, StartDate, WholeNumber
+from trading.values import AnyCaseTicker, StartDate
 
 PATH = "/api/prices/"
 ALERTS_PATH = "/api/alerts/"
@@ -48,9 +58,6 @@ ALERTS = TypeAdapter(list[Alert])
 TICKET = TypeAdapter(Ticket)
 
 From = Annotated[StartDate | None, Query(description="Itself included.")]
-Until = Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")]
-Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
-Cursor = Annotated[str | None, Query(description="Where the page begins: follow the Link header.")]
 PARAMETERS = {field.name for field in fields(PriceFilter)}
 
 

@@ -13,9 +13,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from trading import analysis, days
+from trading import analysis, days, storage
 from trading.analysis import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
-from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
+from trading.http_api import Cursor, HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
 from trading.problems import ProblemError
 from trading.settings import setting
 from trading.values import Day, WholeNumber
@@ -71,7 +71,7 @@ def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
     if _wants_csv():
         text = analysis.stored_csv(setting("TRADES_BUCKET"), date)
-        return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text)
+        return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     return _stored(date)
 
 
@@ -90,7 +90,7 @@ def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
 def find_rejects(
     date: Annotated[Day, Path()],
     limit: Annotated[WholeNumber, Query(ge=1, le=REJECTS_LIMIT)] = REJECTS_DEFAULT,
-    cursor: Annotated[str | None, Query(description="Where the page begins: follow the Link header.")] = None,
+    cursor: Cursor = None,
 ) -> Response[str]:
     """Read what could not be read of a day's trades."""
     given = app.current_event.query_string_parameters
@@ -99,7 +99,7 @@ def find_rejects(
     headers = next_page(f"{PATH}{date}/rejects/", given, next_cursor)
     if _wants_csv():
         text = analysis.rejects_csv(found)
-        return Response(HTTPStatus.OK.value, content_type=analysis.CSV, body=text, headers={**headers})
+        return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text, headers={**headers})
     return json_answer(HTTPStatus.OK, REJECTS.dump_json(found), headers)
 
 

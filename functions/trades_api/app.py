@@ -13,8 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading import database, notifications, trades
 from trading.events import TradeRecorded
-from trading.http_api import HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
-from trading.pages import PAGE_DEFAULT, PAGE_LIMIT
+from trading.http_api import (
+    Cursor,
+    HttpApi,
+    Limit,
+    Until,
+    json_answer,
+    next_page,
+    refuse_unknown_parameters,
+    refuses,
+    returns,
+)
+from trading.pages import PAGE_DEFAULT
 from trading.problems import FieldError, ProblemError
 from trading.trades import (
     BATCH_LIMIT,
@@ -25,7 +35,7 @@ from trading.trades import (
     Trade,
     TradeFilter,
 )
-from trading.values import AnyCaseTicker, EndDate, Side, StartDate, WholeNumber
+from trading.values import AnyCaseTicker, Side, StartDate, WholeNumber
 
 PATH = "/api/trades/"
 
@@ -100,9 +110,9 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     side: Annotated[Side | None, Query()] = None,
     start_date: Annotated[StartDate | None, Query(description="Of the trade's timestamp, itself included.")] = None,
-    end_date: Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")] = None,
-    limit: Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="Where the page begins: follow the Link header.")] = None,
+    end_date: Until = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
 ) -> Response[str]:
     """Find trades, the newest first."""
     given = app.current_event.query_string_parameters

@@ -41,6 +41,23 @@ def test_one_connection_is_opened_and_kept(server: Postgres) -> None:
     assert database.query("select pg_backend_pid()", {}, repeatable=False) == first
 
 
+@pytest.mark.parametrize(
+    ("characters", "atomic", "is_kept"), [(100, True, True), (20_000, False, False), (20_000, True, False)]
+)
+def test_behind_a_proxy_a_connection_that_a_long_statement_has_pinned_is_given_back(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch, characters: int, *, atomic: bool, is_kept: bool
+) -> None:
+    def select(cursor: Any) -> Any:
+        cursor.execute("select pg_backend_pid(), %s", ("x" * characters,))
+        [(process, _)] = cursor.fetchall()
+        return process
+
+    del server
+    monkeypatch.setattr(database, "behind_proxy", lambda: True)
+    first = database.run(select, repeatable=False, atomic=atomic)
+    assert (database.query("select pg_backend_pid()", {}, repeatable=False) == [(first,)]) is is_kept
+
+
 def test_a_server_that_was_restarted_in_between_is_reached_again_without_an_error(server: Postgres) -> None:
     one()
     server.kill()

@@ -35,6 +35,11 @@ class Alert:
     low_timestamp: datetime
     rise_percent: Decimal  # two decimals, half-even
 
+    def headline(self) -> str:
+        """Return what happened in a line, such as `ALERT AAPL +2.14 % in 41 s`."""
+        seconds = (self.timestamp - self.low_timestamp).total_seconds()
+        return f"ALERT {self.ticker} +{self.rise_percent:.2f} % in {seconds:.0f} s"
+
 
 ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
 

@@ -17,8 +17,8 @@ from trading.problems import FieldError, ProblemError, invalid
 from trading.storage import StoredObject, Upload
 from trading.trade_files import BadHeaderError
 from trading.trade_summary import Reject, Summary, TickerSummary, TooManyTickersError
+from trading.values import plain
 
-CSV = "text/csv; charset=utf-8"
 REJECTS_HEADER = ("line", "reason", "row")
 REJECTS_DEFAULT = 1_000  # rows of a page
 REJECTS_LIMIT = 5_000
@@ -211,7 +211,7 @@ def _text(stored: StoredObject) -> str:
 
 def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:
     """Return what was written, or nothing where the source was replaced while it was read."""
-    with Upload(bucket, days.rejects_key(day), CSV, {"source-etag": source.etag}) as rejects:
+    with Upload(bucket, days.rejects_key(day), storage.CSV, {"source-etag": source.etag}) as rejects:
         rejects.write(_csv([REJECTS_HEADER]))
         try:
             summary = trade_summary.summarise(source.chunks, lambda found: _write_rejects(rejects, found))
@@ -224,7 +224,7 @@ def _analyse(bucket: str, day: date, source: StoredObject) -> Analysis | None:
         elif storage.describe(bucket, days.rejects_key(day)):
             storage.delete(bucket, days.rejects_key(day))
     metadata = {"source-etag": source.etag, "rows": str(summary.rows_read), "rejected": str(summary.rows_rejected)}
-    storage.put(bucket, days.analysis_key(day), to_csv(summary), CSV, metadata)
+    storage.put(bucket, days.analysis_key(day), to_csv(summary), storage.CSV, metadata)
     if _describe_source(bucket, day) != source.etag:
         return None  # what was just written may have replaced the analysis of the newer one
     return Analysis(source.key, days.analysis_key(day), summary.rows_read, len(summary.tickers), summary.rows_rejected)
@@ -238,21 +238,20 @@ def to_csv(summary: Summary) -> bytes:
 def _row(ticker: TickerSummary) -> Sequence[str]:
     return (
         ticker.ticker,
-        _number(ticker.total_volume, 0),
+        plain(ticker.total_volume),
         str(ticker.average_price),
         str(ticker.mean_price),
         str(ticker.trade_count),
-        *(_number(each, 2) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
-        _number(ticker.buy_volume, 0),
-        _number(ticker.sell_volume, 0),
+        *(_amount(each) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
+        plain(ticker.buy_volume),
+        plain(ticker.sell_volume),
     )
 
 
-def _number(number: Decimal, decimals: int) -> str:
-    """Return a number with all of its digits, at least so many after the point, and no zeros after those."""
-    whole, _, fraction = f"{number:f}".partition(".")
-    fraction = fraction.rstrip("0").ljust(decimals, "0")
-    return f"{whole}.{fraction}" if fraction else whole
+def _amount(number: Decimal) -> str:
+    """Return an amount with all of its digits, at least two after the point."""
+    whole, _, fraction = plain(number).partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"
 
 
 def _write_rejects(upload: Upload, rejects: Sequence[Reject]) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aws_lambda_powertools import Logger
 from pydantic import TypeAdapter
@@ -21,6 +21,9 @@ from trading.connections import Connection
 from trading.prices import Tick
 from trading.settings import setting
 from trading.sockets import Followed
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 logger = Logger(child=True)
 
@@ -58,12 +61,12 @@ def read_message(text: str) -> Broadcast:
     return _MESSAGE.validate_python(values.read_json(text))
 
 
-def send(ticks: Iterable[Tick], alerts: Iterable[Alert]) -> None:
+def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
     """Put the newest price of each ticker, and alerts, on the queue to the sockets.
 
     Best effort: the prices are recorded, so nothing that happens here may bring them again.
     """
-    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", _newest(ticks), list(alerts))).decode()
+    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
     try:
         refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
     except queues.QueueUnavailableError:
@@ -93,10 +96,10 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
         told = [sockets.alerted(alert) for alert in alerts if sockets.follows(followed, alert.ticker)]
         return ([prices.frame(ticks)] if ticks else []) + told
 
-    aws.sockets(setting("SOCKETS_URL"))  # made before there are threads, of which each would make one
+    client = aws.sockets(setting("SOCKETS_URL"))
     with ThreadPoolExecutor(POSTERS) as posters:
         posting = [
-            posters.submit(_post, each, frames(each.followed), deadline)
+            posters.submit(_post, client, each, frames(each.followed), deadline)
             for each in connections.everyone()
             if frames(each.followed)
         ]
@@ -112,13 +115,12 @@ def _newest(ticks: Iterable[Tick]) -> list[Tick]:
     return list(newest.values())
 
 
-def _post(connection: Connection, frames: list[str], deadline: float) -> str:
+def _post(client: "ApiGatewayManagementApiClient", connection: Connection, frames: list[str], deadline: float) -> str:
     """Post frames to a connection one after the other, and return what became of it."""
     if time.monotonic() > deadline:
         return "failed"
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
 
-    client = aws.sockets(setting("SOCKETS_URL"))
     try:
         try:
             for frame in frames:

@@ -2,7 +2,7 @@
 
 Behind RDS Proxy a session that sends SET, opens a named cursor, takes an advisory lock or sends a statement of more
 than 16 KB keeps its database connection to itself ("pins" it). Nothing here does the first three; after the last,
-`release` gives the connection back.
+`run` gives the connection back.
 """
 
 import json
@@ -31,11 +31,22 @@ TRUSTED_IDLE_SECONDS = 10.0
 _OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
 
 PORT = 5432
+PINNING_BYTES = 16 * 1024  # of a statement
 
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
 _connection: "Connection | None" = None
 _last_used = 0.0
+
+
+class _Cursor(psycopg2.extensions.cursor):
+    """A cursor that knows whether one of its statements was so long that RDS Proxy has pinned the connection."""
+
+    has_pinned = False
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - the name is the base class's
+        super().execute(query, vars)
+        self.has_pinned = self.has_pinned or len(self.query or b"") > PINNING_BYTES
 
 
 class DatabaseUnavailableError(Exception):
@@ -58,7 +69,7 @@ def run[Result](work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic:
     attempts_left = 2 if repeatable else 1
     while True:
         attempts_left -= 1
-        cursor = _usable_connection().cursor()
+        cursor = _usable_connection().cursor(cursor_factory=_Cursor)
         try:
             result = _in_transaction(cursor, work) if atomic else work(cursor)
         except _LOST as error:
@@ -72,6 +83,8 @@ def run[Result](work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic:
         else:
             cursor.close()
             _last_used = time.time()
+            if cursor.has_pinned and behind_proxy():
+                release()
             return result
 
 

@@ -66,9 +66,7 @@ class PriceAlerted:
 
     def headline(self) -> str:
         """Return what happened in a line, such as `ALERT AAPL +2.14 % in 41 s`."""
-        alert = self.data
-        seconds = (alert.timestamp - alert.low_timestamp).total_seconds()
-        return f"ALERT {alert.ticker} +{alert.rise_percent} % in {seconds:.0f} s"
+        return self.data.headline()
 
     def details(self) -> str:
         """Return a sentence on the two prices and their times."""

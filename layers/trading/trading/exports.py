@@ -50,7 +50,7 @@ def export_day(bucket: str, day: date) -> Export:
     if (present and not present[1].items() >= MARK.items()) or storage.describe(bucket, f"{key}.gz"):
         raise _theirs(day)
 
-    with Upload(bucket, key, "text/csv; charset=utf-8", MARK, replaces=present[0] if present else None) as upload:
+    with Upload(bucket, key, storage.CSV, MARK, replaces=present[0] if present else None) as upload:
         count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False)
         try:
             upload.complete()

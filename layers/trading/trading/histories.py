@@ -15,7 +15,6 @@ import numpy as np
 from trading import storage
 from trading.values import parse_date, plain
 
-CSV = "text/csv; charset=utf-8"
 REQUIRED_COLUMNS = ("date", "close")
 PRICE_COLUMNS = ("open", "high", "low", "close")
 
@@ -111,7 +110,7 @@ def store(bucket: str, ticker: str, data: bytes, limit: int) -> tuple[StoredHist
     if len(bars) > limit:
         raise HistoryError(limit + 2, f"a history may have {limit:,} bars at most")
     is_new = storage.describe(bucket, _key(ticker)) is None
-    storage.put(bucket, _key(ticker), data, CSV, {})
+    storage.put(bucket, _key(ticker), data, storage.CSV, {})
     return StoredHistory(ticker, len(bars), bars[0].at, bars[-1].at), is_new
 
 

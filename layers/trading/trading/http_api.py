@@ -10,24 +10,32 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import correlation, problems, values
 from trading.database import DatabaseUnavailableError
+from trading.pages import PAGE_LIMIT
 from trading.problems import FieldError, Problem, ProblemError, invalid
 from trading.queues import QueueUnavailableError
+from trading.values import EndDate, WholeNumber
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 logger = Logger(child=True)
+
+# What searches that come in pages take, each in the same words.
+Until = Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
+Cursor = Annotated[str | None, Query(description="Where the page begins: follow the Link header.")]
 
 JSON = "application/json"
 BODY_LIMIT = 1_000_000  # characters; a batch of a thousand trades has a quarter of that

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -13,17 +13,14 @@ from trading.alerts import ALERT_COLUMNS, Alert, Outcome, RiseWatch
 from trading.events import PriceAlerted
 from trading.pages import PAGE_DEFAULT
 from trading.prices import Tick
-from trading.values import Price
+from trading.values import PRECISION, Price, divided
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BUCKET = timedelta(minutes=5)
-LONG = 100  # ticks of a batch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SIX_DECIMALS = Decimal("0.000001")
-_PRECISION = 80  # more digits than the sum of any bucket has
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +64,7 @@ def record(ticker: str, ticks: Sequence[Tick]) -> Recorded:
     Raises:
         database.DatabaseUnavailableError: nothing is known to be recorded.
     """
-    recorded = database.run(lambda cursor: _record(cursor, ticker, ticks), repeatable=True, atomic=True)
-    if len(ticks) > LONG and database.behind_proxy():
-        database.release()  # statements as long as that pin it: their window is long as well
-    return recorded
+    return database.run(lambda cursor: _record(cursor, ticker, ticks), repeatable=True, atomic=True)
 
 
 # One statement: the row of the window is locked already, so nobody else writes of this ticker.
@@ -165,7 +159,7 @@ def _buckets(ticks: Iterable[Tick]) -> list[_Bucket]:
 
 
 def _add(bucket: _Bucket, tick: Tick) -> None:
-    with localcontext(prec=_PRECISION):
+    with localcontext(prec=PRECISION):
         bucket.price_sum += tick.price
     bucket.count += 1
     bucket.high = max(bucket.high, tick.price)
@@ -220,15 +214,10 @@ def find_averages(wanted: PriceFilter) -> tuple[list[PriceAverage], str | None]:
         after="bucket_start < %(after_timestamp)s",
     )
     found = [
-        PriceAverage(ticker, start, _mean(price_sum, count), opened, high, low, close, count)
+        PriceAverage(ticker, start, divided(price_sum, count), opened, high, low, close, count)
         for ticker, start, price_sum, count, opened, high, low, close in rows
     ]
     return found, pages.encode_cursor(found[-1].bucket_start, 0) if has_more else None
-
-
-def _mean(price_sum: Decimal, count: int) -> Decimal:
-    with localcontext(prec=_PRECISION):
-        return (price_sum / count).quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
 
 
 def find_alerts(wanted: PriceFilter) -> tuple[list[Alert], str | None]:

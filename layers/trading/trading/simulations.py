@@ -141,8 +141,6 @@ def record(new: NewSimulation, bucket: str) -> Answer:
         {"inputs_hash": inputs_hash, "ticker": new.ticker, "result": result},
         repeatable=True,
     )
-    if database.behind_proxy():
-        database.release()  # so long a statement has pinned it
     [row] = _find("inputs_hash", inputs_hash)
     return Answer(row.id, row.to_json(), is_new=bool(written))
 

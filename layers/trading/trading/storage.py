@@ -10,6 +10,7 @@ from trading import aws
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+CSV = "text/csv; charset=utf-8"
 CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of 5 MB and more, 10,000 of them
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import duckdb
 
 from trading import trade_files
 from trading.trade_files import ABSENT, BYTE_ORDER_MARK, REPLACEMENT, SEPARATOR, Header, Segment, numbered
-from trading.values import TICKER_PATTERN
+from trading.values import PRECISION, TICKER_PATTERN, divided
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,9 +28,6 @@ TICKER_LIMIT = 50_000
 PIECE_LINES = 50_000  # so many rejects are held at a time; and so many of the largest trades fit DuckDB's 38 digits
 DOUBTFUL_BYTES = 1024 * 1024
 SHORTEST_TRADE = len("T,1,1,BUY,2024-05-15T10:00:00\n")
-SIX_DECIMALS = Decimal("0.000001")
-# More digits than the sums of any file have.
-PRECISION = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +60,12 @@ class TickerSummary:
     @property
     def average_price(self) -> Decimal:
         """The volume-weighted average price: notional / volume, six decimals, half-even; 0 where nothing was traded."""
-        return _divided(self.notional, self.total_volume)
+        return divided(self.notional, self.total_volume)
 
     @property
     def mean_price(self) -> Decimal:
         """The plain mean of the prices: sum / count, six decimals, half-even."""
-        return _divided(self.price_sum, Decimal(self.trade_count))
+        return divided(self.price_sum, self.trade_count)
 
     def joined(self, later: "TickerSummary") -> "TickerSummary":
         """Return the summary of these trades and those of a later part of the same file."""
@@ -424,8 +421,3 @@ _TEXTS = {
     "side": "side",
     "timestamp": "timestamp_text",
 }
-
-
-def _divided(dividend: Decimal, divisor: Decimal) -> Decimal:
-    with localcontext(prec=PRECISION):
-        return (dividend / divisor if divisor else Decimal(0)).quantize(SIX_DECIMALS, ROUND_HALF_EVEN)

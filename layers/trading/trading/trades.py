@@ -123,15 +123,11 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
         ClashError: such an id belongs to another trade; nothing was recorded.
         database.DatabaseUnavailableError: nothing is known to be recorded; safe to repeat with `client_trade_id`.
     """
-    is_batch = len(new) > 1
-    recorded = database.run(
+    return database.run(
         lambda cursor: _record(cursor, new, recorded_by),
         repeatable=all(trade.client_trade_id is not None for trade in new),
-        atomic=is_batch,
+        atomic=len(new) > 1,
     )
-    if is_batch and database.behind_proxy():
-        database.release()  # so long a statement has pinned it
-    return recorded
 
 
 class ClashError(Exception):

@@ -4,7 +4,7 @@ import json
 import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -16,8 +16,10 @@ from pydantic import (
 )
 
 FRACTION_DIGITS = 6
+PRECISION = 80  # more digits than the sums of any file or interval have
 TICKER_PATTERN = r"^[A-Z]{1,5}(\.[A-Z])?$"
 
+_SIX_DECIMALS = Decimal("0.000001")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
@@ -108,6 +110,12 @@ def parse_boundary(value: object, at: time) -> datetime:
         return parse_instant(value)
     except ValueError:
         raise ValueError("must be an ISO 8601 date (2025-06-03) or date and time (2025-06-03T12:00:00Z)") from None
+
+
+def divided(dividend: Decimal, divisor: Decimal | int) -> Decimal:
+    """Return a quotient to six decimals, half-even; 0 where it is divided by 0."""
+    with localcontext(prec=PRECISION):
+        return (dividend / divisor if divisor else Decimal(0)).quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
 
 
 def plain(number: Decimal) -> str:
