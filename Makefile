@@ -26,11 +26,11 @@ start: .venv/.ready ## run the whole system on this machine (PORT=8000)
 .PHONY: page
 page: .venv/.ready ## build the browser page
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
-	@$(RUN) local.web
+	@$(RUN) local.tools.build_page
 
 .PHONY: demo
 demo: .venv/.ready ## show what the system does, in half a minute
-	@$(RUN) local.demo
+	@$(RUN) local.host.demo
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
@@ -51,10 +51,10 @@ lint: .venv/.ready ## check style and types
 .PHONY: validate
 validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed
 	$(SAM) validate --region eu-west-1 && $(SAM) validate --lint --region eu-west-1
-	@mkdir -p .build && $(RUN) local.template > .build/template.json
+	@mkdir -p .build && $(RUN) local.host.template > .build/template.json
 	.venv/bin/cfn-lint .build/template.json .github/deploy-role.yaml --regions eu-west-1
 	.venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file .build/template.json
-	$(RUN) local.rules
+	$(RUN) local.tools.rules
 
 .PHONY: build
 build: .venv-sam/.ready ## build what is deployed (ENVIRONMENT=dev or prod)
@@ -79,7 +79,7 @@ release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing:
 
 .PHONY: publish
 publish: page ## put the page into the bucket of a deployed stack
-	$(RUN) local.publish $(STACK)
+	$(RUN) local.tools.publish $(STACK)
 
 .PHONY: logs
 logs: .venv-sam/.ready ## follow what all functions of a deployed stack write
@@ -91,7 +91,7 @@ destroy: .venv-sam/.ready ## delete a deployed stack, asking first; the bucket a
 
 .PHONY: openapi
 openapi: .venv/.ready ## write the API's description from the code
-	$(RUN) local.openapi > docs/openapi.json
+	$(RUN) local.tools.openapi > docs/openapi.json
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name

@@ -1,4 +1,4 @@
-"""Analysis: a file of trades summarised, clean and dirty, small and large, and a day's trades exported."""
+"""Analysis: a file of trades summarized, clean and dirty, small and large, and a day's trades exported."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

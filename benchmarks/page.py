@@ -11,8 +11,8 @@ from statistics import median, quantiles
 
 from playwright.sync_api import Browser, sync_playwright
 
-from local import web
-from local.market import STARTING_PRICES
+from local.cli.market import STARTING_PRICES
+from local.tools import build_page
 
 LOADS = 15
 UPDATES_PER_SECOND = 20
@@ -85,7 +85,7 @@ def frames(browser: Browser, url: str) -> tuple[list[float], list[float]]:
 def main() -> None:
     """Measure the page that is served at the address of the command line, and say what was found."""
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
-    print(f"scripts: {web.build():,} bytes gzipped")
+    print(f"scripts: {build_page.build():,} bytes gzipped")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for view in ("prices", "trades"):

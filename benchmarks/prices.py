@@ -14,8 +14,8 @@ from benchmarks import services
 from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
 from benchmarks.peers.window_scan import WindowScan
-from trading.alerts import RiseWatch
-from trading.prices import Tick, frame
+from trading.prices.alert_rules import RiseWatch
+from trading.prices.ticks import Tick, frame
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 WINDOW_SECONDS = 60

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from local import aws
-from local.postgres import Postgres
-from trading import migrations
+from local.host import aws_services
+from local.host.postgres import Postgres
+from trading.core import migrations
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -95,7 +95,7 @@ def sockets() -> AbstractContextManager[str]:
 @contextmanager
 def moto() -> Iterator[str]:
     """Run moto's server, with an empty bucket called trades, and yield its address."""
-    with aws.running(_free_port()) as services:
+    with aws_services.running(_free_port()) as services:
         place = {"LocationConstraint": "eu-west-1"}
         services.client("s3").create_bucket(Bucket="trades", CreateBucketConfiguration=place)
         yield services.endpoint

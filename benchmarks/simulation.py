@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.measure import OURS as OUR_PYTHON
 from benchmarks.measure import PEERS, Figure, Handler, first_answer, say, take_turns
-from local.gateway import http_event
-from trading import histories, simulation
-from trading.simulation import Strategy
+from local.host.gateway import http_event
+from trading.simulation import engine, histories
+from trading.simulation.engine import Strategy
 
 OURS = "benchmarks.handlers.simulation.handler"
 FUNCTION = "functions.strategy_simulator.app.handler"
@@ -93,7 +93,7 @@ def _event(
 ) -> dict[str, Any]:
     """Return the event of a handler, with what its pairs must come to."""
     history = histories.read_csv(file.read_bytes())
-    equities = [float(simulation.simulate(history, Strategy(*pair)).metrics.final_equity) for pair in pairs]
+    equities = [float(engine.simulate(history, Strategy(*pair)).metrics.final_equity) for pair in pairs]
     return {
         "file": str(file),
         "pairs": pairs,

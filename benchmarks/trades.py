@@ -18,11 +18,11 @@ from benchmarks.measure import (
     say,
     take_turns,
 )
-from local.gateway import http_event
-from local.postgres import Postgres
-from trading import pages
-from trading.pages import PAGE_LIMIT
-from trading.trades import _NEW_TRADES, _RECORD, BATCH_LIMIT
+from local.host.gateway import http_event
+from local.host.postgres import Postgres
+from trading.core import pagination
+from trading.core.pagination import PAGE_LIMIT
+from trading.trades.ledger import _NEW_TRADES, _RECORD, BATCH_LIMIT
 
 OURS = "benchmarks.handlers.trades_api.handler"
 OURS_WITH_BOTO3 = "functions.trades_api.app.handler"
@@ -217,4 +217,4 @@ def _page(database: str, ticker: str | None, depth: int) -> dict[str, Any]:
             {**event, "above": min(depth, count - PAGE - 1)},
         )
         timestamp, row_id = cursor.fetchone() or (None, None)
-    return {**event, "cursor": pages.encode_cursor(timestamp, row_id)}
+    return {**event, "cursor": pagination.encode_cursor(timestamp, row_id)}

@@ -8,15 +8,16 @@ import signal
 import sys
 import time
 
-from local import authorizer, console, live_prices, price_feed, system
-from local.authorizer import Authorizer
-from local.postgres import PostgresError
-from local.template import ROOT
+from local.cli import console, feed, live_prices
+from local.host import authorizer, system
+from local.host.authorizer import Authorizer
+from local.host.postgres import PostgresError
+from local.host.template import ROOT
 
 FOLDER = ROOT / ".local"
 SIGN_IN = """The API wants a token. Get one for everything, or name the scopes that it shall allow:
 
-  TOKEN=$(.venv/bin/python -m local.issue_token trades:read trades:write --subject desk-7)
+  TOKEN=$(.venv/bin/python -m local.tools.issue_token trades:read trades:write --subject desk-7)
 
 """
 # What the mock market does every two seconds would hide everything else.
@@ -30,11 +31,11 @@ async def serve(port: int, door: Authorizer | None) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
-    options = price_feed.Options(seed=secrets.token_hex(4))
-    logging.getLogger("local.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
+    options = feed.Options(seed=secrets.token_hex(4))
+    logging.getLogger("local.host.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
     say = logging.getLogger("local.prices").info
     # Where the feed's port is taken, by one that somebody else started say, any will do.
-    feed_port = system.free_port(price_feed.PORT, [system.LOOPBACK])
+    feed_port = system.free_port(feed.PORT, [system.LOOPBACK])
     async with (
         system.running(FOLDER, port, door) as running,
         live_prices.published(running.url, options, feed_port, say, door) as feed_url,

@@ -19,14 +19,14 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from local import aws as local_aws
-from local.aws import CREDENTIALS, Aws
-from local.gateway import Gateway, http_event
-from local.postgres import UNSAFE, Postgres
-from local.runtime import Context
-from local.system import free_port
-from local.template import REGION, read, transformed
-from trading import aws, database, migrations
+from local.host import aws_services as local_aws
+from local.host.aws_services import CREDENTIALS, Aws
+from local.host.gateway import Gateway, http_event
+from local.host.postgres import UNSAFE, Postgres
+from local.host.runtime import Context
+from local.host.system import free_port
+from local.host.template import REGION, read, transformed
+from trading.core import aws, database, migrations
 
 TEMPLATE_DATABASE = "migrated"
 
@@ -43,7 +43,7 @@ os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOL
 
 
 # Tests that start whole systems, which look for the same ports.
-SYSTEMS = {f"tests/local/test_{name}.py" for name in ("page", "sockets", "system")}
+SYSTEMS = {f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")}
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # comes without types
@@ -76,7 +76,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def database_url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an empty, migrated database of this test's own, which `trading.database` uses."""
+    """The address of an empty, migrated database of this test's own, which `trading.core.database` uses."""
     name = f"test_{uuid.uuid4().hex}"
     postgres.create_database(name, TEMPLATE_DATABASE)
     monkeypatch.setenv("DATABASE_URL", postgres.url(name))

@@ -11,13 +11,15 @@ import pytest
 import yaml
 from websockets.asyncio.client import connect
 
-from local import price_feed, price_reader, system, template
-from local.price_feed import Options, serving
-from local.template import ROOT
-from trading import sockets
-from trading.alerts import RiseWatch
-from trading.prices import Tick, frame
-from trading.sockets import MessageError
+from local.cli import feed as price_feed
+from local.cli import reader
+from local.cli.feed import Options, serving
+from local.host import system, template
+from local.host.template import ROOT
+from trading.prices.alert_rules import RiseWatch
+from trading.prices.ticks import Tick, frame
+from trading.streaming import protocol
+from trading.streaming.protocol import MessageError
 
 DESCRIPTION = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = DESCRIPTION["components"]["messages"]
@@ -72,21 +74,21 @@ def test_every_message_that_is_described_is_said_somewhere() -> None:
 def test_examples_are_as_described_and_understood(name: str, payload: Any) -> None:
     assert fits(name, payload)
     if name in REQUESTS:
-        assert sockets.read_message(json.dumps(payload)).action == name
+        assert protocol.read_message(json.dumps(payload)).action == name
     elif name == "prices":
-        prices = price_reader.read(json.dumps(payload), NOW)
-        assert isinstance(prices, price_reader.Prices)
+        prices = reader.read(json.dumps(payload), NOW)
+        assert isinstance(prices, reader.Prices)
         assert prices.ticks
     else:
-        assert not isinstance(price_reader.read(json.dumps(payload), NOW), price_reader.Prices)
+        assert not isinstance(reader.read(json.dumps(payload), NOW), reader.Prices)
 
 
 def test_requests_have_the_members_that_the_code_reads() -> None:
     for name, model in (
-        ("subscribe", sockets.Subscribe),
-        ("unsubscribe", sockets.Unsubscribe),
-        ("list", sockets.ListFollowed),
-        ("ping", sockets.Ping),
+        ("subscribe", protocol.Subscribe),
+        ("unsubscribe", protocol.Unsubscribe),
+        ("list", protocol.ListFollowed),
+        ("ping", protocol.Ping),
     ):
         assert set(described(name)) == set(model.model_fields)
 
@@ -118,7 +120,7 @@ def test_requests_have_the_members_that_the_code_reads() -> None:
 )
 def test_the_code_understands_exactly_what_is_described(message: dict[str, Any]) -> None:
     try:
-        sockets.read_message(json.dumps(message))
+        protocol.read_message(json.dumps(message))
     except MessageError:
         assert not any(fits(name, message) for name in REQUESTS)
     else:
@@ -152,15 +154,15 @@ def test_all_that_the_socket_says_is_as_described() -> None:
     ticks = [Tick("BRK.B", Decimal(price), NOW + timedelta(seconds=n)) for n, price in enumerate(["98.00", "100.10"])]
     alert = [watch.judge(tick) for tick in ticks][-1].alert
     assert alert
-    said = [frame(ticks), sockets.alerted(alert), sockets.pong(), sockets.subscribed(frozenset({"*"}))]
+    said = [frame(ticks), protocol.alerted(alert), protocol.pong(), protocol.subscribed(frozenset({"*"}))]
     said.append(MessageError("busy", "try again").write())
     assert {check(text) for text in said} == set(DESCRIPTION["channels"]["socket"]["messages"]) - REQUESTS
-    assert set(json.loads(sockets.alerted(alert))) == set(described("alert"))
+    assert set(json.loads(protocol.alerted(alert))) == set(described("alert"))
 
 
 def test_the_codes_of_errors_are_those_of_the_code() -> None:
     raised = re.compile(r'MessageError\(\s*"(\w+)"')
-    files = [*ROOT.glob("layers/trading/trading/*.py"), *ROOT.glob("local/*.py")]
+    files = [*ROOT.glob("layers/trading/trading/**/*.py"), *ROOT.glob("local/**/*.py")]
     assert {code for file in files for code in raised.findall(file.read_text())} == set(
         described("error")["code"]["enum"]
     )
@@ -175,6 +177,6 @@ def test_addresses_and_limits_are_those_of_the_code() -> None:
     servers = {name: server["host"] for name, server in DESCRIPTION["servers"].items()}
     assert servers["feed"] == f"localhost:{price_feed.PORT}"
     assert servers["laptop"] == f"127.0.0.1:{system.SOCKET_PORT}"
-    assert DESCRIPTION["components"]["schemas"]["Tickers"]["maxItems"] == sockets.FOLLOW_LIMIT
+    assert DESCRIPTION["components"]["schemas"]["Tickers"]["maxItems"] == protocol.FOLLOW_LIMIT
     limits = f"{price_feed.MESSAGES_PER_SECOND} messages of {price_feed.MESSAGE_LIMIT // 1024} KB"
     assert limits in DESCRIPTION["channels"]["feed"]["description"]

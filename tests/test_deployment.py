@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local import template
-from local.template import ROOT, Expression
+from local.host import template
+from local.host.template import ROOT, Expression
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 

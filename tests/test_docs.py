@@ -1,6 +1,6 @@
 import re
 
-from local.template import ROOT
+from local.host.template import ROOT
 
 TESTS = {
     name

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.template import ROOT
+from local.host.template import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trading import storage, trade_summary
+from trading.analysis.summary import summarize
+from trading.core import storage
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Summarise the event's file; 200 when it has the expected rows and rejects."""
-    summary = trade_summary.summarise(_chunks(Path(event["file"])), lambda _: None)
+    """Summarize the event's file; 200 when it has the expected rows and rejects."""
+    summary = summarize(_chunks(Path(event["file"])), lambda _: None)
     expected = (event["rows"], event["rejected"], event["tickers"])
     return {"statusCode": 200 if (summary.rows_read, summary.rows_rejected, len(summary.tickers)) == expected else 500}
 

@@ -1,4 +1,4 @@
-"""The floor of summarising a file: DuckDB reads it by itself, trusting every line, and sums."""
+"""The floor of summarizing a file: DuckDB reads it by itself, trusting every line, and sums."""
 
 from typing import Any
 

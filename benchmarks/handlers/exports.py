@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from trading import exports
+from trading.analysis import exports
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:

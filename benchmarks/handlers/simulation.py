@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trading import histories, simulation, simulation_results
-from trading.histories import History
-from trading.simulation import Strategy
+from trading.simulation import engine, histories, results
+from trading.simulation.engine import Strategy
+from trading.simulation.histories import History
 
 read = cache(histories.read_csv)
 
@@ -18,8 +18,8 @@ def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     history = histories.read_csv(data) if event["with_reading"] else History(read(data).bars)
     total = 0.0
     for fast, slow in event["pairs"]:
-        done = simulation.simulate(history, Strategy(fast, slow))
+        done = engine.simulate(history, Strategy(fast, slow))
         if event["with_result"]:
-            simulation_results.result_of(done, "TEST")
+            results.result_of(done, "TEST")
         total += float(done.metrics.final_equity)
     return {"statusCode": 200 if abs(total - event["expected"]) < 0.01 else 409, "total": total}

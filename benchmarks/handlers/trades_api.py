@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from trading import aws
+from trading.core import aws
 
 
 class Queue:
-    """What an SQS client is to `trading.queues`."""
+    """What an SQS client is to `trading.core.queues`."""
 
     def __init__(self, *_: object) -> None:
         """Take the settings of a client, which mean nothing here."""

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Summarise the event's file; 200 when it has the expected rows."""
+    """Summarize the event's file; 200 when it has the expected rows."""
     trades = pd.read_csv(
         event["file"],
         dtype={"ticker": "category", "price": "float64", "quantity": "float64", "side": "category"},

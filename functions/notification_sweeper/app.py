@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import correlation, notifications
+from trading.core import correlation
+from trading.notifications import outbox
 
 # Left over for the last batch, which is claimed before the time is up.
 RESERVE_SECONDS = 5
@@ -21,7 +22,7 @@ metrics = Metrics()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Sweep for as long as this function may run, and return what was announced, refused and given up."""
     correlation.begin(context.aws_request_id)
-    outcome = notifications.sweep(context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS)
+    outcome = outbox.sweep(context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS)
     metrics.add_metric("NotificationsGivenUp", MetricUnit.Count, outcome.given_up)
     logger.info("swept", **asdict(outcome))
     return asdict(outcome)

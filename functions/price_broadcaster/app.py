@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import broadcasts
+from trading.streaming import broadcasts
 
 FRESH_SECONDS = 10
 # Left over for the posts that are on their way when the time is up.

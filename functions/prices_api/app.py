@@ -10,10 +10,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trading import connections, price_records, prices
-from trading.alerts import Alert
-from trading.connections import Ticket
-from trading.http_api import (
+from trading.core.pagination import PAGE_DEFAULT
+from trading.core.values import AnyCaseTicker, StartDate
+from trading.http.api import (
     Cursor,
     HttpApi,
     Limit,
@@ -24,10 +23,12 @@ from trading.http_api import (
     refuses,
     returns,
 )
-from trading.pages import PAGE_DEFAULT
-from trading.price_records import PriceAverage, PriceFilter
-from trading.prices import PRICES_LIMIT, NewPrice
-from trading.values import AnyCaseTicker, StartDate
+from trading.prices import records, ticks
+from trading.prices.alert_rules import Alert
+from trading.prices.records import PriceAverage, PriceFilter
+from trading.prices.ticks import PRICES_LIMIT, NewPrice
+from trading.streaming import connections
+from trading.streaming.connections import Ticket
 
 PATH = "/api/prices/"
 ALERTS_PATH = "/api/alerts/"
@@ -68,7 +69,7 @@ PARAMETERS = {field.name for field in fields(PriceFilter)}
 )
 def publish_prices(batch: PriceBatch) -> Response[str]:
     """Put prices on their queue; one that is published twice counts once."""
-    prices.publish(batch.prices)
+    ticks.publish(batch.prices)
     return json_answer(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(len(batch.prices))))
 
 
@@ -90,7 +91,7 @@ def find_averages(
     """Find the averages of the five minutes that begin between two dates."""
     given = app.current_event.query_string_parameters
     refuse_unknown_parameters(given, PARAMETERS - {"ticker"})
-    found, next_cursor = price_records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
+    found, next_cursor = records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
     headers = next_page(f"{PATH}{ticker}/averages/", given, next_cursor)
     return json_answer(HTTPStatus.OK, AVERAGES.dump_json(found), headers)
 
@@ -110,7 +111,7 @@ def find_alerts(
     """Find the rises of more than 2 % within a minute."""
     given = app.current_event.query_string_parameters
     refuse_unknown_parameters(given, PARAMETERS)
-    found, next_cursor = price_records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
+    found, next_cursor = records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
     return json_answer(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
 
 

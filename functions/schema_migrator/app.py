@@ -5,7 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import cloudformation, database, migrations
+from trading import cloudformation
+from trading.core import database, migrations
 
 # Left over after the last moment at which the schema may still change: to say that it did not.
 RESERVE_SECONDS = 30

@@ -9,13 +9,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from trading import histories, simulation_report, simulations
-from trading.histories import HistoryError, StoredHistory
-from trading.http_api import HttpApi, json_answer, refuses, returns
-from trading.problems import FieldError, invalid
-from trading.settings import setting
-from trading.simulations import BARS_LIMIT, NewSimulation, RecordedSimulation
-from trading.values import AnyCaseTicker, WholeNumber
+from trading.core.settings import setting
+from trading.core.values import AnyCaseTicker, WholeNumber
+from trading.http.api import HttpApi, json_answer, refuses, returns
+from trading.http.problems import FieldError, invalid
+from trading.simulation import histories, records, report
+from trading.simulation.histories import HistoryError, StoredHistory
+from trading.simulation.records import BARS_LIMIT, NewSimulation, RecordedSimulation
 
 PATH = "/api/simulations/"
 HISTORY_LIMIT = 4_000_000  # characters; a request to a Lambda may have 6 MB
@@ -62,7 +62,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
 )
 def simulate(new: NewSimulation) -> Response[str]:
     """Trade a crossover of two moving averages on the stored history of a ticker, or the best of up to 1,000 pairs."""
-    answer = simulations.record(new, setting("TRADES_BUCKET"))
+    answer = records.record(new, setting("TRADES_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
     return json_answer(status, answer.json, {"Location": f"{PATH}{answer.id}/"})
 
@@ -74,7 +74,7 @@ def simulate(new: NewSimulation) -> Response[str]:
 )
 def get_simulation(simulation_id: SimulationId) -> Response[str]:
     """Look at one simulation."""
-    return json_answer(HTTPStatus.OK, simulations.get(simulation_id))
+    return json_answer(HTTPStatus.OK, records.get(simulation_id))
 
 
 @app.get(
@@ -89,9 +89,9 @@ def get_report(simulation_id: SimulationId) -> Response[str]:
     """Look at one simulation as a page with charts."""
     return Response(
         HTTPStatus.OK.value,
-        content_type=simulation_report.MEDIA_TYPE,
-        body=simulation_report.render(simulations.get_result(simulation_id)),
-        headers={"Content-Security-Policy": simulation_report.POLICY, "X-Content-Type-Options": "nosniff"},
+        content_type=report.MEDIA_TYPE,
+        body=report.render(records.get_result(simulation_id)),
+        headers={"Content-Security-Policy": report.POLICY, "X-Content-Type-Options": "nosniff"},
     )
 
 

@@ -13,12 +13,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from trading import analysis, days, storage
-from trading.analysis import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
-from trading.http_api import Cursor, HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
-from trading.problems import ProblemError
-from trading.settings import setting
-from trading.values import Day, WholeNumber
+from trading.analysis import keys, results
+from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
+from trading.core import storage
+from trading.core.settings import setting
+from trading.core.values import Day, WholeNumber
+from trading.http.api import Cursor, HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
+from trading.http.problems import ProblemError
 
 PATH = "/api/analyses/"
 
@@ -28,7 +29,7 @@ app = HttpApi()
 
 
 class AnalysisRequest(BaseModel):
-    """The day to analyse."""
+    """The day to analyze."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,16 +43,16 @@ AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 
 @app.post(
     PATH,
-    summary="Analyse a day's trades",
+    summary="Analyze a day's trades",
     responses={
         200: returns(DayAnalysis, "What the day's trades come to, a row for each ticker."),
         404: refuses("There is no file of trades of that day."),
         409: refuses("The file was replaced each time while it was read."),
     },
 )
-def analyse_day(request: AnalysisRequest) -> Response[str]:
-    """Analyse a day's trades, as the put of their file does, and answer what is stored."""
-    _analysed(request.date)
+def analyze_day(request: AnalysisRequest) -> Response[str]:
+    """Analyze a day's trades, as the put of their file does, and answer what is stored."""
+    _analyzed(request.date)
     return _stored(request.date)
 
 
@@ -70,7 +71,7 @@ def analyse_day(request: AnalysisRequest) -> Response[str]:
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
     if _wants_csv():
-        text = analysis.stored_csv(setting("TRADES_BUCKET"), date)
+        text = results.stored_csv(setting("TRADES_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     return _stored(date)
 
@@ -95,24 +96,24 @@ def find_rejects(
     """Read what could not be read of a day's trades."""
     given = app.current_event.query_string_parameters
     refuse_unknown_parameters(given, {"limit", "cursor"})
-    found, next_cursor = analysis.stored_rejects(setting("TRADES_BUCKET"), date, limit, cursor)
+    found, next_cursor = results.stored_rejects(setting("TRADES_BUCKET"), date, limit, cursor)
     headers = next_page(f"{PATH}{date}/rejects/", given, next_cursor)
     if _wants_csv():
-        text = analysis.rejects_csv(found)
+        text = results.rejects_csv(found)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text, headers={**headers})
     return json_answer(HTTPStatus.OK, REJECTS.dump_json(found), headers)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Analyse the day that the event is about. By hand it answers as the original did: a status and a JSON body."""
+    """Analyze the day that the event is about. By hand it answers as the original did: a status and a JSON body."""
     if "requestContext" in event:
         return app.resolve(event, context)
     match event.get("source"):
         case "aws.s3":
-            return _analyse_file(event["detail"]["object"]["key"])
+            return _analyze_file(event["detail"]["object"]["key"])
         case "aws.scheduler":
-            return _analyse_yesterday(event)
+            return _analyze_yesterday(event)
         case _:
             return _answer_by_hand(event)
 
@@ -121,22 +122,22 @@ def _wants_csv() -> bool:
     return "text/csv" in app.current_event.headers.get("accept", "").lower()
 
 
-def _analyse_file(key: str) -> dict[str, Any]:
-    day = days.day_of(key)
+def _analyze_file(key: str) -> dict[str, Any]:
+    day = keys.day_of(key)
     if day is None:  # the rule lets through what only looks like a day's trades, such as 2024/02/30/trades.csv
         logger.info("not a file of trades", key=key)
         return {"skipped": key}
-    return _analysed(day)
+    return _analyzed(day)
 
 
-def _analyse_yesterday(event: dict[str, Any]) -> dict[str, Any]:
-    day = days.day_asked_for(event)
+def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
+    day = keys.day_asked_for(event)
     bucket = setting("TRADES_BUCKET")
-    if analysis.is_done(bucket, day):
-        logger.info("analysed already", day=str(day))
+    if results.is_done(bucket, day):
+        logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
     try:
-        return _analysed(day)
+        return _analyzed(day)
     except ProblemError as problem:
         if problem.problem.status != HTTPStatus.NOT_FOUND:
             raise
@@ -146,20 +147,20 @@ def _analyse_yesterday(event: dict[str, Any]) -> dict[str, Any]:
 
 def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"statusCode": 200, "body": json.dumps(_analysed(days.day_asked_for(event)))}
+        return {"statusCode": 200, "body": json.dumps(_analyzed(keys.day_asked_for(event)))}
     except ProblemError as problem:
         return {"statusCode": problem.problem.status, "body": problem.problem.write()}
 
 
 def _stored(day: date) -> Response[str]:
-    stored = analysis.stored(setting("TRADES_BUCKET"), day)
+    stored = results.stored(setting("TRADES_BUCKET"), day)
     return json_answer(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
 
 
-def _analysed(day: date) -> dict[str, Any]:
-    outcome = analysis.analyse_day(setting("TRADES_BUCKET"), day)
-    logger.info("analysed", **asdict(outcome))
-    metrics.add_metric("TradesAnalysed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
+def _analyzed(day: date) -> dict[str, Any]:
+    outcome = results.analyze_day(setting("TRADES_BUCKET"), day)
+    logger.info("analyzed", **asdict(outcome))
+    metrics.add_metric("TradesAnalyzed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
     metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)
     metrics.flush_metrics()
     return asdict(outcome)

@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import correlation, events, notifications
-from trading.events import TradeRecorded
+from trading.core import correlation
+from trading.notifications import events, outbox
+from trading.notifications.events import TradeRecorded
 
 logger = Logger()
 metrics = Metrics()
@@ -24,7 +25,7 @@ def deliver(record: SQSRecord) -> None:
     correlation.begin(carried.string_value if carried else None)
     try:
         event = events.read(record.body)
-        sent = notifications.deliver(event)
+        sent = outbox.deliver(event)
     except Exception:
         logger.exception("A notification was not delivered", message_id=record.message_id)
         raise

@@ -11,9 +11,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trading import database, notifications, trades
-from trading.events import TradeRecorded
-from trading.http_api import (
+from trading.core import database
+from trading.core.pagination import PAGE_DEFAULT
+from trading.core.values import AnyCaseTicker, Side, StartDate, WholeNumber
+from trading.http.api import (
     Cursor,
     HttpApi,
     Limit,
@@ -24,9 +25,11 @@ from trading.http_api import (
     refuses,
     returns,
 )
-from trading.pages import PAGE_DEFAULT
-from trading.problems import FieldError, ProblemError
-from trading.trades import (
+from trading.http.problems import FieldError, ProblemError
+from trading.notifications import outbox
+from trading.notifications.events import TradeRecorded
+from trading.trades import ledger
+from trading.trades.ledger import (
     BATCH_LIMIT,
     ClashError,
     NewTrade,
@@ -35,7 +38,6 @@ from trading.trades import (
     Trade,
     TradeFilter,
 )
-from trading.values import AnyCaseTicker, Side, StartDate, WholeNumber
 
 PATH = "/api/trades/"
 
@@ -77,7 +79,7 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 def record_trade(new: NewTrade) -> Response[str]:
     """Record a trade and announce it."""
     recorded = _recorded([new], "{field}")
-    notifications.announce(TradeRecorded.of_new(recorded))
+    outbox.announce(TradeRecorded.of_new(recorded))
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
     return json_answer(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
@@ -97,7 +99,7 @@ def record_trade(new: NewTrade) -> Response[str]:
 def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = _recorded(batch.trades, "trades[{position}].{field}")
-    notifications.announce(TradeRecorded.of_new(recorded))
+    outbox.announce(TradeRecorded.of_new(recorded))
     return json_answer(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
 
 
@@ -117,7 +119,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     """Find trades, the newest first."""
     given = app.current_event.query_string_parameters
     refuse_unknown_parameters(given, (field.name for field in fields(TradeFilter)))
-    found, next_cursor = trades.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
+    found, next_cursor = ledger.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
     return json_answer(HTTPStatus.OK, TRADES.dump_json(found), next_page(PATH, given, next_cursor))
 
 
@@ -128,7 +130,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
 )
 def get_trade(trade_id: Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
     """Look at one trade, and at when its notification was delivered."""
-    return json_answer(HTTPStatus.OK, TRACKED_TRADE.dump_json(trades.get(trade_id)))
+    return json_answer(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
 
 
 @app.get("/api/health/", summary="Ask whether the database answers", responses={200: returns(Health, "It does.")})
@@ -147,7 +149,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
     """Record trades of the caller; a clash is answered with the path of each field that clashes."""
     try:
-        recorded = trades.record(new, _subject())
+        recorded = ledger.record(new, _subject())
     except ClashError as clash:
         raise ProblemError(
             HTTPStatus.CONFLICT,

@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from local.triggers import schedule_event, sqs_event
+from local.host.triggers import schedule_event, sqs_event
 from tests.conftest import Call, Channels, Rows, context
-from trading import aws, trades
-from trading.trades import NewTrade
+from trading.core import aws
+from trading.trades import ledger
+from trading.trades.ledger import NewTrade
 
 
 def sweep(seconds: float = 30) -> dict[str, int]:
@@ -19,7 +20,7 @@ def sweep(seconds: float = 30) -> dict[str, int]:
 @pytest.fixture
 def due(rows: Rows, trade: dict[str, Any]) -> None:
     """Three trades whose announcements were lost a while ago."""
-    trades.record([NewTrade.model_validate(trade)] * 3, "local")
+    ledger.record([NewTrade.model_validate(trade)] * 3, "local")
     rows("update notifications set next_attempt_at = now() returning id")
 
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from local.template import ROOT
+from local.host.template import ROOT
 from tests.conftest import PriceServices, context
-from trading import broadcasts
-from trading.broadcasts import Broadcast, Posted
+from trading.streaming import broadcasts
+from trading.streaming.broadcasts import Broadcast, Posted
 
 EVENTS = ROOT / "events" / "price_broadcaster"
 

@@ -5,10 +5,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from local.template import ROOT
+from local.host.template import ROOT
 from tests.conftest import Call, Channels, PriceServices, Rows, context
-from trading import database, price_processing, price_records, queues
-from trading.price_records import PriceFilter
+from trading import price_processing
+from trading.core import database, queues
+from trading.prices import records
+from trading.prices.records import PriceFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 EVENTS = ROOT / "events" / "price_processor"
@@ -40,7 +42,7 @@ def publish(call: Call, price_services: PriceServices) -> Any:
 
 
 def averaged(ticker: str) -> int:
-    return sum(average.count for average in price_records.find_averages(PriceFilter(ticker))[0])
+    return sum(average.count for average in records.find_averages(PriceFilter(ticker))[0])
 
 
 def test_prices_are_averaged_and_judged_and_told_to_subscribers_and_sockets(
@@ -48,7 +50,7 @@ def test_prices_are_averaged_and_judged_and_told_to_subscribers_and_sockets(
 ) -> None:
     assert process(publish(*RISE, price("MSFT", "410.5", 1))) == []
     assert (averaged("AAPL"), averaged("MSFT")) == (3, 1)
-    [alert], _ = price_records.find_alerts(PriceFilter())
+    [alert], _ = records.find_alerts(PriceFilter())
     [announced] = channels.announced()
     assert (announced["type"], announced["data"]["id"]) == ("price.alerted.v1", alert.id)
     [broadcast] = price_services.broadcast()
@@ -108,7 +110,7 @@ def _refuse(**_: object) -> None:
 
 
 def test_a_database_that_is_back_in_a_moment_costs_a_moment(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    record, attempts = price_records.record, []
+    record, attempts = records.record, []
 
     def recovering(ticker: str, ticks: list[Any]) -> Any:
         attempts.append(ticker)
@@ -117,7 +119,7 @@ def test_a_database_that_is_back_in_a_moment_costs_a_moment(publish: Any, monkey
         return record(ticker, ticks)
 
     messages = publish(price("AAPL", "100", 0), price("MSFT", "410", 0))
-    monkeypatch.setattr(price_records, "record", recovering)
+    monkeypatch.setattr(records, "record", recovering)
     monkeypatch.setattr(price_processing, "WAITS", (0.0, 0.0, 0.0))
     assert process(messages) == []
     assert attempts == ["AAPL", "AAPL", "AAPL", "MSFT"]
@@ -137,6 +139,6 @@ def test_queues_that_are_away_cost_no_price(publish: Any, monkeypatch: pytest.Mo
 def test_the_sample_events_alert_once_and_give_back_the_poisoned_one() -> None:
     published = json.loads((EVENTS / "published.json").read_text())["Records"]
     assert process(published) == []
-    assert len(price_records.find_alerts(PriceFilter())[0]) == 1
+    assert len(records.find_alerts(PriceFilter())[0]) == 1
     poisoned = json.loads((EVENTS / "published_one_poisoned.json").read_text())["Records"]
     assert process(poisoned) == [poisoned[1]["messageId"]]

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from local.template import ROOT
+from local.host.template import ROOT
 from tests.conftest import PriceServices, context
-from trading import connections
+from trading.streaming import connections
 
 EVENTS = ROOT / "events" / "price_socket"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call, PriceServices
-from trading import price_records, prices
-from trading.prices import Tick
+from trading.prices import records, ticks
+from trading.prices.ticks import Tick
 
 PRICE = {"ticker": "AAPL", "price": 187.42, "timestamp": "2025-06-03T12:00:00Z"}
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -25,11 +25,11 @@ def test_published_prices_are_on_the_queue_exactly_a_message_for_each_ticker(
     assert (answer.status, answer.body) == (202, {"accepted": 3})
     apple, microsoft = price_services.published()
     assert apple["attributes"]["MessageGroupId"] == "AAPL"
-    assert prices.read_message(apple["body"]) == [
+    assert ticks.read_message(apple["body"]) == [
         Tick("AAPL", Decimal("187.420"), NOON),
         Tick("AAPL", Decimal(187), NOON + timedelta(seconds=2)),
     ]
-    assert prices.read_message(microsoft["body"]) == [Tick("MSFT", Decimal("410.000001"), NOON)]
+    assert ticks.read_message(microsoft["body"]) == [Tick("MSFT", Decimal("410.000001"), NOON)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def risen(call: Call) -> None:
         ticks = [
             Tick("AAPL", Decimal(price), start + timedelta(seconds=at)) for price, at in (("98.00", 0), ("100.10", 9))
         ]
-        price_records.record("AAPL", ticks)
+        records.record("AAPL", ticks)
 
 
 @pytest.mark.usefixtures("risen")

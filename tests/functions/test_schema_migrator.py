@@ -8,12 +8,12 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from local.postgres import Postgres
-from local.template import ROOT
+from local.host.postgres import Postgres
+from local.host.template import ROOT
 from tests.conftest import context
-from trading import database, migrations
+from trading.core import database, migrations
 
-NEWEST = max(path.name for path in (ROOT / "layers/trading/trading/migrations").glob("*.sql"))
+NEWEST = max(path.name for path in (ROOT / "layers/trading/trading/core/migrations").glob("*.sql"))
 
 
 class CloudFormation:

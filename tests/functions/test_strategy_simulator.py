@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from local import runtime
-from local.gateway import http_event
-from local.template import ROOT
+from local.host import runtime
+from local.host.gateway import http_event
+from local.host.template import ROOT
 from tests.conftest import Bucket, Call, Rows, api_answer
-from trading import database, price_records, simulations
-from trading.prices import Tick
-from trading.simulations import RecordedSimulation
+from trading.core import database
+from trading.prices import records as price_records
+from trading.prices.ticks import Tick
+from trading.simulation import records
+from trading.simulation.records import RecordedSimulation
 
 PATH = "/api/simulations/"
 EVENTS = ROOT / "events"
@@ -150,13 +152,13 @@ def test_two_who_ask_at_once_get_the_same_simulation(
 ) -> None:
     del with_history
     first = call("POST", PATH, ASKED)
-    find, seen = simulations._find, []  # noqa: SLF001 - the other one's row comes just after the look
+    find, seen = records._find, []  # noqa: SLF001 - the other one's row comes just after the look
 
     def find_nothing_at_first(column: str, value: int | str) -> Any:
         seen.append(value)
         return find(column, value) if len(seen) > 1 else []
 
-    monkeypatch.setattr(simulations, "_find", find_nothing_at_first)
+    monkeypatch.setattr(records, "_find", find_nothing_at_first)
     late = call("POST", PATH, ASKED)
     assert (late.status, late.body) == (200, first.body)
 
@@ -216,7 +218,7 @@ def test_what_cannot_be_simulated_is_refused_with_its_field(call: Call, rows: Ro
 def test_a_sweep_that_takes_too_long_is_refused_and_says_what_to_make_smaller(
     call: Call, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulations, "monotonic", iter(range(0, 70, 7)).__next__)  # seven seconds a pair
+    monkeypatch.setattr(records, "monotonic", iter(range(0, 70, 7)).__next__)  # seven seconds a pair
     answer = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}})
     assert (answer.status, answer.names()) == (400, ["sweep"])
     assert "had time for 2 of its 6 pairs in 20 seconds: try fewer, longer windows" in answer.body["detail"]
@@ -242,7 +244,7 @@ def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, ro
 
 
 def test_more_than_an_answer_can_say_is_refused_and_not_kept(call: Call, rows: Rows) -> None:
-    zigzag = [1_000 + number % 2 * 4 for number in range(simulations.BARS_LIMIT)]
+    zigzag = [1_000 + number % 2 * 4 for number in range(records.BARS_LIMIT)]
     put(call, csv(zigzag, zigzag))
     costs = {"commission_basis_points": "10.123456", "slippage_basis_points": "5.123456"}
     answer = call("POST", PATH, {"ticker": "MSFT", "fast": 1, "slow": 2, "fractional": True, **costs})
@@ -256,7 +258,7 @@ def test_what_is_as_long_as_may_be_is_an_answer_that_lambda_hands_on(call: Call)
     asked = http_event("POST", PATH, headers=[("content-type", "application/json")], body=json.dumps(ASKED).encode())
     length = len(json.dumps(json.dumps(call("POST", PATH, ASKED).body["result"], separators=(",", ":"))))
     around_it = len(json.dumps(api_answer(asked))) - length
-    assert 0 < around_it < runtime.ANSWER_LIMIT - simulations.ANSWER_LIMIT
+    assert 0 < around_it < runtime.ANSWER_LIMIT - records.ANSWER_LIMIT
 
 
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:

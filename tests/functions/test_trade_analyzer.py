@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from local.template import ROOT
+from local.host.template import ROOT
 from tests.conftest import Bucket, Call, context
-from trading import analysis
+from trading.analysis import results
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"
@@ -27,7 +27,7 @@ def with_trades(bucket: Bucket) -> Bucket:
     return bucket
 
 
-def test_a_file_that_was_put_is_analysed_and_again_if_it_is_told_twice(with_trades: Bucket) -> None:
+def test_a_file_that_was_put_is_analyzed_and_again_if_it_is_told_twice(with_trades: Bucket) -> None:
     assert invoke("trades_put.json") == invoke("trades_put.json") == DONE
     assert with_trades.keys() == [RESULT, SOURCE]
 
@@ -80,7 +80,7 @@ FIRST_ROW = {
 }
 
 
-def test_over_http_a_day_is_analysed_and_answered_with_its_rows(with_trades: Bucket, call: Call) -> None:
+def test_over_http_a_day_is_analyzed_and_answered_with_its_rows(with_trades: Bucket, call: Call) -> None:
     answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
     assert answer.status == 200
     assert (answer.body["date"], answer.body["records_processed"], answer.body["rejected"]) == ("2024-05-15", 6, 0)
@@ -122,11 +122,11 @@ def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket
     assert (answer.status, "no column quantity, side, timestamp" in answer.body["detail"]) == (400, True)
 
 
-def test_what_is_analysed_and_what_is_rejected_is_counted(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_analyzed_and_what_is_rejected_is_counted(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
     bucket.put(SOURCE, (ROOT / "events" / SOURCE).read_text() + "MSFT,none,1,BUY,2024-05-15T10:00:00Z\n")
     invoke({"date": "2024-05-15"})
     [written] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert (written["TradesAnalysed"], written["TradesRejected"]) == ([6], [1])
+    assert (written["TradesAnalyzed"], written["TradesRejected"]) == ([6], [1])
 
 
 WITH_REJECTS = f"""ticker,price,quantity,side,timestamp
@@ -177,7 +177,7 @@ def test_a_page_of_rejects_ends_where_an_answer_would_be_too_large(
     with_rejects: Bucket, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del with_rejects
-    monkeypatch.setattr(analysis, "REJECTS_CHARACTERS", 100)
+    monkeypatch.setattr(results, "REJECTS_CHARACTERS", 100)
     lines, query = [], "limit=10"
     while query:
         answer = call("GET", REJECTS, query=query)

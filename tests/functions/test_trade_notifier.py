@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from local.triggers import sqs_event
+from local.host.triggers import sqs_event
 from tests.conftest import Call, Channels, Rows, context
-from trading import correlation, events, notifications, trades
-from trading.events import TradeRecorded
-from trading.trades import NewTrade
+from trading.core import correlation
+from trading.notifications import events, outbox
+from trading.notifications.events import TradeRecorded
+from trading.trades import ledger
+from trading.trades.ledger import NewTrade
 
 
 def message(number: int, body: str) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def notify(*bodies: str) -> list[str]:
 def bodies(rows: Rows, trade: dict[str, Any]) -> list[str]:
     """The messages of three trades that were recorded."""
     del rows
-    recorded = trades.record([NewTrade.model_validate(trade)] * 3, "local")
+    recorded = ledger.record([NewTrade.model_validate(trade)] * 3, "local")
     return [events.write(TradeRecorded.of(entry.trade, str(entry.notification_id))) for entry in recorded]
 
 
@@ -64,7 +66,7 @@ def test_a_notifier_that_dies_half_way_is_followed_by_one_that_delivers_the_rest
     class Killed(BaseException):
         """What no handler catches, like the end of the process."""
 
-    deliver = notifications.deliver
+    deliver = outbox.deliver
 
     def die_at_the_third(event: TradeRecorded) -> bool:
         if event.id == json.loads(bodies[2])["id"]:
@@ -72,7 +74,7 @@ def test_a_notifier_that_dies_half_way_is_followed_by_one_that_delivers_the_rest
         return deliver(event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "deliver", die_at_the_third)
+        patch.setattr(outbox, "deliver", die_at_the_third)
         with pytest.raises(Killed):
             notify(*bodies)
     assert notify(*bodies) == []  # SQS brings the whole batch again

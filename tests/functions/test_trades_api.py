@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.gateway import http_event
+from local.host.gateway import http_event
 from tests.conftest import Call, Channels, Rows, context
-from trading import aws, database, trades
+from trading.core import aws, database
+from trading.trades import ledger
 
 PATH = "/api/trades/"
 
@@ -347,7 +348,7 @@ def test_what_nobody_expected_answers_500_with_a_request_id_and_no_inner_working
     def fail(*_: object) -> None:
         raise RuntimeError("select secret from /var/task/app.py")
 
-    monkeypatch.setattr(trades, "find", fail)
+    monkeypatch.setattr(ledger, "find", fail)
     answer = call("GET", PATH)
     assert answer.status == 500
     assert "Request id: " in answer.body["detail"]

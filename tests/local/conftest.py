@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from local import system
-from local.system import RunningSystem
+from local.host import system
+from local.host.system import RunningSystem
 
 Invoke = Callable[..., Any]
 

@@ -18,12 +18,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from local import triggers
-from local.system import DATABASE, RunningSystem, running
-from local.template import ROOT
-from trading import histories, simulation
-from trading.simulation import Strategy
-from trading.simulation_results import RESULT, result_of
+from local.host import triggers
+from local.host.system import DATABASE, RunningSystem, running
+from local.host.template import ROOT
+from trading.simulation import engine, histories
+from trading.simulation.engine import Strategy
+from trading.simulation.results import RESULT, result_of
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
 HISTORY = "history/MSFT.csv"
@@ -154,7 +154,7 @@ def database(laptop: RunningSystem) -> Database:
             event["id"],
             event["data"]["id"],
         )
-    done = simulation.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
+    done = engine.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
     database.rows(
         "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",
         "0" * 64,
@@ -165,7 +165,7 @@ def database(laptop: RunningSystem) -> Database:
 
 @pytest.fixture(scope="session")
 def sample(laptop: RunningSystem) -> None:
-    """A history and a day's trades are in the bucket, and the laptop's own analyzer has analysed the trades."""
+    """A history and a day's trades are in the bucket, and the laptop's own analyzer has analyzed the trades."""
     s3 = laptop.aws.client("s3")
     bucket = laptop.environment["TRADES_BUCKET"]
     key = "2024/05/15/trades.csv"
@@ -173,7 +173,7 @@ def sample(laptop: RunningSystem) -> None:
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
     deadline = time.monotonic() + 30
     while s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["KeyCount"] < 2:
-        assert time.monotonic() < deadline, "nobody analysed what was put"
+        assert time.monotonic() < deadline, "nobody analyzed what was put"
         time.sleep(0.2)
 
 

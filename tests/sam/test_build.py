@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from local.template import ROOT, Function, read, transformed
+from local.host.template import ROOT, Function, read, transformed
 
 LAMBDA_LIMIT = 250 * 1_000_000  # bytes, of a function and its layers, unzipped
 

@@ -20,12 +20,12 @@ import psycopg2
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local import template
-from local.aws import Aws
-from local.gateway import http_event
-from local.postgres import UNSAFE, Postgres
-from local.system import LOOPBACK, free_port
-from local.template import REGION, ROOT
+from local.host import template
+from local.host.aws_services import Aws
+from local.host.gateway import http_event
+from local.host.postgres import UNSAFE, Postgres
+from local.host.system import LOOPBACK, free_port
+from local.host.template import REGION, ROOT
 from tests.sam.conftest import ARCHITECTURE, ENVIRONMENT, SAM
 
 EMULATOR = (str(ROOT / ".venv-ministack" / "bin" / "python"), "-m", "ministack")
@@ -179,7 +179,7 @@ def test_every_resource_of_the_template_is_there(deployed: dict[str, Any], resou
 
 @pytest.mark.usefixtures("deployed")
 def test_the_migrator_was_asked_by_cloudformation_and_made_the_schema_and_the_role(address: str) -> None:
-    files = sorted(file.name for file in (ROOT / "layers/trading/trading/migrations").glob("*.sql"))
+    files = sorted(file.name for file in (ROOT / "layers/trading/trading/core/migrations").glob("*.sql"))
     assert rows(address, "select name from schema_migrations order by name") == [(name,) for name in files]
     assert rows(address, "select count(*) from pg_roles where rolname = 'trading_app'") == [(1,)]
 

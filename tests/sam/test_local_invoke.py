@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.template import ROOT, read, transformed
+from local.host.template import ROOT, read, transformed
 from tests.sam.conftest import SAM, Database, run
 
 FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}

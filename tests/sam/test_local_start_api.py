@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.system import LOOPBACK, free_port
-from local.template import ROOT
+from local.host.system import LOOPBACK, free_port
+from local.host.template import ROOT
 from tests.conftest import Answer
 from tests.sam.conftest import ENVIRONMENT, SAM, run
 

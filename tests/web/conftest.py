@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from local import web
-from local.market import STARTING_PRICES
-from local.system import RunningSystem
+from local.cli.market import STARTING_PRICES
+from local.host.system import RunningSystem
+from local.tools import build_page
 from tests.local.conftest import loop, running  # noqa: F401 - the system of the laptop's tests
 
 WIDTHS = {"phone": 375, "desktop": 1440}
@@ -78,8 +78,8 @@ def market(running: RunningSystem) -> Iterator[Market]:  # noqa: F811 - the fixt
 @pytest.fixture(scope="session")
 def built() -> None:
     """The page is built, and what checks it is installed."""
-    web.install_tools()
-    web.build()
+    build_page.install_tools()
+    build_page.build()
 
 
 @pytest.fixture(scope="package")

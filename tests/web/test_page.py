@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from local import web
+from local.tools import build_page
 from tests.web.conftest import Market, Open
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
@@ -20,8 +20,8 @@ PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 
 def test_the_scripts_agree_with_their_types(built: None) -> None:
     del built
-    command = [web.program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
-    checked = subprocess.run(command, cwd=web.SOURCE, capture_output=True, text=True, check=False)
+    command = [build_page.program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
+    checked = subprocess.run(command, cwd=build_page.SOURCE, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
 
 
@@ -45,7 +45,7 @@ def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(
     page = open_page(view, width, scheme)
     settle(page, view)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate((web.SOURCE / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    page.evaluate((build_page.SOURCE / "node_modules" / "axe-core" / "axe.min.js").read_text())
     found: list[dict[str, Any]] = page.evaluate("axe.run().then((results) => results.violations)")
     serious = [
         (fault["id"], fault["help"], [node["html"][:120] for node in fault["nodes"]][:3])

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from local.system import RunningSystem
-from local.template import ROOT
+from local.host.system import RunningSystem
+from local.host.template import ROOT
 from tests.web.conftest import Open, send
 
 DAY = "2024-05-15"
@@ -15,7 +15,7 @@ REJECTED = 150  # more than a page of them
 
 @pytest.fixture
 def with_trades(running: RunningSystem) -> None:
-    """A day whose file has rows that are no trades, analysed."""
+    """A day whose file has rows that are no trades, analyzed."""
     text = (ROOT / "events" / KEY).read_text() + "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z\n" * REJECTED
     running.aws.client("s3").put_object(Bucket=running.environment["TRADES_BUCKET"], Key=KEY, Body=text.encode())
     send(f"{running.url}/api/analyses/", {"date": DAY})

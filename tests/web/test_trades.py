@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from local.system import RunningSystem
+from local.host.system import RunningSystem
 from tests.web.conftest import Open, send, trades_of
 
 MANY = 10_000

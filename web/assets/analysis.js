@@ -51,7 +51,7 @@ export class AnalysisView {
   }
 
   async #run() {
-    await this.#do(`Analysing ${this.#day}…`, () => send("/api/analyses/", { date: this.#day }), () =>
+    await this.#do(`Analyzing ${this.#day}…`, () => send("/api/analyses/", { date: this.#day }), () =>
       `There is no file of trades of ${this.#day}. Trades are exported in the night after their day.`,
     );
   }

@@ -10,10 +10,12 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from trading import broadcasts, notifications, price_records, prices
-from trading.database import DatabaseUnavailableError
-from trading.price_records import Recorded
-from trading.prices import Tick
+from trading.core.database import DatabaseUnavailableError
+from trading.notifications import outbox
+from trading.prices import records, ticks
+from trading.prices.records import Recorded
+from trading.prices.ticks import Tick
+from trading.streaming import broadcasts
 
 # Seconds between attempts, of all tickers of a batch together.
 WAITS = (0.5, 1.0, 2.0)
@@ -61,7 +63,7 @@ def process(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     metrics.add_metric("TicksTooOld", MetricUnit.Count, outcomes["too_old"])
     metrics.flush_metrics()
     if newest or alerts:
-        notifications.announce(alerts)
+        outbox.announce(alerts)
         broadcasts.send(newest, [alert.data for alert in alerts])
     return failed
 
@@ -74,7 +76,7 @@ def _record(work: _Work, waits: list[float]) -> Recorded:
     """
     while True:
         try:
-            return price_records.record(work.ticker, work.ticks)
+            return records.record(work.ticker, work.ticks)
         except DatabaseUnavailableError:
             if not waits:
                 raise
@@ -105,7 +107,7 @@ def _work(ticker: str, messages: Iterable[Mapping[str, Any]]) -> _Work:
 
 
 def _ticks(ticker: str, body: str) -> list[Tick]:
-    ticks = prices.read_message(body)
-    if any(tick.ticker != ticker for tick in ticks):
+    published = ticks.read_message(body)
+    if any(tick.ticker != ticker for tick in published):
         raise ValueError(f"a message of the group {ticker} has prices of another ticker")
-    return ticks
+    return published

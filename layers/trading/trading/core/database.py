@@ -1,0 +1,192 @@
+"""PostgreSQL: one connection per process, opened at first use, kept, and replaced when it is gone.
+
+Behind RDS Proxy a session that sends SET, opens a named cursor, takes an advisory lock or sends a statement of more
+than 16 KB keeps its database connection to itself ("pins" it). Nothing here does the first three; after the last,
+`run` gives the connection back.
+"""
+
+import json
+import os
+import select
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+from trading.core import aws
+from trading.core.settings import setting
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+# Within these seconds without use a connection is trusted as long as its socket is quiet. After them it may have
+# been cut while the sandbox was frozen, when nobody was there to receive the news: ask first.
+TRUSTED_IDLE_SECONDS = 10.0
+
+# libpq's own words: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
+
+PORT = 5432
+PINNING_BYTES = 16 * 1024  # of a statement
+
+_LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+
+_connection: "Connection | None" = None
+_last_used = 0.0
+
+
+class _Cursor(psycopg2.extensions.cursor):
+    """A cursor that knows whether one of its statements was so long that RDS Proxy has pinned the connection."""
+
+    has_pinned = False
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - the name is the base class's
+        super().execute(query, vars)
+        self.has_pinned = self.has_pinned or len(self.query or b"") > PINNING_BYTES
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL does not answer, or went away before it was known whether the work was done."""
+
+
+def run[Result](work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic: bool = False) -> Result:
+    """Return what `work` returns, given a cursor of the kept connection.
+
+    Args:
+        work: executes statements; each is committed by itself unless `atomic`.
+        repeatable: whether `work` may be done a second time if the server went away during the first.
+        atomic: do the whole of `work` in one transaction, undone when it raises.
+
+    Raises:
+        DatabaseUnavailableError: the server cannot be reached, or went away and `work` is not repeatable (or went
+            away again). Any other error of `work` is passed on, with nothing left open.
+    """
+    global _last_used  # noqa: PLW0603 - the connection and its age belong to the process
+    attempts_left = 2 if repeatable else 1
+    while True:
+        attempts_left -= 1
+        cursor = _usable_connection().cursor(cursor_factory=_Cursor)
+        try:
+            result = _in_transaction(cursor, work) if atomic else work(cursor)
+        except _LOST as error:
+            release()
+            if attempts_left == 0:
+                raise DatabaseUnavailableError(str(error)) from error
+        except BaseException:
+            if atomic:
+                release()  # a transaction ends with its connection: the surest way back
+            raise
+        else:
+            cursor.close()
+            _last_used = time.time()
+            if cursor.has_pinned and behind_proxy():
+                release()
+            return result
+
+
+def query(statement: str, parameters: Mapping[str, Any], *, repeatable: bool) -> list[tuple[Any, ...]]:
+    """Return the rows of one statement, which is committed by itself. Raises as `run` does."""
+
+    def work(cursor: "Cursor") -> list[tuple[Any, ...]]:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+    return run(work, repeatable=repeatable)
+
+
+def release() -> None:
+    """Close the kept connection; the next use opens another."""
+    global _connection  # noqa: PLW0603
+    if _connection is not None:
+        with suppress(psycopg2.Error):
+            _connection.close()
+    _connection = None
+
+
+def behind_proxy() -> bool:
+    """Whether the connections are RDS Proxy's to share out."""
+    return not os.environ.get("DATABASE_URL")
+
+
+def _in_transaction[Result](cursor: "Cursor", work: "Callable[[Cursor], Result]") -> Result:
+    cursor.execute("begin")
+    result = work(cursor)
+    cursor.execute("commit")
+    return result
+
+
+def _usable_connection() -> "Connection":
+    global _connection  # noqa: PLW0603
+    if _connection is not None and not _is_alive(_connection):
+        release()
+    if _connection is None:
+        try:
+            _connection = _connect()
+        except psycopg2.OperationalError as error:
+            raise DatabaseUnavailableError(str(error)) from error
+    return _connection
+
+
+def _is_alive(connection: "Connection") -> bool:
+    if connection.closed or select.select([connection], [], [], 0)[0]:
+        return False  # a server that has nothing to answer and yet is heard has hung up
+    if time.time() - _last_used < TRUSTED_IDLE_SECONDS:
+        return True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except _LOST:
+        return False
+    return True
+
+
+def _connect() -> "Connection":
+    connection: Connection = psycopg2.connect(**_address(), **_OPTIONS)
+    connection.autocommit = True
+    return connection
+
+
+def _address() -> dict[str, Any]:
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        return {"dsn": url}
+
+    import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
+    import botocore  # noqa: PLC0415
+
+    host, database = setting("DB_HOST"), setting("DB_NAME")
+    secret = os.environ.get("DB_SECRET_ARN")
+    if secret:
+        return {
+            "host": host,
+            "port": PORT,
+            "dbname": database,
+            **_administrator(secret),
+            "sslmode": "require",
+            # RDS's own roots are nowhere in Lambda. Channel binding does what verifying would: only who knows what the
+            # password was hashed to can answer, and only at the other end of this very TLS connection.
+            "channel_binding": "require",
+        }
+    user = setting("DB_USER")
+    # The token is checked when the connection is made, and lives for 15 minutes: a new one each time.
+    token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=PORT, DBUsername=user)
+    return {
+        "host": host,
+        "port": PORT,
+        "dbname": database,
+        "user": user,
+        "password": token,
+        "sslmode": "verify-full",
+        # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
+        "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
+    }
+
+
+def _administrator(secret: str) -> dict[str, str]:
+    """Return who owns the database, and the password that RDS has given it and changes every week."""
+    known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
+    return {"user": known["username"], "password": known["password"]}

@@ -1,0 +1,100 @@
+"""Events: what is told of a trade or a price, as it travels; members have the names that CloudEvents gives them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from trading.core import values
+from trading.prices.alert_rules import Alert
+from trading.trades.ledger import RecordedTrade, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRecorded:
+    """A trade was recorded. The id is its notification's, the same however often it is announced."""
+
+    id: str
+    type: Literal["trade.recorded.v1"]
+    time: datetime
+    data: Trade
+
+    @classmethod
+    def of(cls, trade: Trade, notification_id: str) -> "TradeRecorded":
+        """Return the event of a trade."""
+        return cls(notification_id, "trade.recorded.v1", trade.recorded_at, trade)
+
+    @classmethod
+    def of_new(cls, recorded: Iterable[RecordedTrade]) -> "list[TradeRecorded]":
+        """Return an event for each trade that was not there before."""
+        events = {
+            entry.notification_id: cls.of(entry.trade, entry.notification_id)
+            for entry in recorded
+            if entry.notification_id
+        }
+        return list(events.values())
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `BUY 50 MSFT at 310.50`."""
+        return f"{self.data.side} {self.data.quantity:f} {self.data.ticker} at {self.data.price:f}"
+
+    def details(self) -> str:
+        """Return a sentence on when it happened and by whom."""
+        trade = self.data
+        return f"Trade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC, recorded by {trade.recorded_by}."
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by."""
+        return {"ticker": self.data.ticker, "side": self.data.side}
+
+
+@dataclass(frozen=True, slots=True)
+class PriceAlerted:
+    """A price rose by more than the threshold. The id is its notification's."""
+
+    id: str
+    type: Literal["price.alerted.v1"]
+    time: datetime
+    data: Alert
+
+    @classmethod
+    def of(cls, alert: Alert, notification_id: str) -> "PriceAlerted":
+        """Return the event of an alert."""
+        return cls(notification_id, "price.alerted.v1", alert.timestamp, alert)
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `ALERT AAPL +2.14 % in 41 s`."""
+        return self.data.headline()
+
+    def details(self) -> str:
+        """Return a sentence on the two prices and their times."""
+        alert = self.data
+        return (
+            f"From {alert.low_price:f} at {alert.low_timestamp:%H:%M:%S}"
+            f" to {alert.price:f} at {alert.timestamp:%H:%M:%S} on {alert.timestamp:%Y-%m-%d}, UTC."
+        )
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by."""
+        return {"ticker": self.data.ticker}
+
+
+type Event = TradeRecorded | PriceAlerted
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def read(text: str) -> Event:
+    """Return the event of a message's text; members that we do not know are passed over.
+
+    Raises:
+        ValueError: the text is no event of ours (pydantic's ValidationError is one).
+    """
+    return _EVENT.validate_python(values.read_json(text))
+
+
+def write(event: Event) -> str:
+    """Return an event as the JSON text of a message."""
+    return _EVENT.dump_json(event).decode()

@@ -1,0 +1,190 @@
+"""Notifications: telling of every recorded trade and every alert, at least once, whatever fails on the way.
+
+A trade or an alert is written together with a row in `notifications`, which is the truth about what has been told. The
+queue only carries it quickly: what the queue loses, `sweep` announces again.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from trading.core import aws, correlation, database, queues
+from trading.core.settings import setting
+from trading.notifications import events
+from trading.notifications.events import Event, PriceAlerted, TradeRecorded
+from trading.prices.alert_rules import ALERT_COLUMNS, Alert
+from trading.trades.ledger import TRADE_COLUMNS, Trade
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
+
+logger = Logger(child=True)
+
+# A client waits for announcements for a second at most: no call begins after the first of these or outlasts the other.
+ANNOUNCE_SECONDS = 0.3
+ANNOUNCE_CALL_SECONDS = 0.7
+SWEEP_CALL_SECONDS = 5.0
+# Longer than the notifier may run: whoever holds a lease is still at work, and who died loses it before the message
+# is seen again.
+LEASE_SECONDS = 60
+SWEEP_ATTEMPTS = 10
+
+
+class UnknownNotificationError(Exception):
+    """An event whose notification is not in the database: it was not announced by this system."""
+
+
+class NotificationInProgressError(Exception):
+    """This notification is being sent by somebody else right now: try again when they are done, or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep did: how many notifications it announced, the queue refused, and it gave up."""
+
+    announced: int
+    refused: int
+    given_up: int
+
+
+def announce(recorded: Iterable[Event]) -> None:
+    """Put what was just recorded on the queue, as far as that goes within a second.
+
+    Best effort: it is committed, so nothing that happens here may become the client's error. `sweep` does the rest.
+    """
+    try:
+        left_over = _announce(list(recorded))
+    except Exception:
+        logger.exception("Announcing failed: the sweeper will do it")
+    else:
+        if left_over:
+            logger.warning("Not all was announced: the sweeper will do the rest", left_over=left_over)
+
+
+def _announce(announced: Sequence[Event]) -> int:
+    """Announce until the time is up, and return how many events were not taken."""
+    left_over = len(announced)
+    started = time.monotonic()
+    for batch in batched(announced, queues.BATCH_LIMIT, strict=False):
+        if time.monotonic() - started > ANNOUNCE_SECONDS:
+            break
+        refused = queues.send(_queue(), [events.write(event) for event in batch], ANNOUNCE_CALL_SECONDS)
+        left_over -= len(batch) - len(refused)
+    return left_over
+
+
+_CLAIM = """
+with claimed as (
+    update notifications set sending_until = now() + make_interval(secs => %(lease)s)
+    where id = %(id)s and delivered_at is null and (sending_until is null or sending_until < now())
+    returning id
+)
+select exists (select from claimed), delivered_at is not null from notifications where id = %(id)s
+"""
+
+
+def deliver(event: Event) -> bool:
+    """Publish an event to the topic, unless that was done before, and return whether this call did it.
+
+    The lease keeps two copies of one message, met at the same time, from both being published.
+
+    Raises:
+        UnknownNotificationError: there is no such notification.
+        NotificationInProgressError: somebody else holds its lease.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: SNS did not take it.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    identity = {"id": event.id, "lease": LEASE_SECONDS}
+    rows = database.query(_CLAIM, identity, repeatable=True)
+    if not rows:
+        raise UnknownNotificationError(f"there is no notification {event.id}")
+    claimed, delivered = rows[0]
+    if delivered:
+        return False
+    if not claimed:
+        raise NotificationInProgressError(f"notification {event.id} is being sent")
+
+    attributes = {"event_id": event.id, "type": event.type, **event.attributes()}
+    described: dict[str, MessageAttributeValueTypeDef] = {
+        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+    }
+    aws.sns().publish(
+        TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
+        Subject=event.headline(),
+        Message=f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n",
+        MessageAttributes={**described, **correlation.attributes()},
+    )
+    database.query(
+        "update notifications set delivered_at = now() where id = %(id)s returning id",
+        identity,
+        repeatable=True,
+    )
+    return True
+
+
+_TAKE_DUE = f"""
+with due as materialized (
+    select id from notifications
+    where delivered_at is null and failed_at is null and next_attempt_at <= now()
+    order by next_attempt_at
+    limit %(limit)s
+    for update skip locked
+), taken as (
+    update notifications as notification set
+        attempts = attempts + 1,
+        next_attempt_at = now() + interval '1 minute' * power(2, attempts + 1),
+        failed_at = case when attempts >= %(attempts)s then now() end
+    from due
+    where notification.id = due.id
+    returning notification.id, failed_at, trade_id, alert_id
+)
+select taken.id, failed_at, {", ".join(f"trades.{name}" for name in TRADE_COLUMNS)},
+    {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
+from taken left join trades on trades.id = trade_id left join alerts on alerts.id = alert_id
+"""  # noqa: S608 - the columns are a constant
+
+
+def sweep(seconds: float) -> Sweep:
+    """Announce again, for at most `seconds`, what is undelivered and due; give up what has had its ten attempts.
+
+    Each attempt waits twice as long as the one before it, from two minutes to seventeen hours. What is given up keeps
+    `failed_at` and waits for a person. Ten are claimed at a time, so that a queue that is away costs ten of them an
+    attempt, not all.
+
+    Raises:
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    announced = refused = given_up = 0
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        # Not repeatable: a claim whose answer was lost has cost the rows an attempt already.
+        rows = database.query(_TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False)
+        if not rows:
+            break
+        due = [_event(id_, columns) for id_, failed_at, *columns in rows if failed_at is None]
+        given_up += len(rows) - len(due)
+        if due:
+            try:
+                failed = queues.send(_queue(), [events.write(event) for event in due], SWEEP_CALL_SECONDS)
+            except queues.QueueUnavailableError:
+                logger.exception("The queue is away: what was claimed is due again later")
+                refused += len(due)
+                break
+            announced += len(due) - len(failed)
+            refused += len(failed)
+    return Sweep(announced, refused, given_up)
+
+
+def _event(notification_id: str, columns: Sequence[Any]) -> Event:
+    trade, alert = columns[: len(TRADE_COLUMNS)], columns[len(TRADE_COLUMNS) :]
+    if trade[0] is not None:
+        return TradeRecorded.of(Trade(*trade), notification_id)
+    return PriceAlerted.of(Alert(*alert), notification_id)
+
+
+def _queue() -> str:
+    return setting("NOTIFICATIONS_QUEUE_URL")

@@ -1,0 +1,267 @@
+"""Simulation: a strategy that follows two moving averages, traded on a history.
+
+The rule is decided and the money counted exactly: averages are compared as integers (a sum of n closes times m against
+a sum of m closes times n), and cash, fees and fills are decimals that are never rounded.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from typing import Any, Literal
+
+import numpy as np
+
+from trading.core.values import Amount, Side
+from trading.simulation.histories import EXACT, At, History
+from trading.simulation.metrics import Metrics, SimulatedTrade, measure
+
+Fill = Literal["open", "close"]
+FRACTION_DIGITS = 6  # of shares, where they may be fractional
+_BASIS_POINT_EXPONENT = -4
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """Buy when the fast simple average crosses above the slow one, sell when it crosses below; long only, all in.
+
+    `fast` and `slow` are numbers of bars. An order is filled at the next bar's open, or with `fill="close"` at the
+    close of the bar that made the signal, which flatters: nobody knows it before it is over. Basis points are of the
+    price (slippage, against the trader) and of the amount (commission).
+    """
+
+    fast: int
+    slow: int
+    cash: Amount = Decimal(10_000)
+    fill: Fill = "open"
+    fractional: bool = False
+    commission_per_trade: Amount = Decimal(0)
+    commission_per_share: Amount = Decimal(0)
+    commission_basis_points: Amount = Decimal(0)
+    slippage_basis_points: Amount = Decimal(0)
+
+    def __post_init__(self) -> None:
+        """Refuse windows that cannot cross, and an account without money.
+
+        Raises:
+            ValueError: it says which.
+        """
+        if not 1 <= self.fast < self.slow:
+            raise ValueError("fast must be 1 or more, and less than slow")
+        if self.cash <= 0:
+            raise ValueError("cash must be more than zero")
+
+
+class UnusableHistoryError(Exception):
+    """The history is none that this strategy can be simulated on."""
+
+
+class MissingOpensError(UnusableHistoryError):
+    """The history does not say at what prices its bars opened, and the strategy needs to know."""
+
+
+class LookaheadError(Exception):
+    """A signal is another one when later bars are not known yet: the rule looks into the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The averages crossed at the close of a bar, which is given by its position."""
+
+    bar: int
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the account holds from the close of a bar on."""
+
+    bar: int
+    cash: Decimal
+    shares: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What came of a strategy on a history."""
+
+    history: History
+    strategy: Strategy
+    signals: Sequence[Signal]
+    trades: Sequence[SimulatedTrade]
+    holdings: Sequence[Holding]
+    metrics: Metrics
+
+    def equity(self) -> list[Decimal]:
+        """Return cash + shares x close at each bar, exactly.
+
+        Raises:
+            UnusableHistoryError: one has too many digits.
+        """
+        bars = self.history.bars
+        with _exactly():
+            return [
+                holding.cash + holding.shares * bars[position].close
+                for holding, end in _spans(self.holdings, len(bars))
+                for position in range(holding.bar, end)
+            ]
+
+
+def simulate(history: History, strategy: Strategy) -> Simulation:
+    """Trade a strategy on a history.
+
+    Raises:
+        MissingOpensError: it is to be filled at the open, and a bar does not say what that was.
+        UnusableHistoryError: an amount has too many digits.
+    """
+    if strategy.fill == "open" and not history.has_opens:
+        raise MissingOpensError("has no opens: fill at the close, or add the column open")
+    signals = find_signals(history.units, strategy.fast, strategy.slow)
+    with _exactly():
+        trades, holdings = _trade(history, strategy, signals)
+        final = holdings[-1].cash + holdings[-1].shares * history.bars[-1].close
+        metrics = measure(history, strategy.cash, trades, final, *_curve(history, holdings))
+    return Simulation(history, strategy, signals, trades, holdings, metrics)
+
+
+def find_signals(closes: "np.ndarray[Any, np.dtype[Any]]", fast: int, slow: int) -> list[Signal]:
+    """Return where the averages of the last `fast` and `slow` closes, which are whole numbers, crossed, in order.
+
+    A buy is where the fast average was not above the slow one at the bar before and is now, a sell where it was not
+    below and is now. There is none before both averages exist at the bar before.
+    """
+    if len(closes) <= slow:
+        return []
+    sums = np.concatenate(([0], np.cumsum(closes)))
+    now = sums[slow:]
+    difference = (now - sums[slow - fast : -fast]) * slow - (now - sums[:-slow]) * fast
+    above, below = difference > 0, difference < 0
+    rises = above[1:] & ~above[:-1]
+    crossed = np.flatnonzero(rises | (below[1:] & ~below[:-1]))
+    return [
+        Signal(bar, "BUY" if rose else "SELL")
+        for bar, rose in zip((crossed + slow).tolist(), rises[crossed].tolist(), strict=True)
+    ]
+
+
+def check_lookahead(history: History, strategy: Strategy) -> int:
+    """Cut the history after each bar in turn, find the signals anew, and return how many cuts were tried.
+
+    Raises:
+        LookaheadError: a cut changed, removed or added a signal before it.
+    """
+    signals = find_signals(history.units, strategy.fast, strategy.slow)
+    for length, bar in enumerate(history.bars, start=1):
+        known = [signal for signal in signals if signal.bar < length]
+        if find_signals(history.units[:length], strategy.fast, strategy.slow) != known:
+            raise LookaheadError(f"the signals up to {bar.at} depend on later bars")
+    return len(history.bars)
+
+
+def _trade(
+    history: History, strategy: Strategy, signals: Sequence[Signal]
+) -> tuple[list[SimulatedTrade], list[Holding]]:
+    """Follow the signals, and mark what is still held to the last close."""
+    account = _Account(strategy)
+    delay = 1 if strategy.fill == "open" else 0
+    for signal in signals:
+        position = signal.bar + delay
+        if position == len(history.bars):
+            break  # the market has closed for good
+        bar = history.bars[position]
+        price = bar.open if strategy.fill == "open" else bar.close
+        assert price is not None  # noqa: S101 - `simulate` has looked
+        if signal.side == "BUY":
+            account.buy(position, bar.at, price)
+        else:
+            account.sell(position, bar.at, price)
+    account.mark(history.bars[-1].close)
+    return account.trades, account.holdings
+
+
+class _Account:
+    """Cash and shares, and what was done with them."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.trades: list[SimulatedTrade] = []
+        self.holdings = [Holding(0, strategy.cash, Decimal(0))]
+        self._strategy = strategy
+        self._slippage = strategy.slippage_basis_points.scaleb(_BASIS_POINT_EXPONENT)
+        self._commission = strategy.commission_basis_points.scaleb(_BASIS_POINT_EXPONENT)
+        self._cash, self._shares = strategy.cash, Decimal(0)
+        self._entry_at: At = date.min
+        self._entry_price, self._entry_fees = Decimal(0), Decimal(0)
+
+    def buy(self, position: int, at: At, price: Decimal) -> None:
+        """Buy as many shares as the cash pays for, costs included, unless some are held already."""
+        paid = price * (1 + self._slippage)
+        shares = self._affordable(paid)
+        if self._shares or shares <= 0:
+            return
+        self._entry_at, self._entry_price, self._entry_fees = at, paid, self._fees(paid, shares)
+        self._hold(position, self._cash - paid * shares - self._entry_fees, shares)
+
+    def sell(self, position: int, at: At, price: Decimal) -> None:
+        """Sell all shares, if there are any."""
+        if not self._shares:
+            return
+        got = price * (1 - self._slippage)
+        fees = self._fees(got, self._shares)
+        self._close(at, got, fees)
+        self._hold(position, self._cash + got * self._shares - fees, Decimal(0))
+
+    def mark(self, price: Decimal) -> None:
+        """List what is still held as open, at its price in the market."""
+        if self._shares:
+            profit = (price - self._entry_price) * self._shares - self._entry_fees
+            self.trades.append(
+                SimulatedTrade(self._entry_at, self._entry_price, self._shares, None, None, self._entry_fees, profit)
+            )
+
+    def _affordable(self, paid: Decimal) -> Decimal:
+        spendable = self._cash - self._strategy.commission_per_trade
+        each = paid * (1 + self._commission) + self._strategy.commission_per_share
+        if self._strategy.fractional:
+            return (spendable.scaleb(FRACTION_DIGITS) // each).scaleb(-FRACTION_DIGITS)
+        return spendable // each
+
+    def _fees(self, price: Decimal, shares: Decimal) -> Decimal:
+        each = price * self._commission + self._strategy.commission_per_share
+        return self._strategy.commission_per_trade + each * shares
+
+    def _close(self, at: At, got: Decimal, exit_fees: Decimal) -> None:
+        fees = self._entry_fees + exit_fees
+        profit = (got - self._entry_price) * self._shares - fees
+        self.trades.append(SimulatedTrade(self._entry_at, self._entry_price, self._shares, at, got, fees, profit))
+
+    def _hold(self, position: int, cash: Decimal, shares: Decimal) -> None:
+        self._cash, self._shares = cash, shares
+        self.holdings.append(Holding(position, cash, shares))
+
+
+@contextmanager
+def _exactly() -> Iterator[None]:
+    """Count without rounding, or not at all: prices that grow by as much as nobody earns make ever longer amounts."""
+    try:
+        with localcontext(EXACT):
+            yield
+    except (Inexact, InvalidOperation):
+        reason = f"makes amounts of more than {EXACT.prec} digits, and none is rounded: simulate fewer bars"
+        raise UnusableHistoryError(reason) from None
+
+
+def _spans(holdings: Sequence[Holding], length: int) -> Iterator[tuple[Holding, int]]:
+    """Yield each holding with the position of the bar at which it ends."""
+    ends = [*(holding.bar for holding in holdings[1:]), length]
+    return zip(holdings, ends, strict=True)
+
+
+def _curve(
+    history: History, holdings: Sequence[Holding]
+) -> "tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.bool_]]]":
+    """Return the equity at each bar as floats, for statistics, and whether shares were held at its close."""
+    lengths = [end - holding.bar for holding, end in _spans(holdings, len(history.bars))]
+    cash = np.repeat([float(holding.cash) for holding in holdings], lengths)
+    shares = np.repeat([float(holding.shares) for holding in holdings], lengths)
+    return cash + shares * history.closes, shares > 0

@@ -1,0 +1,265 @@
+"""Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from http import HTTPStatus
+from itertools import islice
+from time import monotonic
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+
+from trading.core import database
+from trading.core.values import BasisPoints, Price, Ticker
+from trading.http.problems import FieldError, ProblemError, invalid
+from trading.prices import records
+from trading.prices.records import BUCKET, PriceFilter
+from trading.simulation import engine, histories, results
+from trading.simulation.engine import Fill, MissingOpensError, Strategy, UnusableHistoryError
+from trading.simulation.histories import Bar, History, HistoryError
+from trading.simulation.results import RESULT, SimulationResult
+from trading.simulation.sweep import (
+    WINDOW_LIMIT,
+    WINDOWS_PATTERN,
+    Metric,
+    Sweep,
+    parse_windows,
+    try_pairs,
+    window_pairs,
+)
+
+BARS_LIMIT = 25_000  # what an answer has room for, with some thousand trades
+# Bytes of an answer's body, as the text in JSON that Lambda hands on: 6,291,556, less its headers and a row's columns.
+ANSWER_LIMIT = 6_290_000
+PAIRS_LIMIT = 1_000
+# What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
+SWEEP_SECONDS = 20
+# A part of the hash: another rule is another answer to the same request.
+RULE = "moving-average-crossover.v1"
+
+Source = Literal["history", "averages"]
+Window = Annotated[int, Field(strict=True, ge=1, le=WINDOW_LIMIT)]
+Windows = Annotated[
+    range,
+    PlainValidator(parse_windows),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{WINDOWS_PATTERN}$", "examples": ["5:100:5"]},
+    ),
+]
+
+
+class NewSweep(BaseModel):
+    """Windows to try in pairs, as first:last:step, and what makes a pair the best."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fast: Windows
+    slow: Windows
+    metric: Metric = "sharpe"
+
+
+class NewSimulation(BaseModel):
+    """A simulation as its client asks for it: with two windows, or with a sweep, whose best pair is simulated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ticker: Ticker = Field(examples=["MSFT"])
+    source: Source = Field(
+        default="history",
+        description="The stored history, or the latest of the five-minute averages that the system has made of prices.",
+    )
+    fast: Window | None = Field(default=None, examples=[50])
+    slow: Window | None = Field(default=None, examples=[200])
+    sweep: NewSweep | None = None
+    cash: Annotated[Price, Field(gt=0)] = Decimal(10_000)
+    fill: Fill = Field(default="open", description="At the next bar's open, or at the close of the signal's own bar.")
+    fractional: Annotated[bool, Field(strict=True)] = False
+    commission_per_trade: Price = Decimal(0)
+    commission_per_share: Price = Decimal(0)
+    commission_basis_points: BasisPoints = Decimal(0)
+    slippage_basis_points: BasisPoints = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSimulation:
+    """A simulation that is kept."""
+
+    id: int
+    inputs_hash: str
+    recorded_at: datetime
+    result: SimulationResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A recorded simulation whose result is still text."""
+
+    id: int
+    inputs_hash: str
+    recorded_at: datetime
+    result: str
+
+    def to_json(self) -> bytes:
+        head = _HEAD.dump_json({"id": self.id, "inputs_hash": self.inputs_hash, "recorded_at": self.recorded_at})
+        return head[:-1] + b',"result":' + self.result.encode() + b"}"
+
+
+_COLUMNS = "id, inputs_hash, recorded_at, result::text"
+_HEAD = TypeAdapter(dict[str, int | str | datetime])
+_STRATEGY = TypeAdapter(Strategy)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A recorded simulation as JSON, and whether this very request made it."""
+
+    id: int
+    json: bytes
+    is_new: bool
+
+
+def record(new: NewSimulation, bucket: str) -> Answer:
+    """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
+
+    Raises:
+        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, a
+            sweep takes too long, or the answer is too large.
+        database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
+    """
+    deadline = monotonic() + SWEEP_SECONDS
+    strategies = _strategies(new)
+    history = _averages(new.ticker) if new.source == "averages" else _history(bucket, new.ticker)
+    inputs_hash = _hash(new, strategies, history)
+    rows = _find("inputs_hash", inputs_hash)
+    if rows:
+        return Answer(rows[0].id, rows[0].to_json(), is_new=False)
+    try:
+        result = RESULT.dump_json(_simulate(new, strategies, history, deadline)).decode()
+    except UnusableHistoryError as error:
+        field = "fill" if isinstance(error, MissingOpensError) else "ticker"
+        raise invalid(FieldError(field, f"the history of {new.ticker} {error}")) from None
+    if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
+        reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
+        raise invalid(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
+    written = database.query(
+        "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
+        " on conflict (inputs_hash) do nothing returning id",
+        {"inputs_hash": inputs_hash, "ticker": new.ticker, "result": result},
+        repeatable=True,
+    )
+    [row] = _find("inputs_hash", inputs_hash)
+    return Answer(row.id, row.to_json(), is_new=bool(written))
+
+
+def get(simulation_id: int) -> bytes:
+    """Return a recorded simulation as JSON.
+
+    Raises:
+        ProblemError: 404, there is no such simulation.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    return _get(simulation_id).to_json()
+
+
+def get_result(simulation_id: int) -> SimulationResult:
+    """Return the result of a recorded simulation. Raises as `get` does."""
+    return RESULT.validate_json(_get(simulation_id).result)
+
+
+def _get(simulation_id: int) -> _Row:
+    rows = _find("id", simulation_id)
+    if not rows:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no simulation {simulation_id}.")
+    return rows[0]
+
+
+def _find(column: str, value: int | str) -> list[_Row]:
+    statement = f"select {_COLUMNS} from simulations where {column} = %(value)s"  # noqa: S608 - a column of ours
+    return [_Row(*row) for row in database.query(statement, {"value": value}, repeatable=True)]
+
+
+def _strategies(new: NewSimulation) -> list[Strategy]:
+    """Return the strategies to try: one, or one for each pair of the sweep."""
+    if new.sweep:
+        if new.fast is not None or new.slow is not None:
+            raise invalid(FieldError("sweep", "takes the place of fast and slow: leave them out"))
+        pairs = list(islice(window_pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
+        if not 1 <= len(pairs) <= PAIRS_LIMIT:
+            counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
+            raise invalid(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
+    elif new.fast is None or new.slow is None:
+        missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
+        raise invalid(*missing)
+    elif new.fast >= new.slow:
+        raise invalid(FieldError("fast", "must be less than slow"))
+    else:
+        pairs = [(new.fast, new.slow)]
+    return [
+        Strategy(
+            fast,
+            slow,
+            new.cash,
+            new.fill,
+            new.fractional,
+            new.commission_per_trade,
+            new.commission_per_share,
+            new.commission_basis_points,
+            new.slippage_basis_points,
+        )
+        for fast, slow in pairs
+    ]
+
+
+def _history(bucket: str, ticker: str) -> History:
+    try:
+        history = histories.load(bucket, ticker)
+    except HistoryError as error:
+        raise invalid(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
+    if history is None:
+        raise invalid(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker}/ first"))
+    if len(history.bars) > BARS_LIMIT:
+        raise invalid(FieldError("ticker", f"its history has more than {BARS_LIMIT:,} bars"))
+    return history
+
+
+def _averages(ticker: str) -> History:
+    """Return the intervals of a ticker's prices that are over, the latest `BARS_LIMIT` of them."""
+    over = datetime.now(UTC) - BUCKET
+    averages, _ = records.find_averages(PriceFilter(ticker, end_date=over, limit=BARS_LIMIT))
+    if not averages:
+        raise invalid(FieldError("ticker", "has no five-minute average yet: publish its prices to /api/prices/ first"))
+    return History([Bar(each.bucket_start, each.open, each.high, each.low, each.close) for each in reversed(averages)])
+
+
+def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> str:
+    """Return what is the same for the same inputs only, however they were spelled."""
+    metric = new.sweep.metric if new.sweep else None
+    parts = [RULE, new.ticker, str(metric), *(_STRATEGY.dump_json(each).decode() for each in strategies)]
+    return hashlib.sha256("\n".join([*parts, history.digest()]).encode()).hexdigest()
+
+
+def _simulate(new: NewSimulation, strategies: list[Strategy], history: History, deadline: float) -> SimulationResult:
+    strategy, sweep = strategies[0], None
+    if new.sweep:
+        pairs = _in_time([(each.fast, each.slow) for each in strategies], deadline)
+        sweep = Sweep(new.sweep.metric, try_pairs(history, strategy, new.sweep.metric, pairs))
+        pair = sweep.simulated()
+        strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
+    return results.result_of(engine.simulate(history, strategy), new.ticker, sweep)
+
+
+def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tuple[int, int]]:
+    """Yield pairs for as long as there is time.
+
+    Raises:
+        ProblemError: 400, it is over.
+    """
+    for tried, pair in enumerate(pairs):
+        if monotonic() > deadline:
+            reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
+            raise invalid(FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars"))
+        yield pair

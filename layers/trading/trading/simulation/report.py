@@ -1,0 +1,291 @@
+"""Simulation reports: a result as one page of HTML that needs nothing but itself, on any screen."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+
+import numpy as np
+
+from trading.core.values import plain
+from trading.simulation import svg
+from trading.simulation.engine import Strategy
+from trading.simulation.histories import At
+from trading.simulation.metrics import Metrics, SimulatedTrade
+from trading.simulation.results import SimulationResult
+from trading.simulation.svg import Cell, Line, Mark
+from trading.simulation.sweep import Sweep
+
+MEDIA_TYPE = "text/html; charset=utf-8"
+# Nothing is fetched and nothing is run: the page says so to the browser.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+TRADES_SHOWN = 1_000  # of which a screen shows less, and a page is some hundred kilobytes
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fff; --card: #f4f5f7; --ink: #1b1f27; --quiet: #667085; --rule: #e3e6eb;
+  --close: #98a2b3; --fast: #2563eb; --slow: #c2710c; --good: #15803d; --bad: #c81e1e; --heat: #2563eb; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #12151b; --card: #1b2029; --ink: #e6e9ef; --quiet: #94a0b3; --rule: #2b323e;
+    --close: #6b7688; --fast: #6ea0ff; --slow: #f0a345; --good: #4ade80; --bad: #ff7b72; --heat: #6ea0ff; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem clamp(1rem, 3vw, 2.5rem) 3rem; max-width: 76rem; background: var(--paper);
+  color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: clamp(1.35rem, 3vw, 1.9rem); line-height: 1.2; margin: 0 0 .25rem; }
+h2 { font-size: 1.1rem; margin: 2.5rem 0 .75rem; }
+p { margin: .25rem 0; max-width: 46rem; }
+.quiet, .axis { color: var(--quiet); }
+.axis { font-size: .8rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1.5rem 0 0; }
+.cards div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
+.cards dt { color: var(--quiet); font-size: .8rem; }
+.cards dd { margin: 0; font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.good { color: var(--good); } .bad { color: var(--bad); }
+figure { margin: 2rem 0 0; }
+figcaption { font-weight: 600; display: flex; flex-wrap: wrap; gap: .1rem 1rem; justify-content: space-between;
+  margin-bottom: .6rem; }
+.legend { display: flex; flex-wrap: wrap; align-items: center; gap: .1rem 1rem; font-weight: 400; font-size: .85rem;
+  color: var(--quiet); }
+.legend > span:not(.ramp)::before { content: ""; display: inline-block; width: 1.1em; height: .2em; margin-right: .45em;
+  vertical-align: middle; background: var(--line); }
+.close { --line: var(--close); } .fast, .equity { --line: var(--fast); } .slow { --line: var(--slow); }
+.held { --line: var(--close); } .drawdown { --line: var(--bad); }
+svg { display: block; width: 100%; overflow: visible; }
+svg svg { overflow: hidden; }
+.plot { height: clamp(12rem, 30vw, 21rem); }
+.shorter .plot { height: clamp(7rem, 14vw, 10rem); }
+polyline, polygon { fill: none; stroke: var(--line); stroke-width: 1.5; stroke-linejoin: round;
+  vector-effect: non-scaling-stroke; }
+polyline.close, polyline.held { stroke-width: 1; }
+polygon { fill: var(--line); fill-opacity: .18; stroke-width: 1; }
+.grid line { stroke: var(--rule); }
+text { fill: var(--quiet); font-size: 11.5px; font-variant-numeric: tabular-nums; }
+.values text { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.dates { height: 1.25rem; border-top: 1px solid var(--rule); }
+use { stroke: var(--paper); stroke-width: 1; } use.buy { fill: var(--good); } use.sell { fill: var(--bad); }
+.heat div { display: flex; height: clamp(14rem, 34vw, 24rem); }
+.downs { width: 44px; flex: none; height: 100%; } .downs text { text-anchor: end; }
+.cells { height: 100%; } .cells rect { fill: var(--heat); stroke: var(--paper); stroke-width: 1; }
+.cells rect.best { stroke: var(--slow); stroke-width: 3; }
+.across { height: 1.25rem; margin-left: 44px; width: calc(100% - 44px); } .across text { text-anchor: middle; }
+.ramp { width: 5rem; height: .7rem; background: linear-gradient(90deg, transparent, var(--heat)); border-radius: 2px; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .9rem .35rem 0; text-align: left; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { color: var(--quiet); font-weight: 500; font-size: .85rem; }
+td.number, th.number { text-align: right; padding-right: clamp(.9rem, 3vw, 2.5rem); }
+td:last-child, th:last-child { padding-right: 0 !important; }
+.pairs { columns: 20rem; column-gap: 2.5rem; margin: 0; }
+.pairs div { display: flex; justify-content: space-between; gap: 1rem; break-inside: avoid; padding: .3rem 0;
+  border-bottom: 1px solid var(--rule); }
+.pairs dt { color: var(--quiet); } .pairs dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
+.warning { border-left: 4px solid var(--slow); background: var(--card); padding: .7rem 1rem; margin: 1rem 0;
+  border-radius: 0 .5rem .5rem 0; }
+@media (max-width: 40rem) { .odd { display: none; } .cards { grid-template-columns: 1fr 1fr; }
+  .cards dd { font-size: 1.15rem; }
+  #buy, #sell { transform: scale(.8); } }
+@media print { body { max-width: none; } figure, .cards { break-inside: avoid; } }
+"""
+
+SYMBOLS = """<svg aria-hidden="true" style="position:absolute;width:0;height:0"><defs>
+<path id="buy" d="M0 2 6 13H-6Z"/><path id="sell" d="M0-2 6-13H-6Z"/></defs></svg>"""
+
+
+def render(result: SimulationResult) -> str:
+    """Return the page of a result."""
+    title = f"{result.name}: {result.strategy.fast}/{result.strategy.slow} moving-average crossover"
+    first, last = when(result.bars[0].at), when(result.bars[-1].at)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{escape(title)}</title><style>{STYLE}</style></head><body>{SYMBOLS}
+<header><h1>{escape(title)}</h1><p class="quiet">{first} to {last}, {len(result.bars):,} bars</p></header>
+{_cards(result.metrics)}
+{_charts(result)}
+{_sweep(result.sweep) if result.sweep else ""}
+<h2>Figures</h2>{_pairs(figures(result.metrics))}
+<h2>Assumptions</h2>{_pairs(assumptions(result.strategy))}
+<h2>Trades</h2>{_trades(result.trades)}
+<p class="quiet">A simulation says what would have been, under these assumptions. It is no forecast and no advice.</p>
+</body></html>
+"""
+
+
+def figures(metrics: Metrics) -> list[tuple[str, str]]:
+    """Return the figures of a simulation as names and texts, in the order in which they are read."""
+    return [
+        ("Final equity", money(metrics.final_equity)),
+        ("Return", percent(metrics.total_return)),
+        ("Buy and hold", percent(metrics.buy_and_hold_return)),
+        ("CAGR", percent(metrics.cagr)),
+        ("Volatility", percent(metrics.volatility)),
+        ("Sharpe ratio", ratio(metrics.sharpe)),
+        ("Sortino ratio", ratio(metrics.sortino)),
+        ("Calmar ratio", ratio(metrics.calmar)),
+        ("Maximum drawdown", percent(metrics.max_drawdown)),
+        ("Its length", f"{metrics.max_drawdown_bars:,} bars"),
+        ("Exposure", percent(metrics.exposure)),
+        ("Closed trades", f"{metrics.trade_count:,}"),
+        ("Win rate", percent(metrics.win_rate)),
+        ("Profit factor", ratio(metrics.profit_factor)),
+        ("Expectancy", money(metrics.expectancy)),
+        ("Best trade", money(metrics.best_trade)),
+        ("Worst trade", money(metrics.worst_trade)),
+        ("Fees", money(metrics.fees)),
+    ]
+
+
+def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
+    """Return what a strategy was simulated with, as names and texts."""
+    return [
+        ("Fast average", f"{strategy.fast} bars"),
+        ("Slow average", f"{strategy.slow} bars"),
+        ("Cash", money(strategy.cash)),
+        ("Filled at", "the next bar's open" if strategy.fill == "open" else "the close of the signal's bar"),
+        ("Shares", "fractional" if strategy.fractional else "whole"),
+        ("Commission per trade", plain(strategy.commission_per_trade)),
+        ("Commission per share", plain(strategy.commission_per_share)),
+        ("Commission", f"{plain(strategy.commission_basis_points)} basis points"),
+        ("Slippage", f"{plain(strategy.slippage_basis_points)} basis points"),
+    ]
+
+
+def best_of(sweep: Sweep) -> str:
+    """Return which pair of a sweep is the best, in words."""
+    best, simulated = sweep.best(), sweep.simulated()
+    if best is None:
+        return f"it is not defined for any, so none is the best; {simulated.fast}/{simulated.slow} is simulated"
+    return f"the best is {best.fast}/{best.slow}"
+
+
+def percent(share: float | None) -> str:
+    """Return a fraction in percent, or a dash where it is not defined."""
+    return "–" if share is None else f"{share:,.2%}"  # noqa: RUF001 - a dash
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio with two decimals, or a dash where it is not defined."""
+    return "–" if value is None else f"{value:,.2f}"  # noqa: RUF001
+
+
+def money(amount: Decimal | float | None) -> str:
+    """Return an amount to the cent, for the eye; the result has all of its digits."""
+    return "–" if amount is None else f"{amount:,.2f}"  # noqa: RUF001
+
+
+def when(at: At) -> str:
+    """Return a day, or an instant to the minute."""
+    return f"{at:%Y-%m-%d %H:%M}" if isinstance(at, datetime) else f"{at}"
+
+
+def _cards(metrics: Metrics) -> str:
+    cards = [
+        ("Return", percent(metrics.total_return), metrics.total_return),
+        ("Buy and hold", percent(metrics.buy_and_hold_return), None),
+        ("CAGR", percent(metrics.cagr), metrics.cagr),
+        ("Sharpe ratio", ratio(metrics.sharpe), metrics.sharpe),
+        ("Maximum drawdown", percent(metrics.max_drawdown), None),
+        ("Closed trades", f"{metrics.trade_count:,}", None),
+    ]
+    return f'<dl class="cards">{"".join(_card(*card) for card in cards)}</dl>'
+
+
+def _card(name: str, text: str, judged: float | None) -> str:
+    return f'<div><dt>{name}</dt><dd class="{_judgement(judged)}">{text}</dd></div>'
+
+
+def _judgement(value: float | Decimal | None) -> str:
+    return "" if not value else "good" if value > 0 else "bad"
+
+
+def _charts(result: SimulationResult) -> str:
+    labels = [when(bar.at) for bar in result.bars]
+    closes = np.array([float(bar.close) for bar in result.bars])
+    equity = np.array([float(bar.equity) for bar in result.bars])
+    cash = float(result.strategy.cash)
+    prices = [
+        Line("close", "close", closes.tolist()),
+        Line("fast", f"average of {result.strategy.fast}", _average(closes, result.strategy.fast)),
+        Line("slow", f"average of {result.strategy.slow}", _average(closes, result.strategy.slow)),
+    ]
+    money_lines = [
+        Line("held", "buy and hold", (cash * closes / closes[0]).tolist()),
+        Line("equity", "equity", equity.tolist()),
+    ]
+    fall = Line(
+        "drawdown", "below the peak, %", (100 * (equity / np.maximum.accumulate(equity) - 1)).tolist(), filled=True
+    )
+    return (
+        svg.line_chart(_marked(len(result.trades)), labels, prices, _marks(result))
+        + svg.line_chart("Equity", labels, money_lines)
+        + f'<div class="shorter">{svg.line_chart("Drawdown", labels, [fall])}</div>'
+    )
+
+
+def _average(closes: "np.ndarray[tuple[int], np.dtype[np.float64]]", window: int) -> list[float | None]:
+    """Return a simple average for the eye, in floats, with nothing before there are enough closes."""
+    sums = np.concatenate(([0], np.cumsum(closes)))
+    known: list[float] = ((sums[window:] - sums[:-window]) / window).tolist()
+    return [*[None] * (len(closes) - len(known)), *known]
+
+
+def _marked(trades: int) -> str:
+    return "Price" if trades <= TRADES_SHOWN else f"Price, and {TRADES_SHOWN:,} of {trades:,} trades"
+
+
+def _marks(result: SimulationResult) -> list[Mark]:
+    """Return where trades began and ended; of very many, some from the first to the last."""
+    positions = {bar.at: position for position, bar in enumerate(result.bars)}
+    marks = []
+    for trade in (result.trades[number] for number in svg.some(len(result.trades), TRADES_SHOWN)):
+        text = f"{when(trade.entry_at)}: bought {plain(trade.shares)} at {plain(trade.entry_price)}"
+        marks.append(Mark("buy", positions[trade.entry_at], float(trade.entry_price), text))
+        if trade.exit_at is not None and trade.exit_price is not None:
+            text = f"{when(trade.exit_at)}: sold at {plain(trade.exit_price)}, profit {money(trade.profit)}"
+            marks.append(Mark("sell", positions[trade.exit_at], float(trade.exit_price), text))
+    return marks
+
+
+def _sweep(sweep: Sweep) -> str:
+    fasts, slows = (sorted({getattr(pair, name) for pair in sweep.pairs}) for name in ("fast", "slow"))
+    best = sweep.best()
+    metric = sweep.metric.replace("_", " ")
+    cells = [
+        Cell(
+            fasts.index(pair.fast),
+            slows.index(pair.slow),
+            pair.value,
+            f"{pair.fast}/{pair.slow}: {metric} {ratio(pair.value)}",
+            is_best=pair == best,
+        )
+        for pair in sweep.pairs
+    ]
+    title = f"{metric.capitalize()} of {len(sweep.pairs):,} pairs; {best_of(sweep)}"
+    heat = svg.heat_map(title, ("fast", list(map(str, fasts))), ("slow", list(map(str, slows))), cells)
+    return f'<h2>Sweep</h2><p class="warning">{escape(sweep.warning)}</p>{heat}'
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in pairs)
+    return f'<dl class="pairs">{rows}</dl>'
+
+
+def _trades(trades: Sequence[SimulatedTrade]) -> str:
+    if not trades:
+        return "<p>There was none.</p>"
+    head = "".join(
+        f'<th class="{css}">{name}</th>'
+        for name, css in (
+            ("bought", ""), ("price", "number"), ("shares", "number"), ("sold", ""), ("price", "number"),
+            ("fees", "number"), ("profit", "number"),
+        )
+    )  # fmt: skip
+    rows = "".join(
+        f'<tr><td>{when(trade.entry_at)}</td><td class="number">{money(trade.entry_price)}</td>'
+        f'<td class="number">{trade.shares:,}</td><td>{when(trade.exit_at) if trade.exit_at else "still open"}</td>'
+        f'<td class="number">{money(trade.exit_price)}</td><td class="number">{money(trade.fees)}</td>'
+        f'<td class="number {_judgement(trade.profit)}">{money(trade.profit)}</td></tr>'
+        for trade in trades[-TRADES_SHOWN:]
+    )
+    left_out = len(trades) - TRADES_SHOWN
+    note = f"<p>The latest {TRADES_SHOWN:,} of {len(trades):,}; the result as JSON has all.</p>" if left_out > 0 else ""
+    return f'{note}<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

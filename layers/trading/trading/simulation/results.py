@@ -1,0 +1,85 @@
+"""Simulation results: what a simulation came to, whole, as it is answered, kept and drawn."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from pydantic import TypeAdapter
+
+from trading.core.values import Amount, Side, plain
+from trading.simulation.engine import Simulation, Strategy
+from trading.simulation.histories import At
+from trading.simulation.metrics import Metrics, SimulatedTrade
+from trading.simulation.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Cross:
+    """The averages crossed at the close of a bar."""
+
+    at: At
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class EquityBar:
+    """A bar of the history, and cash + shares x close at it."""
+
+    at: At
+    close: Amount
+    equity: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """A strategy, what it did on which prices, and how well.
+
+    With a sweep, the strategy is its best pair's, or that of its shortest windows where the metric is null for all.
+    """
+
+    name: str
+    strategy: Strategy
+    metrics: Metrics
+    trades: Sequence[SimulatedTrade]
+    signals: Sequence[Cross]
+    bars: Sequence[EquityBar]
+    sweep: Sweep | None
+
+
+RESULT = TypeAdapter(SimulationResult)
+TRADE_COLUMNS = tuple(field.name for field in fields(SimulatedTrade))
+
+
+def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> SimulationResult:
+    """Return the result of a simulation on the history of this name, such as a ticker. Raises as `equity` does."""
+    bars = simulation.history.bars
+    return SimulationResult(
+        name=name,
+        strategy=simulation.strategy,
+        metrics=simulation.metrics,
+        trades=simulation.trades,
+        signals=[Cross(bars[signal.bar].at, signal.side) for signal in simulation.signals],
+        bars=[EquityBar(bar.at, bar.close, equity) for bar, equity in zip(bars, simulation.equity(), strict=True)],
+        sweep=sweep,
+    )
+
+
+def trades_csv(trades: Sequence[SimulatedTrade]) -> str:
+    """Return trades as CSV: a header, and a row for each; what an open one has no value for is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(TRADE_COLUMNS)
+    for trade in trades:
+        writer.writerow(
+            (
+                trade.entry_at,
+                plain(trade.entry_price),
+                plain(trade.shares),
+                trade.exit_at,
+                None if trade.exit_price is None else plain(trade.exit_price),
+                plain(trade.fees),
+                plain(trade.profit),
+            )
+        )
+    return text.getvalue()

@@ -1,0 +1,137 @@
+"""Broadcasts: prices and alerts on their way to everybody on the price socket who follows them.
+
+A broadcast is worth something for seconds: what does not reach a socket is not sent to it again. Alerts are kept, and
+told through their notifications too.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
+
+from aws_lambda_powertools import Logger
+from pydantic import TypeAdapter
+
+from trading.core import aws, queues, values
+from trading.core.settings import setting
+from trading.prices import ticks
+from trading.prices.alert_rules import Alert
+from trading.prices.ticks import Tick
+from trading.streaming import connections, protocol
+from trading.streaming.connections import Connection
+from trading.streaming.protocol import Followed
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+logger = Logger(child=True)
+
+SEND_SECONDS = 2.0
+POSTERS = 32  # posts at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The message that carries prices and alerts to who posts them."""
+
+    type: Literal["prices.broadcast.v1"]
+    prices: list[Tick]
+    alerts: list[Alert]
+
+
+_MESSAGE = TypeAdapter(Broadcast)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a broadcast: clients that got theirs, that were gone, and that did not answer in time."""
+
+    reached: int
+    gone: int
+    failed: int
+
+
+def read_message(text: str) -> Broadcast:
+    """Return the broadcast of a message.
+
+    Raises:
+        ValueError: the text is no such message (pydantic's ValidationError is one).
+    """
+    return _MESSAGE.validate_python(values.read_json(text))
+
+
+def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
+    """Put the newest price of each ticker, and alerts, on the queue to the sockets.
+
+    Best effort: the prices are recorded, so nothing that happens here may bring them again.
+    """
+    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
+    try:
+        refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
+    except queues.QueueUnavailableError:
+        logger.exception("The sockets will not hear of these prices")
+    else:
+        if refused:
+            logger.error("The sockets will not hear of these prices")
+
+
+def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
+    """Post to everybody what they follow, for at most so long: the newest prices in one frame, then each alert.
+
+    Many are posted to at a time, so that one who does not answer holds up none but himself. Who is gone is forgotten.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: it is not known who is connected.
+    """
+    if not broadcasts:
+        return Posted(0, 0, 0)
+    deadline = time.monotonic() + seconds
+    newest = _newest(tick for each in broadcasts for tick in each.prices)
+    alerts = [alert for each in broadcasts for alert in each.alerts]
+
+    @cache  # for most follow the same
+    def frames(followed: Followed) -> list[str]:
+        followed_ticks = [tick for tick in newest if protocol.follows(followed, tick.ticker)]
+        told = [protocol.alerted(alert) for alert in alerts if protocol.follows(followed, alert.ticker)]
+        return ([ticks.frame(followed_ticks)] if followed_ticks else []) + told
+
+    client = aws.sockets(setting("SOCKETS_URL"))
+    with ThreadPoolExecutor(POSTERS) as posters:
+        posting = [
+            posters.submit(_post, client, each, frames(each.followed), deadline)
+            for each in connections.everyone()
+            if frames(each.followed)
+        ]
+        outcomes = [each.result() for each in posting]
+    return Posted(*(outcomes.count(outcome) for outcome in ("reached", "gone", "failed")))
+
+
+def _newest(received: Iterable[Tick]) -> list[Tick]:
+    newest: dict[str, Tick] = {}
+    for tick in received:
+        if tick.ticker not in newest or newest[tick.ticker].timestamp <= tick.timestamp:
+            newest[tick.ticker] = tick
+    return list(newest.values())
+
+
+def _post(client: "ApiGatewayManagementApiClient", connection: Connection, frames: list[str], deadline: float) -> str:
+    """Post frames to a connection one after the other, and return what became of it."""
+    if time.monotonic() > deadline:
+        return "failed"
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
+
+    try:
+        try:
+            for frame in frames:
+                client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.GONE:
+                raise
+            return "gone" if connections.forget_gone(connection.id) else "failed"
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
+        return "failed"
+    return "reached"

@@ -1,0 +1,1 @@
+"""Trades: the ledger that records them and finds them again."""

@@ -1,0 +1,115 @@
+"""API Gateway's JWT authorizer on a laptop: whom a token speaks for, and whether a route lets them in.
+
+The rules are those of
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+The issuer is the laptop itself: a key in `.local`, with which `python -m local.tools.issue_token` signs.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+ISSUER = "https://trading.local"
+AUDIENCE = "trading"
+ALGORITHMS = ["RS256", "RS384", "RS512"]  # API Gateway knows RSA alone
+TOKEN_SECONDS = 3_600
+
+
+class UnauthorizedError(Exception):
+    """There is no token, or none that this issuer signed for this API, and that holds now."""
+
+
+class ForbiddenError(Exception):
+    """The token is good, and does not allow this."""
+
+
+class UnknownChoiceError(Exception):
+    """AUTH is neither on nor off."""
+
+
+@dataclass(frozen=True)
+class Authorizer:
+    """Who may come in: whoever has a token that this key signed."""
+
+    key: RSAKey
+    issuer: str = ISSUER
+    audience: str = AUDIENCE
+
+    def authorize(self, authorization: str | None, scopes: Sequence[str]) -> dict[str, Any]:
+        """Return what an event says of who is calling, given the header of a request and the scopes of its route.
+
+        Raises:
+            UnauthorizedError: the token is missing, forged, expired, or another's.
+            ForbiddenError: it has none of the scopes.
+        """
+        claims = self._claims((authorization or "").split(" ")[-1])
+        granted = str(claims.get("scope") or claims.get("scp") or "").split()
+        if scopes and not set(scopes) & set(granted):
+            raise ForbiddenError
+        # API Gateway hands every claim over as text.
+        return {
+            "claims": {name: str(value) for name, value in claims.items()},
+            "scopes": [scope for scope in scopes if scope in granted] or None,
+        }
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        try:
+            decoded = jwt.decode(token, self.key, algorithms=ALGORITHMS)
+        except (JoseError, ValueError) as error:
+            raise UnauthorizedError from error
+        claims, now = decoded.claims, time.time()
+        audiences = claims.get("aud", claims.get("client_id"))
+        if not (
+            decoded.header.get("kid") == self.key.kid
+            and claims.get("iss") == self.issuer
+            and self.audience in (audiences if isinstance(audiences, list) else [audiences])
+            and claims.get("exp", 0) > now
+            and claims.get("nbf", 0) <= now
+            and claims.get("iat", 0) <= now
+        ):
+            raise UnauthorizedError
+        return claims
+
+    def token(self, subject: str, scopes: Sequence[str], seconds: float = TOKEN_SECONDS) -> str:
+        """Return a token that allows a subject so much for so long."""
+        now = int(time.time())
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": subject,
+            "scope": " ".join(scopes),
+            "iat": now,
+            "exp": now + int(seconds),
+        }
+        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
+
+
+def of_this_laptop(folder: Path) -> Authorizer:
+    """Return the authorizer whose key is in a folder; the key is made at the first time."""
+    file = folder / "token-key.pem"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(RSAKey.generate_key(2048).as_pem(private=True))
+    key = RSAKey.import_key(file.read_bytes())
+    key.ensure_kid()
+    return Authorizer(key)
+
+
+def chosen(folder: Path) -> Authorizer | None:
+    """Return the authorizer of a folder where the environment says AUTH=on, and nobody where it says off or nothing.
+
+    Raises:
+        UnknownChoiceError: it says something else.
+    """
+    choice = os.environ.get("AUTH") or "off"
+    if choice not in {"on", "off"}:
+        raise UnknownChoiceError(f"AUTH={choice} is neither on nor off")
+    return of_this_laptop(folder) if choice == "on" else None

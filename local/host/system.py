@@ -1,0 +1,269 @@
+"""The whole system on one machine: brought up in order, and taken down in the reverse."""
+
+import asyncio
+import errno
+import fcntl
+import json
+import shlex
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiohttp import web
+
+from local.host import aws_services, gateway, template, triggers, websocket_gateway
+from local.host.authorizer import Authorizer
+from local.host.aws_services import CREDENTIALS, Aws
+from local.host.functions import FunctionError, LocalFunction
+from local.host.page import Page, headers
+from local.host.postgres import Postgres
+from local.host.template import System
+
+LOOPBACK = "127.0.0.1"
+DATABASE = "trading"
+MIGRATOR = "SchemaMigrator"
+# Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
+POSTGRES_PORT = 54320
+AWS_PORT = 45660
+SOCKET_PORT = 8001
+LOG_LIMIT = 10_000_000  # bytes
+# A setting that names what is not one of AWS's services here.
+SOCKETS_SETTING = "SOCKETS_URL"
+LAST_PORT = 65_535
+
+
+class StartError(Exception):
+    """The system cannot start here and now; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class RunningSystem:
+    """A system that is up: where it is served, and its parts."""
+
+    url: str
+    socket_url: str
+    aws: Aws
+    postgres: Postgres
+    functions: Mapping[str, LocalFunction]
+    environment: Mapping[str, str]
+
+
+@asynccontextmanager
+async def running(folder: Path, port: int, authorizer: Authorizer | None = None) -> AsyncIterator[RunningSystem]:
+    """Run the system that template.yaml declares, its data in `folder` and its HTTP API on `port` (0: any).
+
+    Without an authorizer the door is open: nobody signs in on this machine.
+
+    Raises:
+        StartError: another one runs in this folder, or the port is taken.
+        local.host.template.UnknownResourceError: the template has something that a laptop does not know.
+    """
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
+    addresses = [LOOPBACK, *_docker_bridge()]
+    async with AsyncExitStack() as stack:
+        # Each poller waits in a thread for most of its time; the loop's own executor has six on a small machine.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
+        stack.enter_context(_alone_in(folder))
+        listener = _listen(port)
+        stack.callback(listener.close)
+        postgres = Postgres(folder / "postgres", free_port(POSTGRES_PORT, addresses), addresses=addresses)
+        stack.callback(postgres.stop)
+        with ThreadPoolExecutor() as threads:
+            database = threads.submit(_start_database, postgres)
+            system = template.read(template.transformed())
+            services = stack.enter_context(aws_services.running(free_port(AWS_PORT, addresses), addresses))
+            values = services.deploy(system, _expressions(system))
+            database.result()
+
+        socket_port = free_port(SOCKET_PORT, addresses)
+        settings = {
+            "DATABASE_URL": postgres.url(DATABASE),
+            "AWS_ENDPOINT_URL": services.endpoint,
+            SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
+        }
+        functions = {}
+        for name, declared in system.functions.items():
+            environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
+            log = _log(folder / "logs", name)
+            functions[name] = LocalFunction(declared, {**environment, **settings}, log)
+            stack.push_async_callback(functions[name].close)
+        # What functions are told of AWS's services; their database here is DATABASE_URL's.
+        shared = {
+            variable: value
+            for owner, variable, value in ((*key.split("/"), value) for key, value in values.items())
+            if owner in functions and not variable.startswith("DB_")
+        }
+        stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
+
+        try:
+            await functions[MIGRATOR].invoke({})
+        except FunctionError as error:
+            raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
+        await asyncio.gather(*(function.warm() for function in functions.values()))
+        page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
+        api = gateway.Gateway(system.routes, functions, authorizer)
+        runner = await _serving(stack, gateway.application(api, page))
+        await web.SockSite(runner, listener).start()
+        socket_gateway = websocket_gateway.SocketGateway(system.socket_routes, functions)
+        runner = await _serving(stack, websocket_gateway.application(socket_gateway))
+        for address in addresses:  # containers post to sockets too
+            await web.TCPSite(runner, address, socket_port).start()
+        stack.push_async_callback(socket_gateway.close)
+
+        async with asyncio.TaskGroup() as group:  # if one of these ends, the system does
+            tasks = [group.create_task(each) for each in _triggers(system, services, values, functions)]
+            try:
+                yield RunningSystem(
+                    f"http://{LOOPBACK}:{listener.getsockname()[1]}",
+                    f"ws://{LOOPBACK}:{socket_port}",
+                    services,
+                    postgres,
+                    functions,
+                    {**shared, **settings},
+                )
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+
+async def _serving(stack: AsyncExitStack, application: web.Application) -> web.AppRunner:
+    """Return a runner of an application, which the stack takes down."""
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,  # API Gateway hands a body over as it came
+        shutdown_timeout=2,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def _triggers(
+    system: System, services: Aws, values: Mapping[str, str], functions: Mapping[str, LocalFunction]
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield what wakes functions, for ever, and what shows their messages on the console."""
+    for number, source in enumerate(system.queue_sources):
+        yield triggers.poll_queue(services, values[f"queue/{number}"], functions[source.function], source.batch_size)
+    for number, rule in enumerate(system.event_rules):
+        yield triggers.hand_over_events(services, values[f"events/{number}"], functions[rule.function])
+    for schedule in system.schedules:
+        yield triggers.follow_clock(schedule.name, schedule.expression, functions[schedule.function])
+    for key, arn in values.items():
+        if key.startswith("topic/"):
+            yield triggers.print_topic(services, arn)
+
+
+def _log(folder: Path, name: str) -> Path:
+    """Return the log of a function; one that has grown large is put aside."""
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{name}.log"
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".old"))
+    return log
+
+
+def _start_database(postgres: Postgres) -> None:
+    postgres.start()
+    postgres.create_database(DATABASE)
+
+
+def _expressions(system: System) -> dict[str, template.Expression]:
+    """Return what has to be resolved, by keys that say what it is.
+
+    `Function/VARIABLE` of each environment, `queue/number` of each queue source, `events/number` of each rule's queue,
+    `topic/Name` of each topic.
+    """
+    variables = {
+        f"{name}/{key}": value
+        for name, function in system.functions.items()
+        for key, value in function.environment.items()
+        if not isinstance(value, str) and key != SOCKETS_SETTING
+    }
+    queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
+    events = {f"events/{number}": rule.queue for number, rule in enumerate(system.event_rules)}
+    topics = {
+        f"topic/{name}": {"Ref": name}
+        for name, service in system.services.items()
+        if service["Type"] == "AWS::SNS::Topic"
+    }
+    return {**variables, **queues, **events, **topics}
+
+
+@contextmanager
+def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Tell other programs where everything is, for as long as it is there.
+
+    `environment` is for a shell on this machine, `sam-environment.json` for the containers of `sam local`. Those reach
+    it at Docker's bridge, by its address (S3's clients would put a bucket's name before a host's), or else by name.
+    """
+    bridge = next(iter(_docker_bridge()), "host.docker.internal")
+    shell, sam = folder / "environment", folder / "sam-environment.json"
+    for file in (shell, sam):
+        file.touch(mode=0o600)  # the database's password is in it
+    shell.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items()))
+    inside = {key: value.replace(LOOPBACK, bridge) for key, value in environment.items()}
+    sam.write_text(json.dumps({"Parameters": inside}, indent=2))
+    try:
+        yield
+    finally:
+        shell.unlink(missing_ok=True)
+        sam.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                "the system is running from this folder already: use that one, or stop it with Ctrl-C"
+            ) from None
+        yield
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        what = (
+            "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        )
+        raise StartError(
+            f"port {port} {what}: choose another, such as PORT={port + 1 if port < LAST_PORT else 8000} make start"
+        ) from None
+    return listener
+
+
+def free_port(preferred: int, addresses: Sequence[str]) -> int:
+    """Return a port that is free at every address: the preferred one, or any."""
+    for port in (preferred, 0):
+        with socket.socket() as first:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                first.bind((addresses[0], port))
+                found: int = first.getsockname()[1]
+                for address in addresses[1:]:
+                    with socket.socket() as other:
+                        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        other.bind((address, found))
+            except OSError:
+                continue
+            return found
+    raise StartError(f"no port is free at all of {', '.join(addresses)}: try again")
+
+
+def _docker_bridge() -> list[str]:
+    """Return the address at which containers find this machine, where Docker has made one."""
+    addresses = psutil.net_if_addrs().get("docker0", [])
+    return [address.address for address in addresses if address.family == socket.AF_INET]

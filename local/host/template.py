@@ -1,0 +1,301 @@
+"""What template.yaml declares, as AWS's own SAM transform reads it: the only wiring, here as in AWS."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boto3 import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "template.yaml"
+REGION = "eu-west-1"  # the laptop's
+SOCKET_SELECTION = "$request.body.action"
+ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
+
+# A value of a template: text, or an intrinsic function that CloudFormation resolves.
+Expression = Any
+
+# What CloudFormation makes on the laptop just as it is declared.
+SERVICES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
+# What a laptop has no use for, or does in another way: the network, the database (`postgres.py`), who may use it
+# (`authorizer.py`), alarms, permissions, logs, layers (they are imported from the checkout).
+UNUSED = {
+    "AWS::ApiGatewayV2::Integration",  # followed from its route
+    "AWS::ApiGatewayV2::RouteResponse",  # the same
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
+    "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudFront::ResponseHeadersPolicy",  # `System.page_headers`
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::IAM::Role",
+    "AWS::KMS::Key",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBProxy",
+    "AWS::RDS::DBProxyTargetGroup",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "Custom::SchemaMigration",  # `local/host/system.py` invokes the migrator itself
+}
+
+
+class UnknownResourceError(Exception):
+    """The template declares something that the laptop would leave out: teach `local` about it first."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function: its code, what it may import, and what its environment says."""
+
+    name: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    timeout: float  # seconds
+    memory: int  # MB
+    environment: Mapping[str, Expression]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method (or ANY) and path of the HTTP API, or `$default`, who answers there, and whom it lets in."""
+
+    key: str
+    function: str
+    is_open: bool = False
+    scopes: tuple[str, ...] = ()  # a token must have one of them, if there are any
+
+
+@dataclass(frozen=True)
+class SocketRoute:
+    """A route of the WebSocket API, the function that answers there, and whether its answer goes to the client."""
+
+    key: str
+    function: str
+    has_response: bool
+
+
+@dataclass(frozen=True)
+class QueueSource:
+    """A queue whose messages wake a function, so many at a time."""
+
+    queue: Expression
+    function: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A function that is woken by the clock."""
+
+    name: str
+    expression: str
+    function: str
+
+
+@dataclass(frozen=True)
+class EventRule:
+    """A rule on EventBridge's bus whose events wake a function; here they wait for it on a queue."""
+
+    queue: Expression
+    function: str
+
+
+@dataclass
+class System:
+    """The whole template, sorted by what the laptop does with it."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    socket_routes: list[SocketRoute] = field(default_factory=list)
+    queue_sources: list[QueueSource] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+    event_rules: list[EventRule] = field(default_factory=list)
+    page_headers: dict[str, Expression] = field(default_factory=dict)
+    services: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scopes(self) -> list[str]:
+        """What tokens can allow: the scopes that routes ask for, as issuers other than Cognito spell them."""
+        return sorted({scope for route in self.routes for scope in route.scopes if "/" not in scope})
+
+
+def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
+    """Return the CloudFormation template that AWS's SAM transform makes of a SAM template.
+
+    Folders of code are left as the S3 keys of a bucket called `local`, for the transform takes no others.
+    """
+    template = yaml_parse(path.read_text())
+    for resource in template["Resources"].values():
+        for key in ("CodeUri", "ContentUri"):
+            if key in resource.get("Properties", {}):
+                resource["Properties"][key] = {"Bucket": "local", "Key": resource["Properties"][key]}
+    translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=Session(region_name=REGION))
+    result: dict[str, Any] = translator.translate(template, parameter_values={})
+    return result
+
+
+def read(template: Mapping[str, Any]) -> System:
+    """Sort a transformed template's resources by what the laptop does with them.
+
+    Raises:
+        UnknownResourceError: it has a kind of resource, route or event that the laptop does not know.
+    """
+    resources = template["Resources"]
+    names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
+    unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
+    system = System(
+        page_headers=_page_headers(resources),
+        parameters=template.get("Parameters", {}),
+        conditions=template.get("Conditions", {}),
+    )
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::Lambda::Function":
+                system.functions[name] = _function(name, properties, resources, unused)
+            case "AWS::ApiGatewayV2::Api":
+                system.routes.extend(_routes(name, properties, names))
+            case "AWS::ApiGatewayV2::Route":
+                system.socket_routes.append(_socket_route(name, properties, resources, names))
+            case "AWS::Lambda::EventSourceMapping":
+                system.queue_sources.append(_queue_source(name, properties, names))
+            case "AWS::Scheduler::Schedule":
+                function = _function_in(properties["Target"]["Arn"], names)
+                system.schedules.append(Schedule(name, properties["ScheduleExpression"], function))
+            case "AWS::Events::Rule":
+                [target] = properties["Targets"]
+                queue = {"Fn::GetAtt": [f"{name}Events", "Arn"]}
+                system.event_rules.append(EventRule(queue, _function_in(target["Arn"], names)))
+                system.services[f"{name}Events"] = {"Type": "AWS::SQS::Queue"}
+                system.services[name] = {
+                    "Type": resource["Type"],
+                    "Properties": {**properties, "Targets": [{"Id": target["Id"], "Arn": queue}]},
+                }
+            case kind if kind in SERVICES:
+                system.services[name] = {**resource, "Properties": _without(properties, unused)}
+            case kind if kind not in UNUSED:
+                raise UnknownResourceError(f"{name} is an {kind}, which local/host/template.py does not know")
+    return system
+
+
+def _without(settings: Mapping[str, Expression], unused: set[str]) -> dict[str, Expression]:
+    """Return the settings that speak of nothing that the laptop leaves out."""
+    return {key: value for key, value in settings.items() if not names_in(value) & unused}
+
+
+def names_in(expression: Expression) -> set[str]:
+    """Return the words of an expression, among them what its Ref, GetAtt and Sub speak of."""
+    return set(re.findall(r"\w+", json.dumps(expression))) if isinstance(expression, dict | list) else set()
+
+
+def _function(name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], unused: set[str]) -> Function:
+    layers = [resources[layer["Ref"]]["Properties"]["Content"]["S3Key"] for layer in properties["Layers"]]
+    return Function(
+        name=name,
+        handler=properties["Handler"],
+        code=ROOT / properties["Code"]["S3Key"],
+        layers=tuple(ROOT / layer for layer in layers),
+        timeout=properties["Timeout"],
+        memory=properties["MemorySize"],
+        environment=_without(properties["Environment"]["Variables"], unused),
+    )
+
+
+def _queue_source(name: str, properties: Mapping[str, Any], functions: set[str]) -> QueueSource:
+    if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+        raise UnknownResourceError(f"{name} does not report failures item by item")
+    function = _function_in(properties["FunctionName"], functions)
+    return QueueSource(properties["EventSourceArn"], function, properties["BatchSize"])
+
+
+def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
+    """Yield the routes of an HTTP API; those of a WebSocket API are resources of their own."""
+    if properties.get("ProtocolType") == "WEBSOCKET":
+        if properties["RouteSelectionExpression"] != SOCKET_SELECTION:
+            raise UnknownResourceError(f"{name} does not choose its routes by {SOCKET_SELECTION}")
+        return
+    for path, methods in properties["Body"]["paths"].items():
+        for method, operation in methods.items():
+            verb = "ANY" if method == ANY_METHOD else method.upper()
+            key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
+            function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
+            [security] = operation.get("security") or [{"NONE": []}]
+            [(authorizer, scopes)] = security.items()
+            yield Route(key, function, authorizer == "NONE", tuple(scopes))
+
+
+def _socket_route(
+    name: str, properties: Mapping[str, Any], resources: Mapping[str, Any], functions: set[str]
+) -> SocketRoute:
+    [_, [_, integration]] = properties["Target"]["Fn::Join"]
+    uri = resources[integration["Ref"]]["Properties"]["IntegrationUri"]
+    has_response = properties.get("RouteResponseSelectionExpression") == "$default" and any(
+        resource["Type"] == "AWS::ApiGatewayV2::RouteResponse" and resource["Properties"]["RouteId"] == {"Ref": name}
+        for resource in resources.values()
+    )
+    return SocketRoute(properties["RouteKey"], _function_in(uri, functions), has_response)
+
+
+def _page_headers(resources: Mapping[str, Any]) -> dict[str, Expression]:
+    """Return the headers that come with the page. HTTPS alone, which a laptop does not have, makes use of HSTS."""
+    headers: dict[str, Expression] = {}
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudFront::ResponseHeadersPolicy":
+            headers |= _headers_of(resource["Properties"]["ResponseHeadersPolicyConfig"])
+    return headers
+
+
+def _headers_of(policy: Mapping[str, Any]) -> dict[str, Expression]:
+    security = policy["SecurityHeadersConfig"]
+    return {
+        "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": security["FrameOptions"]["FrameOption"],
+        "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+        **{item["Header"]: item["Value"] for item in policy["CustomHeadersConfig"]["Items"]},
+    }
+
+
+def _function_in(expression: Expression, functions: set[str]) -> str:
+    """Return the function that an expression (Ref, GetAtt or Sub) speaks of."""
+    named = functions & names_in(expression)
+    if len(named) != 1:
+        raise UnknownResourceError(f"{expression} does not lead to one function")
+    return named.pop()
+
+
+if __name__ == "__main__":  # for the linters that read what is deployed
+    print(json.dumps(transformed(), indent=2))

@@ -1,0 +1,123 @@
+"""`make page`: build the browser page from `web/` into `.build/web`, its chart library from npm."""
+
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from local.host.template import ROOT
+
+SOURCE = ROOT / "web"
+BUILT = ROOT / ".build" / "web"
+SCRIPT_LIMIT = 150_000  # bytes of all scripts, gzipped
+LIBRARY = "node_modules/lightweight-charts"
+TOOLS = "node_modules/axe-core"
+# A Node of this checkout's own, for machines that have none: see the Makefile.
+OWN_NODE = ROOT / ".venv-web" / "bin"
+NO_SIGN_IN = {"signIn": None}
+
+
+class PageError(Exception):
+    """The page cannot be built; the message says why, and what to do."""
+
+
+def build() -> int:
+    """Build the page anew, and return how many bytes its scripts have, gzipped.
+
+    Everything but index.html and config.json is in a folder named after its content: it may be kept for ever, and files
+    of two versions never meet.
+
+    Raises:
+        PageError: there is no npm, it failed, or the scripts are larger than they may be.
+    """
+    if not _is_installed(LIBRARY):
+        print("Installing the page's chart library…", flush=True)
+        _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress")
+    assets = _assets()
+    size = sum(len(gzip.compress(data)) for name, data in assets.items() if name.endswith(".js"))
+    if size > SCRIPT_LIMIT:
+        raise PageError(f"its scripts have {size:,} bytes gzipped, and may have {SCRIPT_LIMIT:,}")
+    folder = f"assets-{_digest(assets.items())}"
+    shutil.rmtree(BUILT, ignore_errors=True)
+    for name, data in assets.items():
+        file = BUILT / folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    index = (SOURCE / "index.html").read_text().replace('"assets/', f'"{folder}/')
+    (BUILT / "index.html").write_text(index)
+    (BUILT / "config.json").write_text(json.dumps(NO_SIGN_IN))
+    return size
+
+
+def _assets() -> dict[str, bytes]:
+    """Return the files of the page by their names, and of its library what a browser needs."""
+    own = {
+        str(file.relative_to(SOURCE / "assets")): file.read_bytes()
+        for file in sorted((SOURCE / "assets").rglob("*"))
+        if file.is_file() and not file.name.endswith(".d.ts")
+    }
+    library = SOURCE / LIBRARY
+    return {
+        **own,
+        "vendor/lightweight-charts.js": (library / "dist/lightweight-charts.standalone.production.mjs").read_bytes(),
+        "vendor/LICENSE.txt": (library / "LICENSE").read_bytes(),
+    }
+
+
+def _digest(files: Iterable[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, data in files:
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()[:12]
+
+
+def install_tools() -> None:
+    """Install what checks the page, beside what it needs.
+
+    Raises:
+        PageError: there is no npm, or it failed.
+    """
+    if not _is_installed(TOOLS):
+        _npm("ci", "--ignore-scripts", "--no-progress")
+
+
+def program(name: str) -> str:
+    """Return where npm or node is: on this machine, or in an environment of this checkout.
+
+    Raises:
+        PageError: nowhere.
+    """
+    found = shutil.which(name) or shutil.which(name, path=str(OWN_NODE))
+    if found is None:
+        raise PageError(f"there is no {name}: install Node.js, or run `make .venv-web/.ready`")
+    return found
+
+
+def _is_installed(package: str) -> bool:
+    """Whether npm has installed what the lock file says, as far as this package goes."""
+    lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
+
+
+def _npm(*arguments: str) -> None:
+    ended = subprocess.run([program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise PageError(f"npm could not install what it needs: {ended.stderr.strip()[-500:]}")
+
+
+def main() -> int:
+    """Build the page, and say how large it is or why it cannot be built."""
+    try:
+        size = build()
+    except PageError as error:
+        print(f"The page cannot be built: {error}.", file=sys.stderr)
+        return 1
+    print(f"The page is built: its scripts have {size:,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""`python -m local.tools.publish STACK`, or `make publish`: put the built page into the bucket of a deployed stack."""
+
+import json
+import sys
+from collections.abc import Mapping
+from mimetypes import guess_type
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from local.host.page import FOR_EVER, REVALIDATED
+from local.tools.build_page import BUILT, NO_SIGN_IN
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - where tokens are had, none itself
+# What of a client's description is not an answer to how it should be.
+READ_ONLY = {"ClientSecret", "CreationDate", "LastModifiedDate"}
+
+
+def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what config.json says of a stack: where its people sign in, if it has a pool of its own."""
+    if client is None:
+        return NO_SIGN_IN
+    return {
+        "signIn": {
+            "url": outputs["TokenUrl"].removesuffix(TOKEN_PATH),
+            "clientId": client["ClientId"],
+            "scope": " ".join(client["AllowedOAuthScopes"]),
+        }
+    }
+
+
+def upload(s3: "S3Client", bucket: str, settings: Mapping[str, Any]) -> int:
+    """Write the page's files to a bucket, index.html last, and return how many there were.
+
+    Files of earlier versions stay, for pages that are open.
+    """
+    names = sorted(str(file.relative_to(BUILT)) for file in BUILT.rglob("*") if file.is_file())
+    for name in sorted(names, key=lambda name: (name == "index.html", name)):
+        body = json.dumps(settings).encode() if name == "config.json" else (BUILT / name).read_bytes()
+        s3.put_object(
+            Bucket=bucket,
+            Key=name,
+            Body=body,
+            ContentType=guess_type(name)[0] or "application/octet-stream",
+            CacheControl=FOR_EVER if "/" in name else REVALIDATED,
+        )
+    return len(names)
+
+
+def main() -> int:
+    """Publish to the stack that the command line names."""
+    [stack] = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    client = _let_people_return(outputs) if "PageClientId" in outputs else None
+    count = upload(boto3.client("s3"), outputs["PageBucketName"], config(outputs, client))
+    print(f"{count} files are published. The page: {outputs['PageUrl']}/")
+    return 0
+
+
+def _let_people_return(outputs: Mapping[str, str]) -> dict[str, Any]:
+    """Allow the sign-in pages to send people back to the page, and return the client's description."""
+    cognito: Any = boto3.client("cognito-idp")
+    described = cognito.describe_user_pool_client(UserPoolId=outputs["UserPoolId"], ClientId=outputs["PageClientId"])[
+        "UserPoolClient"
+    ]
+    address = [f"{outputs['PageUrl']}/"]
+    wanted = {name: value for name, value in described.items() if name not in READ_ONLY}
+    # What is left out of an update goes back to its default.
+    cognito.update_user_pool_client(**{**wanted, "CallbackURLs": address, "LogoutURLs": address})
+    return {**described, "CallbackURLs": address, "LogoutURLs": address}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,386 @@
+"""This system's own rules for what is deployed: `python -m local.tools.rules`, a part of `make validate`.
+
+Linters know what AWS accepts. These know what this system promises: nothing fails without being seen, nobody comes in
+without a token, no function may do more than it must. They judge whatever the template declares.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from local.host import template
+from local.host.template import ROOT, Expression, names_in
+
+ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
+HEALTH = {"/api/health", "/api/health/"}
+VISIBILITY_PER_TIMEOUT = 6  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+# The settings that encrypt what a resource keeps; an instance of a cluster keeps nothing itself.
+ENCRYPTION = {
+    "AWS::RDS::DBCluster": ["StorageEncrypted"],
+    "AWS::RDS::DBInstance": ["StorageEncrypted"],
+    "AWS::S3::Bucket": ["BucketEncryption"],
+    "AWS::SNS::Topic": ["KmsMasterKeyId"],
+    "AWS::SQS::Queue": ["SqsManagedSseEnabled", "KmsMasterKeyId"],
+}
+# The settings by which a resource has one name in an account, so that a second stack could not stand beside the first.
+NAMES = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::RDS::DBProxy": "DBProxyName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::Scheduler::Schedule": "Name",
+}
+
+
+class Deployed:
+    """What AWS's transform makes of a template, as the rules look at it."""
+
+    def __init__(self, transformed: Mapping[str, Any]) -> None:
+        self.resources: dict[str, dict[str, Any]] = {
+            name: {**resource, "Properties": resource.get("Properties", {})}
+            for name, resource in transformed["Resources"].items()
+        }
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the properties of the resources of a kind, by their names."""
+        return {name: each["Properties"] for name, each in self.resources.items() if each["Type"] == kind}
+
+    def among(self, expression: Expression, kind: str) -> set[str]:
+        """Return the resources of a kind that an expression speaks of."""
+        return names_in(expression) & self.of(kind).keys()
+
+    def statements(self, function: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Return what a function's role allows it in this template's own words."""
+        for role in self.among(function["Role"], "AWS::IAM::Role"):
+            for policy in self.of("AWS::IAM::Role")[role].get("Policies", []):
+                yield from _list(policy["PolicyDocument"]["Statement"])
+
+    def uses_database(self, function: Mapping[str, Any]) -> bool:
+        """Whether a function signs in to the database through the proxy."""
+        return any("rds-db:connect" in _list(each["Action"]) for each in self.statements(function))
+
+    def migrates(self, function: Mapping[str, Any]) -> bool:
+        """Whether a function signs in to the database with the administrator's secret."""
+        return "DB_SECRET_ARN" in _variables(function)
+
+    def dead_letter_queues(self) -> set[str]:
+        """Return the queues to which something that failed is put."""
+        found: set[str] = set()
+        for each in self.resources.values():
+            for target in _values(each["Properties"], {"deadLetterTargetArn", "DeadLetterConfig", "OnFailure"}):
+                found |= self.among(target, "AWS::SQS::Queue")
+        return found
+
+    def has_alarm(self, metric: str, resource: str) -> bool:
+        """Whether there is an alarm on a metric of a resource."""
+        return any(
+            alarm.get("MetricName") == metric and resource in names_in(alarm["Dimensions"])
+            for alarm in self.of("AWS::CloudWatch::Alarm").values()
+        )
+
+
+def every_queue_is_watched(deployed: Deployed) -> Iterator[str]:
+    """A queue has a dead-letter queue and an alarm on its age, a dead-letter queue an alarm on what is in it."""
+    dead_letter_queues = deployed.dead_letter_queues()
+    for name, queue in deployed.of("AWS::SQS::Queue").items():
+        if name in dead_letter_queues:
+            if not deployed.has_alarm("ApproximateNumberOfMessagesVisible", name):
+                yield f"{name} is a dead-letter queue, and no alarm looks at what is in it"
+            continue
+        if not deployed.among(queue.get("RedrivePolicy"), "AWS::SQS::Queue"):
+            yield f"{name} has no dead-letter queue"
+        if not deployed.has_alarm("ApproximateAgeOfOldestMessage", name):
+            yield f"{name} has no alarm on the age of its oldest message"
+
+
+def every_message_stays_hidden_long_enough(deployed: Deployed) -> Iterator[str]:
+    """A queue that wakes a function hides a message for six of its timeouts, and wakes a limited number at once."""
+    functions, queues = deployed.of("AWS::Lambda::Function"), deployed.of("AWS::SQS::Queue")
+    for name, source in deployed.of("AWS::Lambda::EventSourceMapping").items():
+        for queue in deployed.among(source["EventSourceArn"], "AWS::SQS::Queue"):
+            [function] = names_in(source["FunctionName"]) & functions.keys()
+            if queues[queue].get("VisibilityTimeout", 30) < VISIBILITY_PER_TIMEOUT * functions[function].get(
+                "Timeout", 3
+            ):
+                yield f"{queue} shows a message again before six timeouts of {function} have passed"
+            if "MaximumConcurrency" not in source.get("ScalingConfig", {}):
+                yield f"{name} has no MaximumConcurrency, so that the database's connections may not suffice"
+            if source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+                yield f"{name} takes a batch for failed when one of its messages is"
+
+
+def every_function_stands_on_its_own(deployed: Deployed) -> Iterator[str]:
+    """A function has a log group, a role, limits and a namespace of metrics."""
+    functions = deployed.of("AWS::Lambda::Function")
+    for name, function in functions.items():
+        log_groups = deployed.among(function.get("LoggingConfig", {}).get("LogGroup"), "AWS::Logs::LogGroup")
+        roles = deployed.among(function.get("Role"), "AWS::IAM::Role")
+        if not log_groups:
+            yield f"{name} has no log group of its own in this template"
+        if not roles:
+            yield f"{name} has no role of its own in this template"
+        for limit in ("Timeout", "MemorySize"):
+            if limit not in function:
+                yield f"{name} has no {limit}"
+        if "POWERTOOLS_METRICS_NAMESPACE" not in _variables(function):
+            yield f"{name} would fail when it writes a metric, for it has no namespace"
+        for other, its in functions.items():
+            if other > name and names_in(its.get("Role")) & roles:
+                yield f"{name} and {other} share a role"
+            if other > name and names_in(its.get("LoggingConfig", {}).get("LogGroup")) & log_groups:
+                yield f"{name} and {other} share a log group"
+
+
+def every_log_ends(deployed: Deployed) -> Iterator[str]:
+    """A log group says how long it keeps what is written."""
+    for name, group in deployed.of("AWS::Logs::LogGroup").items():
+        if "RetentionInDays" not in group:
+            yield f"{name} keeps its logs for ever"
+
+
+def every_route_wants_a_token(deployed: Deployed) -> Iterator[str]:
+    """A route has the token's authorizer and a scope; health is open, and $default wants any token."""
+    for api in deployed.of("AWS::ApiGatewayV2::Api").values():
+        if _is_socket(api):
+            continue  # a browser cannot send a token there: the route $connect asks for a ticket
+        for path, methods in api["Body"]["paths"].items():
+            for method, operation in methods.items():
+                authorizers = {name: scopes for each in operation.get("security", []) for name, scopes in each.items()}
+                if path in HEALTH:
+                    continue
+                if not authorizers.keys() - {"NONE"}:
+                    yield f"{method} {path} is open to everybody"
+                elif not operation.get("isDefaultRoute") and not any(authorizers.values()):
+                    yield f"{method} {path} asks for no scope"
+
+
+def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
+    """A scope of a route is one of the resource server's, and one that the machine client may ask for."""
+    servers = deployed.of("AWS::Cognito::UserPoolResourceServer").values()
+    clients = [
+        client
+        for client in deployed.of("AWS::Cognito::UserPoolClient").values()
+        if "client_credentials" in client["AllowedOAuthFlows"]
+    ]
+    known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
+    allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
+    for api in deployed.of("AWS::ApiGatewayV2::Api").values():
+        for path, methods in api.get("Body", {}).get("paths", {}).items():
+            for method, operation in methods.items():
+                scopes = {scope for each in operation.get("security", []) for its in each.values() for scope in its}
+                if scopes and not scopes & known & allowed:
+                    yield f"{method} {path} asks for a scope that nobody can have"
+
+
+def every_api_is_throttled_and_logged(deployed: Deployed) -> Iterator[str]:
+    """A stage limits its requests and writes an access log."""
+    apis = deployed.of("AWS::ApiGatewayV2::Api")
+    for name, stage in deployed.of("AWS::ApiGatewayV2::Stage").items():
+        [api] = names_in(stage["ApiId"]) & apis.keys()
+        if not {"ThrottlingBurstLimit", "ThrottlingRateLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
+            yield f"{name} is not throttled"
+        if _is_socket(apis[api]):
+            continue  # its log would need a role of the whole account
+        if not deployed.among(stage.get("AccessLogSettings"), "AWS::Logs::LogGroup"):
+            yield f"{name} writes no access log"
+
+
+def every_schedule_and_rule_has_a_dead_letter_target(deployed: Deployed) -> Iterator[str]:
+    """What EventBridge cannot hand over is kept."""
+    for name, schedule in deployed.of("AWS::Scheduler::Schedule").items():
+        if not deployed.among(schedule["Target"].get("DeadLetterConfig"), "AWS::SQS::Queue"):
+            yield f"{name} has no dead-letter target"
+    for name, rule in deployed.of("AWS::Events::Rule").items():
+        if not all(deployed.among(each.get("DeadLetterConfig"), "AWS::SQS::Queue") for each in rule["Targets"]):
+            yield f"{name} has no dead-letter target"
+
+
+def every_failure_that_nobody_waits_for_is_heard(deployed: Deployed) -> Iterator[str]:
+    """A function that a schedule or a rule wakes has a destination for what it failed at, or an alarm on its errors."""
+    schedules, event_rules = deployed.of("AWS::Scheduler::Schedule"), deployed.of("AWS::Events::Rule")
+    woken: set[str] = set()
+    for target in [each["Target"] for each in schedules.values()] + [each["Targets"] for each in event_rules.values()]:
+        woken |= deployed.among(target, "AWS::Lambda::Function")
+    kept: set[str] = set()
+    for config in deployed.of("AWS::Lambda::EventInvokeConfig").values():
+        if "OnFailure" in config.get("DestinationConfig", {}):
+            kept |= deployed.among(config["FunctionName"], "AWS::Lambda::Function")
+    for name in sorted(woken - kept):
+        if not deployed.has_alarm("Errors", name):
+            yield f"{name} is not waited for, and nobody hears when it fails"
+
+
+def every_alarm_is_heard_and_explained(deployed: Deployed) -> Iterator[str]:
+    """An alarm tells the one topic, says what silence means, and has an entry of its name in the runbook."""
+    entries = set(re.findall(r"^## (\w+)", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
+    for name, alarm in deployed.of("AWS::CloudWatch::Alarm").items():
+        if alarm.get("AlarmActions") != [ALARMS_TOPIC]:
+            yield f"{name} does not tell AlarmsTopic"
+        if "TreatMissingData" not in alarm:
+            yield f"{name} does not say what missing data mean"
+        if name not in entries:
+            yield f"{name} has no entry in docs/runbook.md"
+
+
+def every_own_metric_is_written_by_somebody(deployed: Deployed) -> Iterator[str]:
+    """A metric of the business that an alarm waits for is written in the code, by a function of that service."""
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
+    written = {word for source in sources for word in re.findall(r'"(\w+)"', source.read_text())}
+    functions = deployed.of("AWS::Lambda::Function").values()
+    services = [
+        {"Name": "service", "Value": _variables(function).get("POWERTOOLS_SERVICE_NAME")} for function in functions
+    ]
+    for name, alarm in deployed.of("AWS::CloudWatch::Alarm").items():
+        if alarm.get("Namespace") == {"Ref": "AWS::StackName"}:
+            if alarm["MetricName"] not in written:
+                yield f"{name} waits for {alarm['MetricName']}, which nobody writes"
+            if any(dimension not in services for dimension in alarm["Dimensions"]):
+                yield f"{name} waits for a service that is none of the functions'"
+
+
+def no_role_may_do_everything(deployed: Deployed) -> Iterator[str]:
+    """A role names what it may do, and to what."""
+    for name, role in deployed.of("AWS::IAM::Role").items():
+        for policy in role.get("Policies", []):
+            for statement in _list(policy["PolicyDocument"]["Statement"]):
+                if any("*" in action for action in _list(statement["Action"])):
+                    yield f"{name} may do anything of {statement['Action']}"
+                if "*" in _list(statement["Resource"]):
+                    yield f"{name} may {statement['Action']} to anything"
+
+
+def only_functions_with_sql_are_in_the_vpc(deployed: Deployed) -> Iterator[str]:
+    """A function is in the VPC if it uses the database, and then it waits for the schema."""
+    for name, function in deployed.of("AWS::Lambda::Function").items():
+        uses_database, migrates = deployed.uses_database(function), deployed.migrates(function)
+        if ("VpcConfig" in function) != (uses_database or migrates):
+            yield f"{name} is {'in' if 'VpcConfig' in function else 'outside'} the VPC, where it has no business"
+        if uses_database and "Schema" not in _list(deployed.resources[name].get("DependsOn", [])):
+            yield f"{name} uses the database, and does not wait for the Schema"
+
+
+def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]:
+    """The custom resource names the newest migration, for a deployment runs it only when a property changes."""
+    newest = max(path.name for path in (ROOT / "layers/trading/trading/core/migrations").glob("*.sql"))
+    named = {each.get("NewestMigration") for each in deployed.of("Custom::SchemaMigration").values()}
+    if named != {newest}:
+        yield f"Schema names {named} as its NewestMigration, and the newest is {newest}"
+
+
+def what_could_fail_everywhere_fails_in_the_migrator(deployed: Deployed) -> Iterator[str]:
+    """Another database or other processors wake the migrator too, which stops the deployment if they do not fit."""
+    for name, schema in deployed.of("Custom::SchemaMigration").items():
+        if schema.get("Architecture") != {"Ref": "Architecture"}:
+            yield f"{name} does not notice other processors"
+        if not deployed.among(schema.get("Database"), "AWS::RDS::DBInstance"):
+            yield f"{name} does not notice another database"
+
+
+def everything_is_encrypted(deployed: Deployed) -> Iterator[str]:
+    """What is kept is encrypted where it lies."""
+    for kind, settings in ENCRYPTION.items():
+        for name, resource in deployed.of(kind).items():
+            if not any(resource.get(each) for each in settings) and "DBClusterIdentifier" not in resource:
+                yield f"{name} is not encrypted"
+
+
+def every_bucket_is_private(deployed: Deployed) -> Iterator[str]:
+    """A bucket cannot become public, and takes no request without TLS."""
+    policies = deployed.of("AWS::S3::BucketPolicy").values()
+    for name, bucket in deployed.of("AWS::S3::Bucket").items():
+        if set(bucket.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
+            yield f"{name} may become public"
+        if not any(name in names_in(each["Bucket"]) and "aws:SecureTransport" in json.dumps(each) for each in policies):
+            yield f"{name} takes requests without TLS"
+
+
+def the_database_is_private(deployed: Deployed) -> Iterator[str]:
+    """A database has no public address, and its proxy takes IAM's tokens over TLS and nothing else."""
+    for name, instance in deployed.of("AWS::RDS::DBInstance").items():
+        if instance.get("PubliclyAccessible") is not False:
+            yield f"{name} is public"
+    for name, proxy in deployed.of("AWS::RDS::DBProxy").items():
+        if not proxy.get("RequireTLS") or proxy.get("DefaultAuthScheme") != "IAM_AUTH":
+            yield f"{name} lets in who has no TLS or no IAM token"
+
+
+def no_name_is_taken_twice(deployed: Deployed) -> Iterator[str]:
+    """CloudFormation names things, so that a second stack can stand beside the first."""
+    for kind, setting in NAMES.items():
+        for name, resource in deployed.of(kind).items():
+            if isinstance(resource.get(setting), str):
+                yield f"{name} has the fixed name {resource[setting]}"
+
+
+RULES = (
+    every_queue_is_watched,
+    every_message_stays_hidden_long_enough,
+    every_function_stands_on_its_own,
+    every_log_ends,
+    every_route_wants_a_token,
+    every_scope_can_be_had,
+    every_api_is_throttled_and_logged,
+    every_schedule_and_rule_has_a_dead_letter_target,
+    every_failure_that_nobody_waits_for_is_heard,
+    every_alarm_is_heard_and_explained,
+    every_own_metric_is_written_by_somebody,
+    no_role_may_do_everything,
+    only_functions_with_sql_are_in_the_vpc,
+    the_newest_migration_wakes_the_migrator,
+    what_could_fail_everywhere_fails_in_the_migrator,
+    everything_is_encrypted,
+    every_bucket_is_private,
+    the_database_is_private,
+    no_name_is_taken_twice,
+)
+
+
+def complaints(transformed: Mapping[str, Any]) -> list[str]:
+    """Return what the rules have against a transformed template."""
+    deployed = Deployed(transformed)
+    return [complaint for rule in RULES for complaint in rule(deployed)]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_socket(api: Mapping[str, Any]) -> bool:
+    return api.get("ProtocolType") == "WEBSOCKET"
+
+
+def _variables(function: Mapping[str, Any]) -> Mapping[str, Expression]:
+    variables: Mapping[str, Expression] = function.get("Environment", {}).get("Variables", {})
+    return variables
+
+
+def _values(properties: Any, keys: set[str]) -> Iterator[Any]:
+    """Return what stands under certain keys, however deep."""
+    if isinstance(properties, dict):
+        for key, value in properties.items():
+            if key in keys:
+                yield value
+            yield from _values(value, keys)
+    elif isinstance(properties, list):
+        for value in properties:
+            yield from _values(value, keys)
+
+
+def main() -> int:
+    """Print what the rules have against template.yaml, and return 1 if that is anything."""
+    found = complaints(template.transformed())
+    for complaint in found:
+        print(complaint, file=sys.stderr)
+    print(f"{len(RULES)} rules of our own: {len(found)} complaints")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from local.host.functions import FunctionError, LocalFunction
+from local.host.template import Function
+
+CODE = """
+    import os, sys, time
+
+    def handler(event, context):
+        print("working")
+        match event["do"]:
+            case "answer":
+                return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
+            case "raise": raise ValueError("on purpose")
+            case "sleep": time.sleep(event["seconds"]); return "slept"
+            case "die": os._exit(3)
+            case "import": import local
+            case "time": return context.get_remaining_time_in_millis()
+            case "big": return "x" * event["length"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a function's code in it."""
+    (tmp_path / "app.py").write_text(dedent(CODE))
+    return tmp_path
+
+
+def run(folder: Path, use: Callable[[LocalFunction], Awaitable[Any]], timeout: float = 10) -> Any:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[LocalFunction]:
+        declared = Function("Worker", "app.handler", folder, (), timeout, 256, {})
+        function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log")
+        yield function
+        await function.close()
+
+    async def main() -> Any:
+        async with opened() as function:
+            return await use(function)
+
+    return asyncio.run(main())
+
+
+def test_a_function_answers_in_a_process_of_its_own_that_is_kept_and_sees_its_own_environment(folder: Path) -> None:
+    async def twice(function: LocalFunction) -> list[Any]:
+        return [await function.invoke({"do": "answer"}) for _ in range(2)]
+
+    first, second = run(folder, twice)
+    assert first == second == {"pid": first["pid"], "variable": "value", "home": None}
+    assert (folder / "log").read_text() == "working\nworking\n"
+
+
+def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> None:
+    async def at_once(function: LocalFunction) -> Any:
+        slow = asyncio.create_task(function.invoke({"do": "sleep", "seconds": 1}))
+        await asyncio.sleep(0.1)
+        answer = await asyncio.wait_for(function.invoke({"do": "answer"}), 0.8)
+        await slow
+        return answer
+
+    assert run(folder, at_once)["variable"] == "value"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"do": "raise"}, "ValueError: on purpose"),
+        ({"do": "die"}, "ended before it answered"),
+        ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
+        ({"do": "import"}, "ModuleNotFoundError"),
+        ({"do": "big", "length": 6_291_555}, "6,291,557 bytes, and 6,291,556 are the most"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_the_next_event_is_answered(folder: Path, event: dict[str, Any], said: str) -> None:
+    async def fail(function: LocalFunction) -> Any:
+        with pytest.raises(FunctionError, match=said):
+            await function.invoke(event)
+        return await function.invoke({"do": "answer"})
+
+    assert run(folder, fail, timeout=1)["variable"] == "value"
+
+
+def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced(folder: Path) -> None:
+    async def outlive(function: LocalFunction) -> list[Any]:
+        first = await function.invoke({"do": "answer"})
+        os.kill(first["pid"], signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
+
+    dead, alive = run(folder, outlive)
+    assert dead != alive
+
+
+def test_a_function_knows_how_long_it_may_run(folder: Path) -> None:
+    assert 1_000 < run(folder, lambda function: function.invoke({"do": "time"}), timeout=2) <= 2_000
+
+
+def test_an_answer_of_megabytes_arrives_whole(folder: Path) -> None:
+    length = 6_291_556 - len('""')
+    assert len(run(folder, lambda function: function.invoke({"do": "big", "length": length}))) == length

@@ -1,0 +1,329 @@
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+import psycopg2
+import pytest
+
+from local.host.postgres import Postgres
+from local.host.system import RunningSystem, free_port
+from local.host.template import ROOT
+from tests.local.conftest import Invoke
+
+
+def ask(url: str, body: object = None, token: str = "") -> tuple[int, Any]:
+    """Return the status and the JSON of a request's answer."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as response:  # noqa: S310
+            return response.status, json.load(response)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for a condition, and return whether it came true in time."""
+    deadline = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds
+
+
+def test_a_trade_over_http_is_recorded_found_and_its_notification_delivered(
+    running: RunningSystem, trade: dict[str, Any]
+) -> None:
+    status, recorded = ask(f"{running.url}/api/trades/", trade)
+    assert status == 201
+    one = f"{running.url}/api/trades/{recorded['id']}/"
+    assert until(lambda: ask(one)[1]["notified_at"] is not None, seconds=10)
+
+    query = "ticker=MSFT&start_date=2025-06-01T00:00:00Z&end_date=2025-06-03T23:59:59Z"
+    status, found = ask(f"{running.url}/api/trades/?{query}")
+    assert status == 200
+    assert {name: found[0][name] for name in trade} == trade
+
+
+def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_does_not(running: RunningSystem) -> None:
+    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    key, result = "2024/05/15/trades.csv", "2024/05/15/analysis_2024-05-15.csv"
+    s3.upload_file(str(ROOT / "events" / key), bucket, key)
+
+    def keys() -> list[str]:
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["Contents"]]
+
+    assert until(lambda: keys() == [result, key], seconds=10)
+    body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
+    assert body.splitlines()[1].startswith("AAPL,180,170.666667,170.766667,3,30720.00")
+
+
+def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade: dict[str, Any]) -> None:
+    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    ask(f"{running.url}/api/trades/", {**trade, "timestamp": "2025-01-31T12:00:00Z"})
+    assert invoke("TradeExporter", {"date": "2025-01-31"}) == {
+        "output_file": "2025/01/31/trades.csv",
+        "records_exported": 1,
+    }
+    prefix = "2025/01/31/analysis_"
+    assert until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 1, seconds=10)
+
+
+def test_a_history_is_stored_and_simulated_and_its_report_is_a_page(running: RunningSystem) -> None:
+    history = (ROOT / "events" / "history" / "MSFT.csv").read_bytes()
+    address = f"{running.url}/api/histories/MSFT"
+    with urlopen(Request(address, history, {"Content-Type": "text/csv"}, method="PUT"), timeout=30) as response:  # noqa: S310
+        assert json.load(response)["bars"] == 750
+    status, recorded = ask(f"{running.url}/api/simulations/", {"ticker": "MSFT", "fast": 10, "slow": 30})
+    assert (status, len(recorded["result"]["bars"])) == (201, 750)
+    with urlopen(f"{running.url}/api/simulations/{recorded['id']}/report/", timeout=30) as response:  # noqa: S310
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert response.read().startswith(b"<!doctype html>")
+
+
+def test_sixteen_at_once_with_one_client_trade_id_are_one_trade(running: RunningSystem, trade: dict[str, Any]) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(
+            threads.map(lambda _: ask(f"{running.url}/api/trades/", {**trade, "client_trade_id": "race"}), range(16))
+        )
+    assert sorted(status for status, _ in answers) == [200] * 15 + [201]
+    assert len({body["id"] for _, body in answers}) == 1
+
+
+def test_what_the_gateway_itself_refuses_is_in_api_gateways_words(running: RunningSystem) -> None:
+    assert ask(f"{running.url}/api/trades/", {"x": "y" * 11_000_000}) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_a_body_that_says_it_is_packed_is_handed_over_as_it_came(running: RunningSystem) -> None:
+    request = Request(  # noqa: S310
+        f"{running.url}/api/trades/", b"{}", {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    )
+    with pytest.raises(HTTPError) as refusal:
+        urlopen(request, timeout=30)  # noqa: S310
+    assert refusal.value.code == 400
+    refusal.value.close()
+
+
+def test_unknown_paths_are_answered_by_the_api_as_problems(running: RunningSystem) -> None:
+    status, problem = ask(f"{running.url}/nowhere")
+    assert (status, problem["status"]) == (404, 404)
+
+
+def test_the_description_and_its_page_are_served(running: RunningSystem) -> None:
+    assert ask(f"{running.url}/docs/openapi.json")[1]["openapi"].startswith("3.1")
+    with urlopen(f"{running.url}/docs", timeout=5) as page:  # noqa: S310
+        assert b"SwaggerUIBundle" in page.read()
+    for asset in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"):
+        with urlopen(f"{running.url}/docs/assets/{asset}", timeout=5) as file:  # noqa: S310
+            assert file.status == 200
+
+
+def test_other_programs_are_told_where_everything_is(running: RunningSystem) -> None:
+    with psycopg2.connect(running.environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) >= 0 from trades")
+        assert cursor.fetchall() == [(True,)]
+    connection.close()
+    assert running.environment["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+def test_a_database_killed_under_load_loses_nothing_and_doubles_nothing(
+    running: RunningSystem, invoke: Invoke, trade: dict[str, Any]
+) -> None:
+    load_seconds = 20
+    deadline = time.monotonic() + load_seconds
+
+    def post_until_the_end(worker: int) -> dict[str, int]:
+        answered: dict[str, int] = {}
+        while time.monotonic() < deadline:
+            key = f"load-{worker}-{len(answered)}"
+            status, body = ask(f"{running.url}/api/trades/", {**trade, "client_trade_id": key})
+            if status in {200, 201}:
+                answered[key] = body["id"]
+            else:
+                assert status == 503, body  # a client that retries: nothing else tells it to
+            time.sleep(0.2)
+        return answered
+
+    with ThreadPoolExecutor(8) as threads:
+        workers = [threads.submit(post_until_the_end, worker) for worker in range(8)]
+        for _ in range(2):
+            time.sleep(load_seconds / 4)
+            running.postgres.kill()
+            time.sleep(1)
+            running.postgres.start()
+        answered = {key: trade_id for worker in workers for key, trade_id in worker.result().items()}
+    assert len(answered) > 100
+
+    connection = psycopg2.connect(running.environment["DATABASE_URL"])
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("select client_trade_id, id from trades where client_trade_id like 'load-%'")
+        stored = cursor.fetchall()
+        assert len(stored) == len(dict(stored))
+        assert answered.items() <= dict(stored).items()
+
+        def all_delivered() -> bool:
+            cursor.execute("select count(*) from notifications where delivered_at is null")
+            return bool(cursor.fetchall() == [(0,)])
+
+        for _ in range(4):
+            if until(all_delivered, seconds=10):
+                break
+            # Time passes: the leases of the dead end, and what the queue lost is due.
+            cursor.execute(
+                "update notifications set next_attempt_at = now(), sending_until = null where delivered_at is null"
+            )
+            invoke("NotificationSweeper")
+        assert all_delivered()
+    connection.close()
+
+
+# `make start`, as its user has it: a process in a checkout
+
+
+@contextmanager
+def started(checkout: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local"],
+        cwd=checkout,
+        env={"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+        assert process.stdout
+        process.stdout.close()
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> str:
+    """Read a process's output until a line that has `text`; return all that was read."""
+    assert process.stdout
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"it ended before it said {text!r}: {seen}")
+
+
+@pytest.fixture
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the checkout, in a folder with a space in its name that only its owner may enter."""
+    folder = tmp_path_factory.mktemp("private") / "my trading system"
+    for part in ("functions", "layers", "local", "docs"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "template.yaml", folder)
+    yield folder
+    shutil.rmtree(Postgres(folder / ".local" / "postgres", 0).folder, ignore_errors=True)
+    shutil.rmtree(folder)
+
+
+def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: dict[str, Any]) -> None:
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}/api/trades/"
+    with started(checkout, PORT=port) as process:
+        said = wait_for(process, "Ctrl-C stops everything")
+        assert f"curl -i {url}" in said
+        assert ask(url, trade)[0] == 201
+        assert "NOTIFICATION  BUY 50 MSFT at 310.50" in wait_for(process, "NOTIFICATION")
+        assert "DATABASE_URL=postgresql://" in (checkout / ".local" / "environment").read_text()
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+
+        process.send_signal(signal.SIGINT)
+        wait_for(process, "Stopped")
+        assert process.wait(20) == 0
+    assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
+    assert not (checkout / ".local" / "environment").exists()
+
+    with started(checkout, PORT=port) as process:
+        wait_for(process, "Ctrl-C stops everything")
+        assert len(ask(url)[1]) == 1
+
+
+def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
+    checkout: Path, trade: dict[str, Any]
+) -> None:
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}"
+    with started(checkout, PORT=port, AUTH="on") as process:
+        assert "python -m local.tools.issue_token" in wait_for(process, "Ctrl-C stops everything")
+        command = [sys.executable, "-m", "local.tools.issue_token", "trades:write", "--subject", "desk-7"]
+        token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+        assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
+        assert ask(f"{url}/api/health/")[0] == 200
+        status, recorded = ask(f"{url}/api/trades/", trade, token)
+        assert (status, recorded["recorded_by"]) == (201, "desk-7")
+        assert ask(f"{url}/api/trades/", token=token) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/nowhere", token=token)[0] == 404
+
+
+def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:
+    first_port, second_port = (str(free_port(0, ["127.0.0.1"])) for _ in range(2))
+    with started(checkout, PORT=first_port) as first:
+        wait_for(first, "Ctrl-C stops everything")
+        with started(checkout, PORT=second_port) as second:
+            assert "is running from this folder already" in wait_for(second, "Cannot start")
+            assert second.wait(10) == 1
+        assert ask(f"http://127.0.0.1:{first_port}/api/health/")[0] == 200
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with started(checkout, PORT=str(port)) as process:
+            assert f"port {port} is taken" in (said := wait_for(process, "Cannot start"))
+            assert f"PORT={port + 1} make start" in said
+            assert process.wait(10) == 1
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
+def test_what_is_no_port_is_refused_in_a_sentence(checkout: Path, port: str) -> None:
+    with started(checkout, PORT=port) as process:
+        assert f"PORT={port} is no port" in wait_for(process, "Cannot start")
+        assert process.wait(10) == 1
+
+
+def test_a_terminal_that_is_closed_takes_everything_with_it(checkout: Path) -> None:
+    with started(checkout, PORT=str(free_port(0, ["127.0.0.1"]))) as process:
+        wait_for(process, "Ctrl-C stops everything")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0
+    assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
+    assert not (checkout / ".local" / "environment").exists()
+
+
+def test_what_a_killed_run_left_behind_is_stopped_and_its_trades_are_there(
+    checkout: Path, trade: dict[str, Any]
+) -> None:
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}/api/trades/"
+    with started(checkout, PORT=port) as process:
+        wait_for(process, "Ctrl-C stops everything")
+        assert ask(url, trade)[0] == 201
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait()
+    with started(checkout, PORT=port) as process:
+        wait_for(process, "Ctrl-C stops everything")
+        assert len(ask(url)[1]) == 1
+        assert until(lambda: not any(c.is_running() and c.status() != "zombie" for c in children), seconds=5)

@@ -1,0 +1,105 @@
+import base64
+import json
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from local.host import template
+from local.host.gateway import http_event
+from local.tools import openapi
+from tests.conftest import GATEWAY, Bucket, Call, PriceServices, api_answer
+from trading.core import aws
+
+DESCRIPTION = openapi.description()
+OPERATIONS = [(method, path) for path, operations in DESCRIPTION["paths"].items() for method in operations]
+METHODS = {"get", "post", "put", "patch", "delete", "head", "trace"}
+
+schema = schemathesis.openapi.from_dict(DESCRIPTION)
+
+
+def test_the_committed_description_is_the_codes() -> None:
+    committed = json.loads((template.ROOT / "docs" / "openapi.json").read_text())
+    assert committed == DESCRIPTION, "run `make openapi` and commit docs/openapi.json"
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_route_that_is_described_is_deployed(method: str, path: str) -> None:
+    for spelling in (path, path.rstrip("/")):
+        found = GATEWAY.find(method.upper(), spelling)
+        assert found is not None
+        assert found[0].key in {f"{method.upper()} {spelling}", f"ANY {spelling}"}
+
+
+@pytest.mark.parametrize("path", DESCRIPTION["paths"])
+def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> None:
+    described = set(DESCRIPTION["paths"][path])
+    for method in METHODS - described:
+        answer = call(method.upper(), path.format(trade_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"))
+        assert answer.status == 405
+        assert answer.headers["allow"] == ", ".join(sorted(each.upper() for each in described))
+
+
+class Queue:
+    """A queue that takes everything at once."""
+
+    def send_message_batch(self, **_: object) -> dict[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def silent_queue(
+    database_url: str, bucket: Bucket, price_services: PriceServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database to record in, a bucket and tables, and nobody who hears of it."""
+    del database_url, bucket, price_services
+    monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
+    monkeypatch.setattr(aws, "sqs", lambda _: Queue())
+
+
+@pytest.mark.filterwarnings("default")  # the library's own
+@pytest.mark.usefixtures("silent_queue")
+@schema.parametrize()
+@settings(max_examples=2_000 // len(OPERATIONS), deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_is_sent_the_answer_is_as_described_and_no_server_error(case: schemathesis.Case[Any]) -> None:
+    case.validate_response(
+        answered(case),
+        checks=[
+            not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_schema_conformance,
+        ],
+    )
+
+
+def answered(case: schemathesis.Case[Any]) -> schemathesis.Response:
+    """Return what the handler answers to a case, by way of an event of API Gateway's."""
+    request = requests.Request(**case.as_transport_kwargs(base_url="http://localhost")).prepare()
+    address = urlsplit(str(request.url))
+    body = request.body
+    event = http_event(
+        str(request.method),
+        unquote(address.path),
+        query=address.query,
+        headers=[(name, value) for name, value in request.headers.items() if isinstance(value, str)],
+        body=body.encode() if isinstance(body, str) else bytes(body or b""),  # type: ignore[arg-type]  # no streams here
+    )
+    result = api_answer(event)
+    return schemathesis.Response(
+        status_code=result["statusCode"],
+        headers={name: [value] for name, value in result["headers"].items()},
+        content=base64.b64decode(result["body"]) if result["isBase64Encoded"] else result["body"].encode(),
+        request=request,
+        elapsed=0,
+        verify=False,
+    )
