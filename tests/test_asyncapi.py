@@ -16,7 +16,7 @@ from local.cli import reader
 from local.cli.feed import Options, serving
 from local.host import system, template
 from local.host.template import ROOT
-from trading.prices.alert_rules import RiseWatch
+from trading.prices.alert_rules import RiseDetector
 from trading.prices.ticks import Tick, frame
 from trading.streaming import protocol
 from trading.streaming.protocol import MessageError
@@ -150,9 +150,9 @@ def test_all_that_the_feed_says_is_as_described() -> None:
 
 
 def test_all_that_the_socket_says_is_as_described() -> None:
-    watch = RiseWatch("BRK.B")
+    watch = RiseDetector("BRK.B")
     ticks = [Tick("BRK.B", Decimal(price), NOW + timedelta(seconds=n)) for n, price in enumerate(["98.00", "100.10"])]
-    alert = [watch.judge(tick) for tick in ticks][-1].alert
+    alert = [watch.update(tick) for tick in ticks][-1].alert
     assert alert
     said = [frame(ticks), protocol.alerted(alert), protocol.pong(), protocol.subscribed(frozenset({"*"}))]
     said.append(MessageError("busy", "try again").write())

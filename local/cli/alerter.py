@@ -27,7 +27,7 @@ from local.cli import backoff, console, reader
 from local.cli.display import Display, JsonLines, Lines, LiveTable
 from local.cli.publisher import Publisher, publishing
 from local.cli.reader import Answer, Prices, UnreadableError
-from trading.prices.alert_rules import Alert, Outcome, RiseWatch
+from trading.prices.alert_rules import Alert, Outcome, RiseDetector
 from trading.streaming.protocol import EVERYTHING
 
 URL = "ws://localhost:8765"
@@ -57,7 +57,7 @@ class Alerter:
         self._wanted = sorted({ticker.upper() for ticker in tickers})
         self._display = display
         self._publisher = publisher
-        self._watches: dict[str, RiseWatch] = {}
+        self._watches: dict[str, RiseDetector] = {}
         self._shown: OrderedDict[tuple[str, datetime], None] = OrderedDict()
         self._seqs: dict[str, int] = {}
         self._lost: list[str] = []  # tickers of gaps that were not told of
@@ -185,12 +185,12 @@ class Alerter:
         self._prices += len(ticks)
         counted = []
         for tick in ticks:
-            watch = self._watches.get(tick.ticker) or self._watches.setdefault(tick.ticker, RiseWatch(tick.ticker))
-            judgement = watch.judge(tick)
-            if judgement.outcome is Outcome.COUNTED:
+            watch = self._watches.get(tick.ticker) or self._watches.setdefault(tick.ticker, RiseDetector(tick.ticker))
+            detection = watch.update(tick)
+            if detection.outcome is Outcome.COUNTED:
                 counted.append(tick)
-            if judgement.alert:
-                self._show(judgement.alert)
+            if detection.alert:
+                self._show(detection.alert)
         if self._publisher:
             self._publisher.offer(counted)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from trading.analysis.csv_files import BadHeaderError, CutShortError
 from trading.analysis.summary import Reject, Summary, TooManyTickersError, summarize
-from trading.core.values import plain
+from trading.core.values import format_decimal
 
 CHUNK_BYTES = 1024 * 1024
 SHOWN_REJECTS = 10
@@ -95,7 +95,7 @@ def _show(summary: Summary, first_rejects: Sequence[Reject]) -> None:
 
 
 def _grouped(number: Decimal) -> str:
-    return f"{Decimal(plain(number)):,f}"
+    return f"{Decimal(format_decimal(number)):,f}"
 
 
 if __name__ == "__main__":

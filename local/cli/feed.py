@@ -28,7 +28,15 @@ from local.cli import console
 from local.cli.market import CALM, NORMAL, STARTING_PRICES, VOLATILE, Market, Mood
 from trading.core.values import TICKER_PATTERN
 from trading.streaming import protocol
-from trading.streaming.protocol import EVERYTHING, Followed, ListFollowed, MessageError, Ping, Subscribe, Unsubscribe
+from trading.streaming.protocol import (
+    EVERYTHING,
+    ListFollowed,
+    MessageError,
+    Ping,
+    Subscribe,
+    Subscriptions,
+    Unsubscribe,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +106,7 @@ class Feed:
         self._sequence = int(datetime.now(UTC).timestamp() * 1_000)
         # The texts of the latest rounds, each by its tickers; the last of them has the number `_sequence`.
         self._rounds: deque[dict[str, str]] = deque(maxlen=max(1, REPLAY_TICKS // len(options.tickers)))
-        self._followed: dict[ServerConnection, Followed] = {}
+        self._followed: dict[ServerConnection, Subscriptions] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -145,7 +153,7 @@ class Feed:
             for ticker, price in self._market.prices().items()
         }
         self._rounds.append(texts)
-        listeners: defaultdict[Followed, list[ServerConnection]] = defaultdict(list)
+        listeners: defaultdict[Subscriptions, list[ServerConnection]] = defaultdict(list)
         for connection, followed in self._followed.items():
             listeners[followed].append(connection)
         for followed, connections in listeners.items():
@@ -209,7 +217,7 @@ class Feed:
             known = ", ".join(self._options.tickers)
             raise MessageError("unknown_ticker", f"there is no {', '.join(sorted(unknown))} here, only {known}")
 
-    def _missed(self, followed: Followed, since: Mapping[str, int]) -> list[str]:
+    def _missed(self, followed: Subscriptions, since: Mapping[str, int]) -> list[str]:
         """Return what was sent of these tickers since these numbers, after a word on what is no longer there.
 
         A number that this run has not given, lower or higher, is of another run: whatever was between is missing.

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
+from local.host.page import BUILT
 from local.host.template import ROOT
 
 SOURCE = ROOT / "web"
-BUILT = ROOT / ".build" / "web"
 SCRIPT_LIMIT = 150_000  # bytes of all scripts, gzipped
 LIBRARY = "node_modules/lightweight-charts"
 TOOLS = "node_modules/axe-core"

@@ -7,7 +7,6 @@ import pytest
 
 from local.host.template import ROOT
 from tests.conftest import Call, Channels, PriceServices, Rows, context
-from trading import price_processing
 from trading.core import database, queues
 from trading.prices import records
 from trading.prices.records import PriceFilter
@@ -23,10 +22,14 @@ def price(ticker: str, amount: str, seconds: float) -> dict[str, Any]:
 RISE = [price("AAPL", "100", 0), price("AAPL", "98.00", 10), price("AAPL", "100.10", 20)]
 
 
-def process(messages: list[dict[str, Any]]) -> list[str]:
-    from functions.price_processor.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+def processor() -> Any:
+    from functions.price_processor import app  # noqa: PLC0415 - its environment is set by the fixtures
 
-    failures = handler({"Records": messages}, context())["batchItemFailures"]
+    return app
+
+
+def process(messages: list[dict[str, Any]]) -> list[str]:
+    failures = processor().handler({"Records": messages}, context())["batchItemFailures"]
     return [failure["itemIdentifier"] for failure in failures]
 
 
@@ -97,7 +100,7 @@ def test_a_database_that_is_away_fails_everything_and_nothing_is_lost(
     messages = publish(*RISE)
     with monkeypatch.context() as patch:
         patch.setattr(psycopg2, "connect", _refuse)
-        patch.setattr(price_processing, "WAITS", (0.0,))
+        patch.setattr(processor(), "WAITS", (0.0,))
         database.release()
         assert process(messages) == [messages[0]["messageId"]]
     assert price_services.broadcast() == []
@@ -112,17 +115,17 @@ def _refuse(**_: object) -> None:
 def test_a_database_that_is_back_in_a_moment_costs_a_moment(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     record, attempts = records.record, []
 
-    def recovering(ticker: str, ticks: list[Any]) -> Any:
-        attempts.append(ticker)
+    def recovering(batch: dict[str, list[Any]]) -> Any:
+        attempts.append(sorted(batch))
         if len(attempts) < 3:
             raise database.DatabaseUnavailableError("the database system is starting up")
-        return record(ticker, ticks)
+        return record(batch)
 
     messages = publish(price("AAPL", "100", 0), price("MSFT", "410", 0))
     monkeypatch.setattr(records, "record", recovering)
-    monkeypatch.setattr(price_processing, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(processor(), "WAITS", (0.0, 0.0, 0.0))
     assert process(messages) == []
-    assert attempts == ["AAPL", "AAPL", "AAPL", "MSFT"]
+    assert attempts == [["AAPL", "MSFT"]] * 3
 
 
 def test_queues_that_are_away_cost_no_price(publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from trading.prices.ticks import Tick
 from trading.simulation import records
 from trading.simulation.records import RecordedSimulation
 
-PATH = "/api/simulations/"
+PATH = "/api/simulations"
 EVENTS = ROOT / "events"
 # One round trip for averages of 2 and 3: see tests/trading/test_simulation.py.
 CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
@@ -43,7 +43,7 @@ def with_history(call: Call, bucket: Bucket) -> Bucket:
 
 def put(call: Call, text: str | bytes, ticker: str = "MSFT", content_type: str = "text/csv") -> Any:
     raw = text if isinstance(text, bytes) else text.encode()
-    return call("PUT", f"/api/histories/{ticker}/", raw=raw, content_type=content_type)
+    return call("PUT", f"/api/histories/{ticker}", raw=raw, content_type=content_type)
 
 
 # Histories
@@ -99,7 +99,7 @@ def test_a_path_that_is_no_tickers_is_refused(call: Call) -> None:
 def test_a_simulation_is_run_recorded_and_looked_at(call: Call) -> None:
     answer = call("POST", PATH, ASKED)
     assert answer.status == 201
-    assert answer.headers["location"] == f"{PATH}{answer.body['id']}/"
+    assert answer.headers["location"] == f"{PATH}/{answer.body['id']}"
     result = answer.body["result"]
     assert result["name"] == "MSFT"
     assert result["trades"] == [
@@ -262,9 +262,9 @@ def test_what_is_as_long_as_may_be_is_an_answer_that_lambda_hands_on(call: Call)
 
 
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:
-    assert call("GET", f"{PATH}1/").status == 404
-    assert call("GET", f"{PATH}1/report/").status == 404
-    assert call("GET", f"{PATH}x/").names() == ["simulation_id"]
+    assert call("GET", f"{PATH}/1").status == 404
+    assert call("GET", f"{PATH}/1/report").status == 404
+    assert call("GET", f"{PATH}/x").names() == ["simulation_id"]
 
 
 @pytest.mark.usefixtures("with_history")
@@ -277,7 +277,7 @@ def test_a_database_that_is_away_is_503(call: Call, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("with_history")
 def test_the_report_is_a_page_that_may_fetch_and_run_nothing(call: Call) -> None:
     location = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}).headers["location"]
-    answer = call("GET", f"{location}report/")
+    answer = call("GET", f"{location}/report")
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
@@ -294,14 +294,14 @@ def test_the_averages_that_the_system_has_made_are_a_history_too(call: Call) -> 
         for number, prices in enumerate(zip(OPENS, CLOSES, strict=True))
         for second, price in enumerate(prices)
     ]
-    price_records.record("MSFT", [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))])
+    price_records.record({"MSFT": [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))]})
     asked = {**ASKED, "source": "averages"}
     result = call("POST", PATH, asked).body["result"]
     assert [bar["close"] for bar in result["bars"]] == [str(close) for close in CLOSES]  # without what is not over
     assert datetime.fromisoformat(result["bars"][0]["at"]) == first
     assert result["trades"][0]["profit"] == "-32"
     assert call("POST", PATH, asked).status == 200
-    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}1/report/").body
+    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}/1/report").body
     assert call("POST", PATH, {**asked, "ticker": "AAPL"}).names() == ["ticker"]
 
 

@@ -84,17 +84,18 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_build_names_its_folder_after_what_is_in_it(source: Path) -> None:
     build_page.build()
-    [first] = build_page.BUILT.glob("assets-*")
+    built = source.parent / "built"
+    [first] = built.glob("assets-*")
     assert {file.name for file in first.rglob("*") if file.is_file()} == {
         "main.js",
         "lightweight-charts.js",
         "LICENSE.txt",
     }
-    assert f'src="{first.name}/main.js"' in (build_page.BUILT / "index.html").read_text()
+    assert f'src="{first.name}/main.js"' in (built / "index.html").read_text()
 
     (source / "assets" / "main.js").write_text("start(again);")
     build_page.build()
-    [second] = build_page.BUILT.glob("assets-*")
+    [second] = built.glob("assets-*")
     assert second.name != first.name
 
 

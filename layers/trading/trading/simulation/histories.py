@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trading.core import storage
-from trading.core.values import parse_date, plain
+from trading.core.values import format_decimal, parse_date
 
 REQUIRED_COLUMNS = ("date", "close")
 PRICE_COLUMNS = ("open", "high", "low", "close")
@@ -196,9 +196,13 @@ def _check_range(prices: Mapping[str, Decimal | None], line: int) -> None:
     high, low = prices["high"], prices["low"]
     for name, price in prices.items():
         if price is not None and high is not None and price > high:
-            raise HistoryError(line, f"{name} {plain(price)} is above high {plain(high)}: have columns been swapped?")
+            raise HistoryError(
+                line, f"{name} {format_decimal(price)} is above high {format_decimal(high)}: have columns been swapped?"
+            )
         if price is not None and low is not None and price < low:
-            raise HistoryError(line, f"{name} {plain(price)} is below low {plain(low)}: have columns been swapped?")
+            raise HistoryError(
+                line, f"{name} {format_decimal(price)} is below low {format_decimal(low)}: have columns been swapped?"
+            )
 
 
 def _price(text: str, name: str, line: int) -> Decimal:
