@@ -15,6 +15,6 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Export the day that the event is about, and say where to and how many trades."""
-    outcome = exports.export_day(setting("TRADES_BUCKET"), keys.day_asked_for(event))
+    outcome = exports.export_day(setting("DATA_BUCKET"), keys.day_asked_for(event))
     logger.info("exported", **asdict(outcome))
     return asdict(outcome)

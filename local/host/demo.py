@@ -93,7 +93,7 @@ async def show_daily_numbers(running: RunningSystem) -> None:
     """
     s3, bucket, key = (
         running.aws.client("s3"),
-        running.environment["TRADES_BUCKET"],
+        running.environment["DATA_BUCKET"],
         "2025/06/03/analysis_2025-06-03.csv",
     )
     print(

@@ -24,6 +24,7 @@ ENCRYPTION = {
     "AWS::SNS::Topic": ["KmsMasterKeyId"],
     "AWS::SQS::Queue": ["SqsManagedSseEnabled", "KmsMasterKeyId"],
 }
+DATABASE_SETTINGS = {"DB_HOST", "DB_NAME", "DB_USER"}
 # The settings by which a resource has one name in an account, so that a second stack could not stand beside the first.
 NAMES = {
     "AWS::DynamoDB::Table": "TableName",
@@ -266,6 +267,16 @@ def only_functions_with_sql_are_in_the_vpc(deployed: Deployed) -> Iterator[str]:
             yield f"{name} uses the database, and does not wait for the Schema"
 
 
+def only_functions_with_sql_know_the_database(deployed: Deployed) -> Iterator[str]:
+    """A function is told where the database is if it uses it, for whoever is told must wait for the proxy."""
+    for name, function in deployed.of("AWS::Lambda::Function").items():
+        told = DATABASE_SETTINGS & _variables(function).keys()
+        if deployed.uses_database(function) and told != DATABASE_SETTINGS:
+            yield f"{name} uses the database, and has no {', '.join(sorted(DATABASE_SETTINGS - told))}"
+        elif told and not deployed.uses_database(function) and not deployed.migrates(function):
+            yield f"{name} does not use the database, and has {', '.join(sorted(told))}"
+
+
 def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]:
     """The custom resource names the newest migration, for a deployment runs it only when a property changes."""
     newest = max(path.name for path in (ROOT / "layers/trading/trading/core/migrations").glob("*.sql"))
@@ -333,6 +344,7 @@ RULES = (
     every_own_metric_is_written_by_somebody,
     no_role_may_do_everything,
     only_functions_with_sql_are_in_the_vpc,
+    only_functions_with_sql_know_the_database,
     the_newest_migration_wakes_the_migrator,
     what_could_fail_everywhere_fails_in_the_migrator,
     everything_is_encrypted,

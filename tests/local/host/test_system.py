@@ -57,7 +57,7 @@ def test_a_trade_over_http_is_recorded_found_and_its_notification_delivered(
 
 
 def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_does_not(running: RunningSystem) -> None:
-    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    s3, bucket = running.aws.client("s3"), running.environment["DATA_BUCKET"]
     key, result = "2024/05/15/trades.csv", "2024/05/15/analysis_2024-05-15.csv"
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
 
 
 def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade: dict[str, Any]) -> None:
-    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    s3, bucket = running.aws.client("s3"), running.environment["DATA_BUCKET"]
     ask(f"{running.url}/api/trades/", {**trade, "timestamp": "2025-01-31T12:00:00Z"})
     assert invoke("TradeExporter", {"date": "2025-01-31"}) == {
         "output_file": "2025/01/31/trades.csv",

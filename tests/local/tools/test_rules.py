@@ -10,7 +10,7 @@ from local.host import template
 from local.tools import rules
 
 Resources = dict[str, Any]
-QUEUE, FUNCTION = "NotificationsQueue", "TradeNotifier"
+QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def each_of(kind: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Res
 
 
 NOBODY = [{"Name": "service", "Value": "nobody"}]
-SOURCE = "TradeNotifierAnnounced"
+SOURCE = "NotificationPublisherAnnounced"
 
 BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(QUEUE, "RedrivePolicy"), f"{QUEUE} has no dead-letter queue"),
@@ -97,7 +97,10 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(SOURCE, "ScalingConfig"), f"{SOURCE} has no MaximumConcurrency"),
     (take(SOURCE, "FunctionResponseTypes"), f"{SOURCE} takes a batch for failed"),
     (take(FUNCTION, "LoggingConfig", "LogGroup"), f"{FUNCTION} has no log group of its own"),
-    (put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"), "TradeNotifier and TradesApi share a log"),
+    (
+        put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"),
+        "NotificationPublisher and TradesApi share a log",
+    ),
     (take(FUNCTION, "Timeout"), f"{FUNCTION} has no Timeout"),
     (
         take("TradesApi", "Environment", "Variables", "POWERTOOLS_METRICS_NAMESPACE"),
@@ -105,7 +108,10 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (take(FUNCTION, "MemorySize"), f"{FUNCTION} has no MemorySize"),
     (put("arn:aws:iam::1:role/x", FUNCTION, "Role"), f"{FUNCTION} has no role of its own"),
-    (put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"), "TradeNotifier and TradesApi share a role"),
+    (
+        put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"),
+        "NotificationPublisher and TradesApi share a role",
+    ),
     (take("TradesApiLogs", "RetentionInDays"), "TradesApiLogs keeps its logs for ever"),
     (
         lambda resources: operations(resources)["get /api/trades/"].pop("security"),
@@ -157,20 +163,25 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(FUNCTION, "VpcConfig"), f"{FUNCTION} is outside the VPC"),
     (put({"SubnetIds": []}, "TradeAnalyzer", "VpcConfig"), "TradeAnalyzer is in the VPC"),
     (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not wait"),
+    (take(FUNCTION, "Environment", "Variables", "DB_USER"), f"{FUNCTION} uses the database, and has no DB_USER"),
+    (
+        put("proxy", "TradeAnalyzer", "Environment", "Variables", "DB_HOST"),
+        "TradeAnalyzer does not use the database, and has DB_HOST",
+    ),
     (put("0000_older.sql", "Schema", "NewestMigration"), "as its NewestMigration, and the newest is"),
     (drop("Schema"), "as its NewestMigration, and the newest is"),
     (take("Schema", "Architecture"), "Schema does not notice other processors"),
     (take("Schema", "Database"), "Schema does not notice another database"),
     (take(QUEUE, "SqsManagedSseEnabled"), f"{QUEUE} is not encrypted"),
     (take("NotificationsTopic", "KmsMasterKeyId"), "NotificationsTopic is not encrypted"),
-    (take("TradesBucket", "BucketEncryption"), "TradesBucket is not encrypted"),
+    (take("DataBucket", "BucketEncryption"), "DataBucket is not encrypted"),
     (take("DatabaseInstance", "StorageEncrypted"), "DatabaseInstance is not encrypted"),
     (take("DatabaseCluster", "StorageEncrypted"), "DatabaseCluster is not encrypted"),
     (
-        put(False, "TradesBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
-        "TradesBucket may become public",
+        put(False, "DataBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
+        "DataBucket may become public",
     ),
-    (drop("TradesBucketPolicy"), "TradesBucket takes requests without TLS"),
+    (drop("DataBucketPolicy"), "DataBucket takes requests without TLS"),
     (take("DatabaseInstance", "PubliclyAccessible"), "DatabaseInstance is public"),
     (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy lets in who has no TLS or no IAM token"),
     (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy lets in who has no TLS or no IAM token"),
