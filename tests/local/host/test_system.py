@@ -269,7 +269,7 @@ def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
         command = [sys.executable, "-m", "local.tools.issue_token", "trades:write", "--subject", "desk-7"]
         token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
         assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
-        assert ask(f"{url}/api/health/")[0] == 200
+        assert ask(f"{url}/api/health")[0] == 200
         status, recorded = ask(f"{url}/api/trades/", trade, token)
         assert (status, recorded["recorded_by"]) == (201, "desk-7")
         assert ask(f"{url}/api/trades/", token=token) == (403, {"message": "Forbidden"})
@@ -283,7 +283,7 @@ def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:
         with started(checkout, PORT=second_port) as second:
             assert "is running from this folder already" in wait_for(second, "Cannot start")
             assert second.wait(10) == 1
-        assert ask(f"http://127.0.0.1:{first_port}/api/health/")[0] == 200
+        assert ask(f"http://127.0.0.1:{first_port}/api/health")[0] == 200
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(checkout: Path) -> None:

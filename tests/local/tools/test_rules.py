@@ -33,9 +33,19 @@ def the(resources: Resources, kind: str) -> dict[str, Any]:
     return next(properties(resources, name) for name, each in resources.items() if each["Type"] == kind)
 
 
-def operations(resources: Resources) -> dict[str, Any]:
-    paths = the(resources, "AWS::ApiGatewayV2::Api")["Body"]["paths"]
-    return {f"{method} {path}": each for path, methods in paths.items() for method, each in methods.items()}
+def route(resources: Resources, key: str) -> dict[str, Any]:
+    return template.operations(the(resources, "AWS::ApiGatewayV2::Api"))[key]
+
+
+def add_route(key: str) -> Callable[[Resources], Any]:
+    """Return a way to break a template: a route too many, for the caller of another."""
+
+    def break_it(resources: Resources) -> None:
+        method, path = key.split(" ")
+        paths = the(resources, "AWS::ApiGatewayV2::Api")["Body"]["paths"]
+        paths.setdefault(path, {})[method.lower()] = route(resources, "ANY /api/trades")
+
+    return break_it
 
 
 def own_policy(resources: Resources, function: str) -> dict[str, Any]:
@@ -85,6 +95,7 @@ def each_of(kind: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Res
 
 NOBODY = [{"Name": "service", "Value": "nobody"}]
 SOURCE = "NotificationPublisherAnnounced"
+TRADES = "ANY /api/trades"
 
 BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(QUEUE, "RedrivePolicy"), f"{QUEUE} has no dead-letter queue"),
@@ -113,27 +124,41 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         "NotificationPublisher and TradesApi share a role",
     ),
     (take("TradesApiLogs", "RetentionInDays"), "TradesApiLogs keeps its logs for ever"),
+    (add_route("GET /api/trades/"), "API Gateway refuses the route GET /api/trades/: the path ends with a slash"),
     (
-        lambda resources: operations(resources)["get /api/trades/"].pop("security"),
-        "get /api/trades/ is open to everybody",
+        add_route("GET /{proxy+}/x"),
+        "API Gateway refuses the route GET /{proxy+}/x: a greedy variable is not at the end",
+    ),
+    (add_route("TRACE /x"), "API Gateway refuses the route TRACE /x: TRACE is not a method"),
+    (lambda resources: route(resources, TRADES).pop("security"), f"{TRADES} is open to everybody"),
+    (
+        lambda resources: route(resources, TRADES).update(security=[{"NONE": []}]),
+        f"{TRADES} names an authorizer that there is not",
+    ),
+    (lambda resources: route(resources, TRADES).update(security=[{"Token": []}]), f"{TRADES} asks for no scope"),
+    (
+        lambda resources: route(resources, "ANY /api/health").update(security=[{"Token": []}]),
+        "ANY /api/health is public, and asks for a token",
     ),
     (
-        lambda resources: operations(resources)["post /api/trades"].update(security=[{"NONE": []}]),
-        "post /api/trades is open to everybody",
+        lambda resources: put(properties(resources, f"{FUNCTION}Role")["Policies"], "NotFoundRole", "Policies")(
+            resources
+        ),
+        "NotFound answers $default, and may do more than write its log",
     ),
     (
-        lambda resources: operations(resources)["post /api/trades"].update(security=[{"Token": []}]),
-        "post /api/trades asks for no scope",
+        lambda resources: route(resources, TRADES)["security"][0]["Token"].remove("trading/trades:write"),
+        f"{TRADES} asks for trades:write in one spelling only",
     ),
     (
         each_of("AWS::Cognito::UserPoolResourceServer", lambda server: server["Scopes"].pop(0)),
-        "get /api/trades/ asks for a scope that nobody can have",
+        f"{TRADES} asks for trades:read, which nobody can have",
     ),
     (
         each_of(
             "AWS::Cognito::UserPoolClient", lambda client: client["AllowedOAuthScopes"].remove("trading/trades:write")
         ),
-        "post /api/trades asks for a scope that nobody can have",
+        f"{TRADES} asks for trades:write, which nobody can have",
     ),
     (
         each_of("AWS::ApiGatewayV2::Stage", lambda stage: stage["DefaultRouteSettings"].pop("ThrottlingRateLimit")),
