@@ -181,7 +181,7 @@ def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucke
     s3, name = aws_services.client("s3"), f"bucket-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("TRADES_BUCKET", name)
+    monkeypatch.setenv("DATA_BUCKET", name)
     aws.s3.cache_clear()
     yield Bucket(s3, name)
     aws.s3.cache_clear()

@@ -44,7 +44,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
     """Store a CSV of date,open,high,low,close (or date,close) as the history of a ticker."""
     data = (app.current_event.body or "").encode()
     try:
-        stored, is_new = histories.store(setting("TRADES_BUCKET"), ticker, data, BARS_LIMIT)
+        stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, data, BARS_LIMIT)
     except HistoryError as error:
         raise InvalidError(FieldError(f"line {error.line}", error.reason)) from None
     return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))
@@ -63,7 +63,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
 )
 def simulate(new: NewSimulation) -> Response[str]:
     """Trade a crossover of two moving averages on the stored history of a ticker, or the best of up to 1,000 pairs."""
-    answer = records.record(new, setting("TRADES_BUCKET"))
+    answer = records.record(new, setting("DATA_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
     return json_response(status, answer.json, {"Location": f"{PATH}/{answer.id}"})
 

@@ -75,7 +75,7 @@ def analyze_day(request: AnalysisRequest) -> Response[str]:
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
     if _wants_csv():
-        text = results.stored_csv(setting("TRADES_BUCKET"), date)
+        text = results.stored_csv(setting("DATA_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     return _stored(date)
 
@@ -99,7 +99,7 @@ def find_rejects(
     cursor: Cursor = None,
 ) -> Response[str]:
     """Read what could not be read of a day's trades."""
-    found, next_cursor = results.stored_rejects(setting("TRADES_BUCKET"), date, limit, cursor)
+    found, next_cursor = results.stored_rejects(setting("DATA_BUCKET"), date, limit, cursor)
     headers = next_page(f"{PATH}/{date}/rejects", app.current_event.query_string_parameters, next_cursor)
     if _wants_csv():
         text = results.rejects_csv(found)
@@ -140,7 +140,7 @@ def _analyze_file(key: str) -> dict[str, Any]:
 
 def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     day = keys.day_before(event["time"])
-    bucket = setting("TRADES_BUCKET")
+    bucket = setting("DATA_BUCKET")
     if results.is_done(bucket, day):
         logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
@@ -160,12 +160,12 @@ def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stored(day: date) -> Response[str]:
-    stored = results.stored(setting("TRADES_BUCKET"), day)
+    stored = results.stored(setting("DATA_BUCKET"), day)
     return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
 
 
 def _analyzed(day: date) -> dict[str, Any]:
-    outcome = results.analyze_day(setting("TRADES_BUCKET"), day)
+    outcome = results.analyze_day(setting("DATA_BUCKET"), day)
     logger.info("analyzed", **asdict(outcome))
     metrics.add_metric("TradesAnalyzed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
     metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)

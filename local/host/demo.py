@@ -70,7 +70,7 @@ class Tour:
 async def tour(tour: Tour) -> None:
     """Visit what there is to see."""
     path = "/api/trades/"
-    await tour.show("Does the database answer?", "GET", "/api/health/", expected=200)
+    await tour.show("Does the database answer?", "GET", "/api/health", expected=200)
     trade = await tour.show("Record a trade:", "POST", path, TRADE, expected=201)
     print("\nIts notification goes through SQS and a Lambda to SNS, whose subscriber here is this console:")
     await tour.wait_for_delivery(trade["id"])
@@ -93,7 +93,7 @@ async def show_daily_numbers(running: RunningSystem) -> None:
     """
     s3, bucket, key = (
         running.aws.client("s3"),
-        running.environment["TRADES_BUCKET"],
+        running.environment["DATA_BUCKET"],
         "2025/06/03/analysis_2025-06-03.csv",
     )
     print(

@@ -3,6 +3,7 @@
 import base64
 import logging
 import re
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from aiohttp import web
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.host.functions import FunctionError, LocalFunction
 from local.host.page import PATHS, Page
-from local.host.template import ROOT, Route
+from local.host.template import ROOT, Route, check_route_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,13 @@ class Gateway:
         functions: Mapping[str, LocalFunction],
         authorizer: Authorizer | None = None,
     ) -> None:
+        """Take the routes of a template.
+
+        Raises:
+            local.host.template.RouteKeyError: API Gateway would refuse to create one of them.
+        """
+        for route in routes:
+            check_route_key(route.key)
         self._routes = sorted(((_pattern(route.key), route) for route in routes), key=lambda pair: _rank(pair[1]))
         self._functions = functions
         self._authorizer = authorizer
@@ -82,12 +90,16 @@ class Gateway:
         return _response(result)
 
     def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
-        if self._authorizer is None or route.is_open:
+        if self._authorizer is None or not route.has_authorizer:
             return None
         return self._authorizer.authorize(request.headers.get("Authorization"), route.scopes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route of a request and what its variables are, or nothing where no route is."""
+        """Return the route of a request and what its variables are, or nothing where no route is.
+
+        The path is a decoded one. A full match comes first, then the longest greedy one, then $default:
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+        """
         for pattern, route in self._routes:
             match = pattern.fullmatch(f"{method} {path}")
             if match:
@@ -191,12 +203,15 @@ def _pattern(key: str) -> re.Pattern[str]:
         return re.compile(".*", re.DOTALL)
     method, path = key.split(" ")
     path = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
-    return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}")
+    # Of nothing too: `GET /metrics/{proxy+}` serves `/metrics/` (storacha/w3infra#166).
+    path = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.*)", path)
+    return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}", re.DOTALL)
 
 
-def _rank(route: Route) -> tuple[bool, int, bool]:
-    """Order routes as API Gateway chooses: a full match before one with variables or of any method, $default last."""
-    return route.key == "$default", route.key.count("{"), route.key.startswith("ANY ")
+def _rank(route: Route) -> tuple[bool, int, int, bool]:
+    """Order routes as API Gateway chooses; of equal matches the one with fewer variables or its own method is first."""
+    depth = route.key.count("/") if route.key.endswith("+}") else sys.maxsize
+    return route.key == "$default", -depth, route.key.count("{"), route.key.startswith("ANY ")
 
 
 def _joined(pairs: Any) -> dict[str, str]:

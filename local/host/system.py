@@ -85,6 +85,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             "DATABASE_URL": postgres.url(DATABASE),
             "AWS_ENDPOINT_URL": services.endpoint,
             SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
+            "AUTH_REQUIRED": "false" if authorizer is None else "true",
         }
         functions = {}
         for name, declared in system.functions.items():
