@@ -1,20 +1,53 @@
 """Trades: what one is, recording it with its notification, and finding it again."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from trading.core import database, pagination
 from trading.core.errors import NotFoundError
-from trading.core.values import CLIENT_ID_PATTERN, PAGE_DEFAULT, Instant, Price, Quantity, Side, Ticker
+from trading.core.values import (
+    CLIENT_ID_PATTERN,
+    PAGE_DEFAULT,
+    Account,
+    Currency,
+    Note,
+    Price,
+    Quantity,
+    Side,
+    Tag,
+    Ticker,
+    TradeInstant,
+)
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BATCH_LIMIT = 1_000
+TAGS_LIMIT = 10
+
+
+def _distinct(tags: list[str]) -> list[str]:
+    if len(set(tags)) < len(tags):
+        raise ValueError("must not name a tag twice")
+    return tags
+
+
+ClientTradeId = Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)]
+Tags = Annotated[list[Tag], Field(max_length=TAGS_LIMIT), AfterValidator(_distinct)]
 
 
 class NewTrade(BaseModel):
@@ -26,10 +59,23 @@ class NewTrade(BaseModel):
     price: Price
     quantity: Quantity
     side: Side
-    timestamp: Instant = Field(examples=["2025-06-03T12:00:00Z"])
-    client_trade_id: Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)] | None = Field(
+    timestamp: TradeInstant = Field(examples=["2025-06-03T12:00:00Z"])
+    client_trade_id: ClientTradeId | None = Field(
         default=None, description="Makes a repeated request safe: the same id is recorded once."
     )
+    account: Account = "main"
+    fee: Price = Decimal(0)
+    currency: Currency = "USD"
+    note: Note | None = None
+    tags: Tags = Field(default=[], examples=[["earnings"]])
+
+    @field_validator("fee")
+    @classmethod
+    def _is_of_shares(cls, fee: Decimal, info: ValidationInfo) -> Decimal:
+        """Refuse a fee of nothing: profit shares a trade's fee out among its shares."""
+        if fee and info.data.get("quantity") == 0:
+            raise ValueError("must be 0 where the quantity is 0")
+        return fee
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +91,23 @@ class Trade:
     client_trade_id: str | None
     recorded_by: str
     recorded_at: datetime
+    # Messages of the commit before these were added may still be on their way without them.
+    account: str = "main"
+    fee: Price = Decimal(0)
+    currency: str = "USD"
+    note: str | None = None
+    tags: list[str] = field(default_factory=list)
 
     def is_same_as(self, new: NewTrade) -> bool:
         """Whether `new` tells of the same trade: numbers and instants are compared, not how they were spelled."""
-        return all(getattr(self, name) == getattr(new, name) for name in NewTrade.model_fields)
+        return all(getattr(self, name) == getattr(new, name) for name in _COMPARED)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedTrade(Trade):
     """A recorded trade, and when its notification was delivered."""
 
-    notified_at: datetime | None
+    notified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +130,8 @@ class TradeFilter:
     cursor: str | None = None
 
 
+# A note and tags are annotations, which may have changed since.
+_COMPARED = NewTrade.model_fields.keys() - {"note", "tags"}
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
 _NEW_TRADES = TypeAdapter(list[NewTrade])
@@ -89,11 +143,15 @@ _RECORD = f"""
 with entries as materialized (
     select nextval('trades_id_seq') as id, entry.*
     from json_to_recordset(%(trades)s) as entry(
-        ticker text, price numeric, quantity numeric, side text, timestamp timestamptz, client_trade_id text
+        ticker text, price numeric, quantity numeric, side text, timestamp timestamptz, client_trade_id text,
+        account text, fee numeric, currency text, note text, tags text[]
     )
 ), recorded as (
-    insert into trades (id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by)
-    select id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s
+    insert into trades (
+        id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by, account, fee, currency, note, tags
+    )
+    select
+        id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s, account, fee, currency, note, tags
     from entries
     order by client_trade_id
     on conflict (recorded_by, client_trade_id) do nothing
