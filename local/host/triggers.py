@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import REGION
+from trading.notifications import events
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +59,16 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
     async for messages in _received(sqs, queue_url, batch_size=10):
         for message in messages:
             published = json.loads(message["Body"])
-            logger.info("NOTIFICATION  %s", " ".join(published["Message"].split()))
+            logger.info("NOTIFICATION  %s", " ".join(_prose(published["Message"]).split()))
         await _delete(sqs, queue_url, messages)
+
+
+def _prose(message: str) -> str:
+    """Return what people are told of a message: prose, where it is an event of this system."""
+    try:
+        return events.prose(events.read(message))
+    except ValueError:
+        return message
 
 
 async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import Rows
 from trading.core import database
 from trading.core.errors import NotFoundError
 from trading.trades import ledger
-from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, TradeFilter
+from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, Trade, TradeFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -183,7 +183,8 @@ def test_pages_follow_one_another_without_gap_or_repetition_even_where_timestamp
         t.id for t in sorted(whole, key=lambda t: (t.timestamp, t.id), reverse=True)
     ]
 
-    seen, cursor = [], None
+    seen: list[Trade] = []
+    cursor = None
     for _ in range(5):
         page, cursor = ledger.find(TradeFilter(limit=5, cursor=cursor))
         seen += page

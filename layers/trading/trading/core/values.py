@@ -32,6 +32,7 @@ CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
 TAG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+RATIO_PATTERN = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
 TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 # An instant as ISO 8601 writes it; RE2 reads this pattern too.
 INSTANT_PATTERN = (
@@ -42,9 +43,10 @@ INSTANT_PATTERN = (
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
     CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
-    ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces, dots, underscores or hyphens, with no space at either end",
+    ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces and . _ -, with no space at either end",
     CURRENCY_PATTERN: "must be three capital letters, such as USD",
     TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
+    RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
     TEXT_PATTERN: "must not have control characters",
 }
 
@@ -180,9 +182,7 @@ def _settled(instant: datetime) -> datetime:
     return instant
 
 
-def _decimal_schema(
-    whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS
-) -> WithJsonSchema:
+def _decimal_schema(whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS) -> WithJsonSchema:
     number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**whole_digits}
     text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
     return WithJsonSchema({"anyOf": [number, text], "examples": [example]}, mode="validation")

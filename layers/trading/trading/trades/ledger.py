@@ -1,10 +1,10 @@
-"""Trades: what one is, recording it with its notification, and finding it again."""
+"""The ledger: what a trade is, recording it with its notification, finding it again, and annotating it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from trading.core import database, pagination
-from trading.core.errors import NotFoundError
+from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.values import (
     CLIENT_ID_PATTERN,
     PAGE_DEFAULT,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 1_000
 TAGS_LIMIT = 10
+FEE_OF_NOTHING = "must be 0 where the quantity is 0"
 
 
 def _distinct(tags: list[str]) -> list[str]:
@@ -46,6 +47,7 @@ def _distinct(tags: list[str]) -> list[str]:
     return tags
 
 
+type Status = Literal["active", "voided"]
 ClientTradeId = Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)]
 Tags = Annotated[list[Tag], Field(max_length=TAGS_LIMIT), AfterValidator(_distinct)]
 
@@ -74,8 +76,17 @@ class NewTrade(BaseModel):
     def _is_of_shares(cls, fee: Decimal, info: ValidationInfo) -> Decimal:
         """Refuse a fee of nothing: profit shares a trade's fee out among its shares."""
         if fee and info.data.get("quantity") == 0:
-            raise ValueError("must be 0 where the quantity is 0")
+            raise ValueError(FEE_OF_NOTHING)
         return fee
+
+
+class Annotation(BaseModel):
+    """What may change of a trade in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    note: Note | None = None
+    tags: Tags = Field(default=[], examples=[["earnings"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +115,25 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackedTrade(Trade):
-    """A recorded trade, and when its notification was delivered."""
+class ListedTrade(Trade):
+    """A recorded trade in a list that may hold voided ones."""
 
-    notified_at: datetime | None = None
+    _: KW_ONLY
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedTrade(Trade):
+    """A recorded trade, when its notification was delivered, and what became of it."""
+
+    _: KW_ONLY
+    notified_at: datetime | None
+    status: Status
+    voided_at: datetime | None
+    voided_by: str | None
+    void_reason: str | None
+    replaces: int | None
+    replaced_by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +146,16 @@ class RecordedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Which trades to find, both dates included, and how many after which cursor."""
+    """Which trades to find, both dates included, as of when, and how many after which cursor."""
 
     ticker: str | None = None
     side: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    status: Status | Literal["all"] = "active"
     start_date: datetime | None = None
     end_date: datetime | None = None
+    as_of: datetime | None = None
     limit: int = PAGE_DEFAULT
     cursor: str | None = None
 
@@ -134,6 +164,13 @@ class TradeFilter:
 _COMPARED = NewTrade.model_fields.keys() - {"note", "tags"}
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
+
+
+def columns_of(relation: str) -> str:
+    """Return the columns of a trade, each of this relation of a statement."""
+    return ", ".join(f"{relation}.{name}" for name in TRADE_COLUMNS)
+
+
 _NEW_TRADES = TypeAdapter(list[NewTrade])
 
 # One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
@@ -151,7 +188,8 @@ with entries as materialized (
         id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by, account, fee, currency, note, tags
     )
     select
-        id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s, account, fee, currency, note, tags
+        id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s, account, fee, currency, note,
+        tags
     from entries
     order by client_trade_id
     on conflict (recorded_by, client_trade_id) do nothing
@@ -219,29 +257,83 @@ def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list
 def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
     """Return a page of trades, the newest first, and the cursor of the next page if there is one.
 
+    Where voided ones may be among them, they are `ListedTrade`s. `as_of` finds what the ledger held then: trades
+    recorded by that instant, with the status that they had. Notes and tags are always the present ones.
+
     Raises:
         InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
+    by_then = "and changed_at <= %(as_of)s" if wanted.as_of else ""
+    is_voided = f"exists (select from trade_changes where trade_id = trades.id {by_then})"
+    statuses = {"active": f"not {is_voided}", "voided": is_voided, "all": "true"}
+    status_column = f"case when {is_voided} then 'voided' else 'active' end"
     rows, next_cursor = pagination.find(
-        "trades", TRADE_COLUMNS, asdict(wanted), key=("timestamp", "id"), equal=("ticker", "side")
+        "trades",
+        TRADE_COLUMNS if wanted.status == "active" else (*TRADE_COLUMNS, status_column),
+        asdict(wanted),
+        key=("timestamp", "id"),
+        equal=("ticker", "side", "account"),
+        further={
+            # The index has trades with tags alone.
+            "tag": "tags @> array[%(tag)s] and tags <> '{}'",
+            "status": statuses[wanted.status],
+            "as_of": "recorded_at <= %(as_of)s",
+        },
     )
-    return [Trade(*row) for row in rows], next_cursor
+    if wanted.status == "active":
+        return [Trade(*row) for row in rows], next_cursor
+    return [ListedTrade(*row[:-1], status=row[-1]) for row in rows], next_cursor
+
+
+_GET = f"""
+select {columns_of("trade")},
+    -- A trade that replaces another is announced by the notification of the correction.
+    (select delivered_at from notifications where trade_id = trade.id or change_id = correction.id) as notified_at,
+    case when change.id is null then 'active' else 'voided' end as status,
+    change.changed_at as voided_at, change.changed_by as voided_by, change.reason as void_reason,
+    correction.trade_id as replaces, change.replaced_by
+from trades as trade
+left join trade_changes as change on change.trade_id = trade.id
+left join trade_changes as correction on correction.replaced_by = trade.id
+where trade.id = %(id)s
+"""  # noqa: S608 - the columns are a constant
+_TRACKED = tuple(field.name for field in fields(TrackedTrade))
 
 
 def get(trade_id: int) -> TrackedTrade:
-    """Return one trade and when its notification was delivered.
+    """Return one trade and what became of it.
 
     Raises:
         NotFoundError: there is no such trade.
         database.DatabaseUnavailableError: the database does not answer.
     """
+    rows = database.query(_GET, {"id": trade_id}, repeatable=True)
+    if not rows:
+        raise _not_found(trade_id)
+    return TrackedTrade(**dict(zip(_TRACKED, rows[0], strict=True)))
+
+
+def annotate(trade_id: int, annotation: Annotation) -> None:
+    """Change what `annotation` names of a trade's note and tags, of a voided one too.
+
+    Raises:
+        InvalidError: it names neither.
+        NotFoundError: there is no such trade.
+        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+    """
+    named = sorted(annotation.model_fields_set)
+    if not named:
+        raise InvalidError(FieldError("body", "must have a note, tags or both"))
     rows = database.query(
-        f"select {_COLUMNS}, (select delivered_at from notifications where trade_id = trades.id)"  # noqa: S608
-        " from trades where id = %(id)s",
-        {"id": trade_id},
+        f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - two names of ours
+        " where id = %(id)s returning id",
+        {**annotation.model_dump(), "id": trade_id},
         repeatable=True,
     )
     if not rows:
-        raise NotFoundError(f"There is no trade {trade_id}.")
-    return TrackedTrade(*rows[0])
+        raise _not_found(trade_id)
+
+
+def _not_found(trade_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no trade {trade_id}.")

@@ -17,10 +17,10 @@ LOCK = 7_241_653_310
 # A migration that waits longer for a table keeps everybody who comes after it waiting too.
 LOCK_SECONDS = 5
 
-# The role that functions sign in as: it works with what is there, changes no table and deletes no row. On RDS, `rds_iam`
-# lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings of the role,
-# because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on them: what was
-# recorded a minute ago is committed by now, or never will be.
+# The role that functions sign in as: it works with what is there, and changes no table and deletes no row. On RDS,
+# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings of
+# the role, because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on them:
+# what was recorded a minute ago is committed, or never will be.
 _APPLICATION_ROLE = """
 do $$
 begin
@@ -143,7 +143,7 @@ def _limit(cursor: "Cursor", deadline: float | None, lock_seconds: float) -> Non
 
 @contextmanager
 def _only_migrator(cursor: "Cursor") -> Iterator[None]:
-    """Let one migrator work at a time. Who waits asks again and again: an index is not built while a statement waits."""
+    """Let one migrator work at a time. Others ask again and again: an index is not built while a statement waits."""
     give_up_at = time.monotonic() + LOCK_SECONDS
     cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
     while cursor.fetchone() != (True,):
