@@ -254,6 +254,10 @@ def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list
     return answer
 
 
+_STATUS = "case when trade_id is null then 'active' else 'voided' end"
+_STATUSES = {"active": "trade_id is null", "voided": "trade_id is not null", "all": "true"}
+
+
 def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
     """Return a page of trades, the newest first, and the cursor of the next page if there is one.
 
@@ -264,20 +268,17 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
         InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    by_then = "and changed_at <= %(as_of)s" if wanted.as_of else ""
-    is_voided = f"exists (select from trade_changes where trade_id = trades.id {by_then})"
-    statuses = {"active": f"not {is_voided}", "voided": is_voided, "all": "true"}
-    status_column = f"case when {is_voided} then 'voided' else 'active' end"
+    by_then = "where changed_at <= %(as_of)s" if wanted.as_of else ""
     rows, next_cursor = pagination.find(
-        "trades",
-        TRADE_COLUMNS if wanted.status == "active" else (*TRADE_COLUMNS, status_column),
+        f"trades left join (select trade_id from trade_changes {by_then}) as change on trade_id = id",
+        TRADE_COLUMNS if wanted.status == "active" else (*TRADE_COLUMNS, _STATUS),
         asdict(wanted),
         key=("timestamp", "id"),
         equal=("ticker", "side", "account"),
         further={
             # The index has trades with tags alone.
             "tag": "tags @> array[%(tag)s] and tags <> '{}'",
-            "status": statuses[wanted.status],
+            "status": _STATUSES[wanted.status],
             "as_of": "recorded_at <= %(as_of)s",
         },
     )

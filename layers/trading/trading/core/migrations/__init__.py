@@ -18,9 +18,9 @@ LOCK = 7_241_653_310
 LOCK_SECONDS = 5
 
 # The role that functions sign in as: it works with what is there, and changes no table and deletes no row. On RDS,
-# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings of
-# the role, because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on them:
-# what was recorded a minute ago is committed, or never will be.
+# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings
+# of the role, because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on
+# them: what was recorded a minute ago is committed, or never will be.
 _APPLICATION_ROLE = """
 do $$
 begin
