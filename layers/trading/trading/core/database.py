@@ -54,13 +54,16 @@ class DatabaseUnavailableError(UnavailableError):
     """PostgreSQL does not answer, or went away before it was known whether the work was done."""
 
 
-def run[Result](work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic: bool = False) -> Result:
+def run[Result](
+    work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic: bool = False, snapshot: bool = False
+) -> Result:
     """Return what `work` returns, given a cursor of the kept connection.
 
     Args:
-        work: executes statements; each is committed by itself unless `atomic`.
+        work: executes statements; each is committed by itself unless `atomic` or `snapshot`.
         repeatable: whether `work` may be done a second time if the server went away during the first.
         atomic: do the whole of `work` in one transaction, undone when it raises.
+        snapshot: do that in a transaction whose statements all see the database of the same moment.
 
     Raises:
         DatabaseUnavailableError: the server cannot be reached, or went away and `work` is not repeatable (or went
@@ -68,17 +71,18 @@ def run[Result](work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic:
     """
     global _last_used  # noqa: PLW0603 - the connection and its age belong to the process
     attempts_left = 2 if repeatable else 1
+    transaction = "begin isolation level repeatable read" if snapshot else "begin" if atomic else None
     while True:
         attempts_left -= 1
         cursor = _usable_connection().cursor(cursor_factory=_Cursor)
         try:
-            result = _in_transaction(cursor, work) if atomic else work(cursor)
+            result = _in_transaction(cursor, work, transaction) if transaction else work(cursor)
         except _LOST as error:
             release()
             if attempts_left == 0:
                 raise DatabaseUnavailableError(str(error)) from error
         except BaseException:
-            if atomic:
+            if transaction:
                 release()  # a transaction ends with its connection: the surest way back
             raise
         else:
@@ -113,8 +117,8 @@ def behind_proxy() -> bool:
     return not os.environ.get("DATABASE_URL")
 
 
-def _in_transaction[Result](cursor: "Cursor", work: "Callable[[Cursor], Result]") -> Result:
-    cursor.execute("begin")
+def _in_transaction[Result](cursor: "Cursor", work: "Callable[[Cursor], Result]", begin: str) -> Result:
+    cursor.execute(begin)
     result = work(cursor)
     cursor.execute("commit")
     return result
