@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.host.functions import FunctionError, LocalFunction
 from local.host.page import PATHS, Page
@@ -182,7 +183,7 @@ async def show_openapi(_: web.Request) -> web.FileResponse:
 
 def application(gateway: Gateway, page: Page) -> web.Application:
     """Return the web application: the page, the documentation, and the gateway for everything else."""
-    app = web.Application(client_max_size=BODY_LIMIT)
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
     app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)

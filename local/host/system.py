@@ -111,7 +111,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         runner = await _serving(stack, gateway.application(api, page))
         await web.SockSite(runner, listener).start()
         socket_gateway = websocket_gateway.SocketGateway(system.socket_routes, functions)
-        runner = await _serving(stack, websocket_gateway.application(socket_gateway))
+        page_port = listener.getsockname()[1]
+        runner = await _serving(stack, websocket_gateway.application(socket_gateway, page_port))
         for address in addresses:  # containers post to sockets too
             await web.TCPSite(runner, address, socket_port).start()
         stack.push_async_callback(socket_gateway.close)

@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from local.host import doors
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import SocketRoute
 
@@ -123,9 +124,12 @@ class SocketGateway:
         return answer
 
 
-def application(gateway: SocketGateway) -> web.Application:
-    """Return the web application: sockets at any path, as a stage's name is one, and `@connections`."""
-    app = web.Application(client_max_size=MESSAGE_LIMIT)
+def application(gateway: SocketGateway, page_port: int) -> web.Application:
+    """Return the web application: sockets at any path, as a stage's name is one, and `@connections`.
+
+    The page that is served at `page_port` opens sockets too.
+    """
+    app = web.Application(client_max_size=MESSAGE_LIMIT, middlewares=[doors.middleware(page_port)])
     app.router.add_post("/@connections/{connection_id}", gateway.post)
     app.router.add_get("/{path:.*}", gateway.connect)
     return app
