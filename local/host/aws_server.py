@@ -111,7 +111,7 @@ def main(folder: Path, port: int, *addresses: str) -> None:
     adapt_moto()
     state = State(folder / "state.sqlite", region)
     template = folder / "template.json"
-    declared = template.read_text() if template.exists() else None
+    declared = template.read_text() if template.exists() else ""
     # A template that is new is made beside what is kept; of one that is not, all is kept.
     outputs = deploy(json.loads(declared), region) if declared != state.note("template") else None
     try:

@@ -61,7 +61,7 @@ class AwsServer:
         self.services = Aws(f"http://{addresses[0]}:{port}")
         self.log = folder / "server.log"
         self._folder = folder
-        self._command = [sys.executable, "-m", "local.host.aws_server", folder, str(port), *addresses]
+        self._command = [sys.executable, "-m", "local.host.aws_server", str(folder), str(port), *addresses]
         self._process: subprocess.Popen[bytes] | None = None
 
     def declare(self, template: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ class AwsServer:
 
     def ended(self) -> str | None:
         """Return how the process ended by itself, or nothing while it runs or where it shall not run."""
-        return self._process and exit_of(self._process.poll())
+        return exit_of(self._process.poll()) if self._process else None
 
     def stop(self) -> None:
         """Stop the server."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Condition, RLock
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.common_models import BaseModel
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.events.models import events_backends
@@ -86,10 +86,10 @@ class State:
         self._objects: dict[Any, int] = {}
         self._resources: dict[tuple[str, str], bytes] = {}
 
-    def note(self, name: str) -> str | None:
-        """Return what was noted under a name."""
+    def note(self, name: str) -> str:
+        """Return what was noted under a name, or nothing."""
         found = self._file.execute("select value from kept where kind = 'note' and name = ?", [name]).fetchone()
-        return found and found[0].decode()
+        return found[0].decode() if found else ""
 
     def write_note(self, name: str, text: str) -> None:
         """Note a text under a name, in place of what was noted there."""

@@ -94,7 +94,7 @@ class Postgres:
 
     def ended(self) -> str | None:
         """Return how the server ended by itself, or nothing while it runs or where it shall not run."""
-        return self._process and exit_of(self._process.poll())
+        return exit_of(self._process.poll()) if self._process else None
 
     def stop(self) -> None:
         """Stop the server, cutting its connections."""
