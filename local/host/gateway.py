@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
-from local.host.functions import FunctionError, LocalFunction
+from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
 from local.host.template import ROOT, Route
 
@@ -76,6 +76,9 @@ class Gateway:
         )
         try:
             result = await self._functions[route.function].invoke(event)
+        except FunctionDiedError as error:
+            logger.warning("%s - see %s", error, self._functions[route.function].log)
+            return _message(503, "Service Unavailable", {"Retry-After": "1"})
         except FunctionError as error:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
             return _message(500, "Internal Server Error")

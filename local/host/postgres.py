@@ -180,6 +180,15 @@ class Postgres:
                 self._process.wait()
             self._process = None
 
+    def erase(self) -> None:
+        """Delete the server's data, for good.
+
+        Raises:
+            PostgresError: a server works on them, and cannot be ended.
+        """
+        self._end_leftovers()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _end_leftovers(self) -> None:
         """End what an earlier server left running, and remove the file by which it claims its data.
 

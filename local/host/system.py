@@ -27,6 +27,8 @@ from local.host.supervisor import Supervisor
 from local.host.template import System
 
 LOOPBACK = "127.0.0.1"
+POSTGRES = "postgres"  # the folders of what is kept
+AWS = "aws"
 DATABASE = "trading"
 MIGRATOR = "SchemaMigrator"
 # Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
@@ -73,14 +75,14 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
     async with AsyncExitStack() as stack:
         # Each poller waits in a thread for most of its time; the loop's own executor has six on a small machine.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
-        stack.enter_context(_alone_in(folder))
+        stack.enter_context(alone_in(folder))
         watch = Supervisor(logs / "host.log")
         stack.enter_context(watch.logging())
         listener = _listen(port)
         stack.callback(listener.close)
-        postgres = Postgres(folder / "postgres", free_port(POSTGRES_PORT, addresses), addresses=addresses)
+        postgres = Postgres(folder / POSTGRES, free_port(POSTGRES_PORT, addresses), addresses=addresses)
         stack.callback(postgres.stop)
-        aws_server = AwsServer(folder / "aws", free_port(AWS_PORT, addresses), addresses)
+        aws_server = AwsServer(folder / AWS, free_port(AWS_PORT, addresses), addresses)
         stack.callback(aws_server.stop)
         with ThreadPoolExecutor() as threads:
             database = threads.submit(_start_database, postgres)
@@ -214,7 +216,12 @@ def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep others from running a system in a folder.
+
+    Raises:
+        StartError: another one does.
+    """
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
