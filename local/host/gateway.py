@@ -76,12 +76,9 @@ class Gateway:
         )
         try:
             result = await self._functions[route.function].invoke(event)
-        except FunctionDiedError as error:
-            logger.warning("%s - see %s", error, self._functions[route.function].log)
-            return _message(503, "Service Unavailable", {"Retry-After": "1"})
         except FunctionError as error:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
-            return _message(500, "Internal Server Error")
+            return _failure(error)
         return _response(result)
 
     def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
@@ -225,6 +222,13 @@ def _response(result: Mapping[str, Any]) -> web.Response:
         body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
         headers={name: value for name, value in result.get("headers", {}).items() if name.lower() not in HOP_HEADERS},
     )
+
+
+def _failure(error: FunctionError) -> web.Response:
+    """Return the answer to a request whose function failed; where its process died, another is ready in a moment."""
+    if isinstance(error, FunctionDiedError):
+        return _message(503, "Service Unavailable", {"Retry-After": "1"})
+    return _message(500, "Internal Server Error")
 
 
 def _message(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
