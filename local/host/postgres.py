@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -152,6 +153,9 @@ class Postgres:
         yield f"--port={self.port}"
         yield "--unix_socket_directories="
         yield "--max_connections=200"
+        if sys.platform == "linux":
+            # After a crash the data are synchronized first: all at once takes a tenth of the time of file by file.
+            yield "--recovery_init_sync_method=syncfs"
         for setting in self._settings:
             yield f"--{setting}"
 
@@ -163,7 +167,7 @@ class Postgres:
             try:
                 psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
             except psycopg2.OperationalError:
-                time.sleep(0.02)
+                time.sleep(0.05)
             else:
                 return True
         return False

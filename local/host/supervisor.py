@@ -77,7 +77,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if how := part.ended():
-                logger.warning("%s %s, and is started again - see %s", part.name, how, part.log)
+                logger.warning("%s: its process %s, and is started again - see %s", part.name, how, part.log)
                 ended = time.monotonic()
                 await self.keep_going(part.name, lambda: asyncio.to_thread(part.start))
                 logger.warning("%s: back after %.1f s", part.name, time.monotonic() - ended)

@@ -115,7 +115,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             await functions[MIGRATOR].invoke({})
         except FunctionError as error:
             raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
-        await asyncio.gather(*(function.warm() for function in functions.values()))
+        await asyncio.gather(*(function.warm() for name, function in functions.items() if name != MIGRATOR))
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
         await Server(gateway.application(api, page), watch).start(stack, listener)

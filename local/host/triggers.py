@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 INVOCATION_ATTEMPTS = 3
 LONG_POLL_SECONDS = 1  # how long a stop may have to wait
 ANSWER_SECONDS = 10  # of SQS, besides
+AWAY_SECONDS = 5  # nothing is said of a queue that is back sooner: who starts SQS again says so
 CLOCK_SECONDS = 1
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _DAILY = re.compile(r"cron\((\d+) (\d+) \* \* \? \*\)")
@@ -149,7 +151,8 @@ class _Queue:
         self.name = arn.rpartition(":")[2]
         self._sqs = aws.client("sqs", connect_timeout=1, read_timeout=LONG_POLL_SECONDS + ANSWER_SECONDS)
         self._url = ""
-        self._is_away = False
+        self._away_since: float | None = None
+        self._is_said = False
 
     async def receive(self, batch_size: int) -> list[dict[str, Any]]:
         """Wait a second for messages."""
@@ -176,13 +179,14 @@ class _Queue:
         try:
             answer = await asyncio.to_thread(self._answer, action, parameters)
         except (BotoCoreError, ClientError) as error:
-            if not self._is_away:
+            self._away_since = self._away_since or time.monotonic()
+            if not self._is_said and time.monotonic() - self._away_since >= AWAY_SECONDS:
                 logger.warning("The queue %s does not answer, and is asked again each second: %s", self.name, error)
-            self._is_away = True
+                self._is_said = True
             return None
-        if self._is_away:
+        if self._is_said:
             logger.warning("The queue %s answers again", self.name)
-        self._is_away = False
+        self._away_since, self._is_said = None, False
         return answer
 
     def _answer(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,8 +85,9 @@ async def until_idle(work: Awaitable[None], sqs: Any, url: str, seconds: float =
 
 
 def test_a_queue_that_cannot_be_read_for_a_while_is_said_once_and_read_when_it_is_back(
-    aws_services: Aws, caplog: pytest.LogCaptureFixture
+    aws_services: Aws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(triggers, "AWAY_SECONDS", 1)
     sqs, name, function = aws_services.client("sqs"), uuid4().hex, Recorder()
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
 
