@@ -23,6 +23,10 @@ start: .venv/.ready ## run the whole system on this machine (PORT=8000)
 	@$(MAKE) --no-print-directory page || echo "The system starts without its page."
 	@exec $(RUN) local
 
+.PHONY: reset
+reset: .venv/.ready ## delete all that `make start` keeps, asking nothing
+	@$(RUN) local.host.reset
+
 .PHONY: page
 page: .venv/.ready ## build the browser page
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
-from local.host.functions import FunctionError, LocalFunction
+from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
 from local.host.template import ROOT, Route, check_route_key
 
@@ -87,7 +87,7 @@ class Gateway:
             result = await self._functions[route.function].invoke(event)
         except FunctionError as error:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
-            return _message(500, "Internal Server Error")
+            return _failure(error)
         return _response(result)
 
     def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
@@ -238,6 +238,13 @@ def _response(result: Mapping[str, Any]) -> web.Response:
         body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
         headers={name: value for name, value in result.get("headers", {}).items() if name.lower() not in HOP_HEADERS},
     )
+
+
+def _failure(error: FunctionError) -> web.Response:
+    """Return the answer to a request whose function failed; where its process died, another is ready in a moment."""
+    if isinstance(error, FunctionDiedError):
+        return _message(503, "Service Unavailable", {"Retry-After": "1"})
+    return _message(500, "Internal Server Error")
 
 
 def _message(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
