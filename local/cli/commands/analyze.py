@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,10 @@ def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
         rejects.extend(found[: SHOWN_REJECTS - len(rejects)])
 
     try:
-        if file.stat().st_size == 0:
-            raise click.ClickException(f"{printable(str(file))} is empty.")
-        errors = Console(stderr=True)
-        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-            summary = summarize(_chunks(file, progress), keep_the_first)
+        with file.open("rb") as stream:
+            if not stream.peek(1):
+                raise click.ClickException(f"{printable(str(file))} is empty.")
+            summary = summarize(_with_progress(stream, file), keep_the_first)
     except OSError as error:
         raise click.ClickException(f"Cannot read {printable(str(file))}: {error.strerror}.") from None
     except (BadHeaderError, CutShortError, TooManyTickersError) as error:
@@ -84,9 +84,11 @@ def _draw(summary: Summary, file: Path, chart: Path) -> None:
         raise click.ClickException(f"Cannot write {printable(str(chart))}: {error.strerror}.") from None
 
 
-def _chunks(file: Path, progress: Progress) -> Iterator[bytes]:
-    task = progress.add_task(f"Reading {escape(printable(file.name))}", total=file.stat().st_size)
-    with file.open("rb") as stream:
+def _with_progress(stream: BufferedReader, file: Path) -> Iterator[bytes]:
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        size = file.stat().st_size  # 0: a pipe's, whose end is not known
+        task = progress.add_task(f"Reading {escape(printable(file.name))}", total=size or None)
         while chunk := stream.read(CHUNK_BYTES):
             yield chunk
             progress.advance(task, len(chunk))
