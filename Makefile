@@ -1,6 +1,5 @@
 # Each target is a line or two: what it does is in the program that it calls. `make help` lists them.
 
-PYTHON ?= python3.13
 # Which stack: dev or prod, as samconfig.toml has them.
 ENVIRONMENT ?= dev
 STACK = $(if $(filter prod,$(ENVIRONMENT)),trading-prod,trading)
@@ -106,9 +105,7 @@ lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 
 # An environment is ready when what its list pins is installed, and is made anew when that list changes.
 .venv/.ready: requirements/dev.txt
-	$(PYTHON) -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
-	$(UV) pip install --quiet --no-deps --editable .
+	@sh local/tools/environment.sh $(UV_VERSION)  # PYTHON=… names a Python to take
 	@touch $@
 
 .venv-%/.ready: requirements/%.txt .venv/.ready

@@ -8,8 +8,9 @@ import secrets
 import signal
 import sys
 import time
+from functools import partial
 
-from local.cli import console, feed, live_prices
+from local.cli import console, feed, feed_server, live_prices
 from local.host import authorizer, system
 from local.host.authorizer import Authorizer
 from local.host.aws_services import AwsError
@@ -19,7 +20,7 @@ from local.host.template import ROOT
 FOLDER = ROOT / ".local"
 SIGN_IN = """The API wants a token. Get one for everything, or name the scopes that it shall allow:
 
-  TOKEN=$(.venv/bin/python -m local.tools.issue_token trades:read trades:write --subject desk-7)
+  TOKEN=$(./trading token trades:read trades:write --subject desk-7)
 
 """
 # What the mock market and an open page ask again and again would bury everything else.
@@ -36,12 +37,13 @@ async def serve(port: int, door: Authorizer | None) -> None:
     options = feed.Options(seed=secrets.token_hex(4))
     for handler in logging.getLogger().handlers:  # the console; the log has it all
         handler.addFilter(lambda record: not ROUTINE.match(record.getMessage()))
+    token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     say = logging.getLogger("local.prices").info
     # Where the feed's port is taken, by one that somebody else started say, any will do.
-    feed_port = system.free_port(feed.PORT, [system.LOOPBACK])
+    feed_port = system.free_port(feed_server.PORT, [system.LOOPBACK])
     async with (
         system.running(FOLDER, port, door) as running,
-        live_prices.published(running.url, options, feed_port, say, door) as feed_url,
+        live_prices.published(running.url, options, feed_port, say, token) as feed_url,
     ):
         header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import batched
 from os import process_cpu_count
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, signal
 
 from rich import box
 from rich.color import Color
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.cli.simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__)
     parser.add_argument(
         "file", type=Path, help="CSV of date,open,high,low,close; date,close is enough for --fill close"
     )
@@ -115,7 +116,8 @@ def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, erro
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(try_pairs, history, strategy, asked.by)
     found: list[SweptPair] = []
-    with ProcessPoolExecutor(processors) as processes:
+    # Ctrl-C ends the processes too, without a word of theirs.
+    with ProcessPoolExecutor(processors, initializer=signal, initargs=(SIGINT, SIG_DFL)) as processes:
         # Processes are forked here, before the progress bar has a thread.
         tried = [processes.submit(try_some, some) for some in tasks]
         with Progress(console=errors, transient=True) as progress:
