@@ -1,4 +1,7 @@
-"""`make page`: build the browser page from `web/` into `.build/web`, its chart library from npm."""
+"""`make page`: build the browser page from `web/` into `.build/web`, its chart library from npm.
+
+With `--check`, as `make lint` calls it: check the types of the page's scripts, and build nothing.
+"""
 
 import gzip
 import hashlib
@@ -84,7 +87,26 @@ def install_tools() -> None:
         _npm("ci", "--ignore-scripts", "--no-progress")
 
 
-def program(name: str) -> str:
+def check_types() -> None:
+    """Check the page's scripts against the types in their comments.
+
+    Raises:
+        PageError: they do not agree; there is no npm or node, or npm failed.
+    """
+    install_tools()
+    command = [_program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
+    checked = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+    if checked.returncode:
+        raise PageError(f"its scripts do not agree with their types:\n{checked.stdout}{checked.stderr}")
+
+
+def _is_installed(package: str) -> bool:
+    """Whether npm has installed what the lock file says, as far as this package goes."""
+    lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
+
+
+def _program(name: str) -> str:
     """Return where npm or node is: on this machine, or in an environment of this checkout.
 
     Raises:
@@ -96,26 +118,23 @@ def program(name: str) -> str:
     return found
 
 
-def _is_installed(package: str) -> bool:
-    """Whether npm has installed what the lock file says, as far as this package goes."""
-    lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
-    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
-
-
 def _npm(*arguments: str) -> None:
-    ended = subprocess.run([program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
+    ended = subprocess.run([_program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise PageError(f"npm could not install what it needs: {ended.stderr.strip()[-500:]}")
 
 
 def main() -> int:
-    """Build the page, and say how large it is or why it cannot be built."""
+    """Build the page, or check its types; say how that went."""
     try:
-        size = build()
+        if sys.argv[1:] == ["--check"]:
+            check_types()
+            print("The page's scripts agree with their types.")
+        else:
+            print(f"The page is built: its scripts have {build():,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
     except PageError as error:
         print(f"The page cannot be built: {error}.", file=sys.stderr)
         return 1
-    print(f"The page is built: its scripts have {size:,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
     return 0
 
 

@@ -1,7 +1,7 @@
 // Alerts: kept in a list, told at once, and muted by ticker or altogether.
 
 import { read } from "./api.js";
-import { byId, make, say } from "./dom.js";
+import { byId, h, setText } from "./dom.js";
 import { amount, timeElement } from "./format.js";
 
 const MUTED = "trading.muted";
@@ -44,10 +44,10 @@ export class Alerts extends EventTarget {
     this.#keep([alert]);
     this.#show();
     if (this.isMuted(alert.ticker)) return;
-    const toast = make(
+    const toast = h(
       "a",
       { class: "toast", href: `#/prices?ticker=${alert.ticker}` },
-      make("strong", {}, alert.ticker),
+      h("strong", {}, alert.ticker),
       ` rose ${alert.rise_percent} % to ${amount(alert.price)} within a minute`,
     );
     byId("toasts").append(toast);
@@ -81,32 +81,32 @@ export class Alerts extends EventTarget {
     const isSilent = this.#muted.has("*");
     const button = byId("mute-all");
     button.setAttribute("aria-pressed", String(isSilent));
-    say(button, isSilent ? "Muted" : "Mute all");
+    setText(button, isSilent ? "Muted" : "Mute all");
     byId("muted").replaceChildren(...[...this.#muted].filter((ticker) => ticker !== "*").sort().map((ticker) => {
-      const chip = make("button", { type: "button", class: "chip", "aria-label": `Unmute ${ticker}` }, `${ticker} muted ✕`);
+      const chip = h("button", { type: "button", class: "chip", "aria-label": `Unmute ${ticker}` }, `${ticker} muted ✕`);
       chip.addEventListener("click", () => this.#toggle(ticker));
       return chip;
     }));
     const shown = this.all.filter((alert) => !this.#muted.has(alert.ticker));
     const rows = shown.map((alert) => this.#row(alert));
-    byId("alerts").replaceChildren(...(rows.length ? rows : [make("li", { class: "empty" }, this.all.length ? "All of them are muted." : this.#state)]));
+    byId("alerts").replaceChildren(...(rows.length ? rows : [h("li", { class: "empty" }, this.all.length ? "All of them are muted." : this.#state)]));
     this.dispatchEvent(new Event("change"));
   }
 
   /** @param {Alert} alert */
   #row(alert) {
-    const mute = make("button", { type: "button", class: "quiet mute", "aria-label": `Mute ${alert.ticker}`, title: `Mute ${alert.ticker}` }, "Mute");
+    const mute = h("button", { type: "button", class: "quiet mute", "aria-label": `Mute ${alert.ticker}`, title: `Mute ${alert.ticker}` }, "Mute");
     mute.addEventListener("click", () => {
       this.#toggle(alert.ticker);
       byId("alerts").focus();
     });
-    return make(
+    return h(
       "li",
       {},
-      make("a", { class: "alert-ticker", href: `#/prices?ticker=${alert.ticker}` }, alert.ticker),
-      make("span", { class: "rise number" }, `+${alert.rise_percent} %`),
-      make("span", { class: "muted number path" }, `${amount(alert.low_price)} → ${amount(alert.price)}`),
-      make("span", { class: "muted number when" }, timeElement(alert.timestamp, isOfAnotherDay(alert.timestamp))),
+      h("a", { class: "alert-ticker", href: `#/prices?ticker=${alert.ticker}` }, alert.ticker),
+      h("span", { class: "rise number" }, `+${alert.rise_percent} %`),
+      h("span", { class: "muted number path" }, `${amount(alert.low_price)} → ${amount(alert.price)}`),
+      h("span", { class: "muted number when" }, timeElement(alert.timestamp, isOfAnotherDay(alert.timestamp))),
       mute,
     );
   }

@@ -1,7 +1,7 @@
 // The view of a day's analysis: figures, bars, a table, the rejected rows, and another run.
 
 import { ApiError, ask, nextPage, read, send } from "./api.js";
-import { byId, download, make, say } from "./dom.js";
+import { byId, download, h, setText } from "./dom.js";
 import { amount, rounded } from "./format.js";
 
 const REJECTS_PAGE = 100;
@@ -64,7 +64,7 @@ export class AnalysisView {
   async #do(meanwhile, get, missing) {
     const day = this.#day;
     const button = byId("run-analysis");
-    this.#say(meanwhile);
+    this.#showState(meanwhile);
     button.setAttribute("aria-disabled", "true");
     try {
       const analysis = await get();
@@ -74,7 +74,7 @@ export class AnalysisView {
       if (day !== this.#day) return;
       this.#clear();
       const hint = error.isPassing ? " Try it again in a moment." : "";
-      this.#say(error.status === 404 ? missing() : error.message + hint, error.status !== 404);
+      this.#showState(error.status === 404 ? missing() : error.message + hint, error.status !== 404);
     } finally {
       button.removeAttribute("aria-disabled");
     }
@@ -83,8 +83,8 @@ export class AnalysisView {
   /** @param {Analysis} analysis */
   async #show(analysis) {
     const { rows } = analysis;
-    say(byId("run-analysis"), "Run it again");
-    this.#say(rows.length ? "" : `No row of ${analysis.date} is a trade.`);
+    setText(byId("run-analysis"), "Run it again");
+    this.#showState(rows.length ? "" : `No row of ${analysis.date} is a trade.`);
     byId("analysis-figures").replaceChildren(
       ...figures([
         ["Rows read", amount(String(analysis.records_processed), 0)],
@@ -102,7 +102,7 @@ export class AnalysisView {
     byId("rejects-rows").replaceChildren();
     byId("rejects-table").hidden = !analysis.rejected;
     byId("more-rejects").hidden = true;
-    say(byId("rejects-state"), analysis.rejected ? "Loading…" : "None: every row of the file is a trade.");
+    setText(byId("rejects-state"), analysis.rejected ? "Loading…" : "None: every row of the file is a trade.");
     this.#moreRejects = `/api/analyses/${analysis.date}/rejects/?limit=${REJECTS_PAGE}`;
     if (analysis.rejected) await this.#loadRejects();
   }
@@ -117,9 +117,9 @@ export class AnalysisView {
       this.#moreRejects = nextPage(answer);
       byId("rejects-rows").append(...rejects.map(rejectRow));
       byId("more-rejects").hidden = this.#moreRejects === null;
-      say(byId("rejects-state"), "Lines of the file that are no trades; the header is line 1.");
+      setText(byId("rejects-state"), "Lines of the file that are no trades; the header is line 1.");
     } catch (error) {
-      say(byId("rejects-state"), `${/** @type {Error} */ (error).message} Choose the day again to see them.`);
+      setText(byId("rejects-state"), `${/** @type {Error} */ (error).message} Choose the day again to see them.`);
     }
   }
 
@@ -141,23 +141,23 @@ export class AnalysisView {
       }
       download(name, text);
     } catch (error) {
-      this.#say(/** @type {Error} */ (error).message, true);
+      this.#showState(/** @type {Error} */ (error).message, true);
     }
   }
 
   #clear() {
     for (const id of ["analysis-figures", "analysis-charts", "analysis-table", "rejects"]) byId(id).hidden = true;
     byId("download-analysis").toggleAttribute("disabled", true);
-    say(byId("run-analysis"), "Run it");
+    setText(byId("run-analysis"), "Run it");
   }
 
   /**
    * @param {string} text
    * @param {boolean} [isBad]
    */
-  #say(text, isBad = false) {
+  #showState(text, isBad = false) {
     byId("analysis-state").classList.toggle("bad", isBad);
-    say(byId("analysis-state"), text);
+    setText(byId("analysis-state"), text);
   }
 }
 
@@ -166,7 +166,7 @@ export class AnalysisView {
  * @param {[string, string, string?][]} parts name, text, and a trend
  */
 export function figures(parts) {
-  return parts.map(([name, text, trend]) => make("div", {}, make("dt", {}, name), make("dd", { class: "number", "data-trend": trend }, text)));
+  return parts.map(([name, text, trend]) => h("div", {}, h("dt", {}, name), h("dd", { class: "number", "data-trend": trend }, text)));
 }
 
 /**
@@ -177,14 +177,14 @@ export function figures(parts) {
 function bars(rows, name, decimals) {
   const largest = Math.max(...rows.map((row) => Number(row[name])));
   return rows.map((row) => {
-    const bar = make("span", { class: "bar" });
+    const bar = h("span", { class: "bar" });
     bar.style.setProperty("--part", String(largest ? Number(row[name]) / largest : 0));
-    return make(
+    return h(
       "div",
       { class: "bar-row" },
-      make("span", { class: "ticker" }, row.ticker),
-      make("span", { class: "track", "aria-hidden": "true" }, bar),
-      make("span", { class: "number" }, amount(decimals ? rounded(row[name], decimals) : row[name], decimals)),
+      h("span", { class: "ticker" }, row.ticker),
+      h("span", { class: "track", "aria-hidden": "true" }, bar),
+      h("span", { class: "number" }, amount(decimals ? rounded(row[name], decimals) : row[name], decimals)),
     );
   });
 }
@@ -195,10 +195,10 @@ function tableRow(row) {
     amount(row.total_volume, 0), amount(row.average_price, 6), amount(String(row.trade_count), 0), amount(row.notional), amount(row.open),
     amount(row.high), amount(row.low), amount(row.close), amount(row.buy_volume, 0), amount(row.sell_volume, 0),
   ];
-  return make("tr", {}, make("th", { scope: "row" }, row.ticker), ...cells.map((text) => make("td", { class: "number" }, text)));
+  return h("tr", {}, h("th", { scope: "row" }, row.ticker), ...cells.map((text) => h("td", { class: "number" }, text)));
 }
 
 /** @param {Reject} reject */
 function rejectRow(reject) {
-  return make("tr", {}, make("td", { class: "number" }, amount(String(reject.line), 0)), make("td", {}, reject.reason), make("td", {}, make("code", {}, reject.row)));
+  return h("tr", {}, h("td", { class: "number" }, amount(String(reject.line), 0)), h("td", {}, reject.reason), h("td", {}, h("code", {}, reject.row)));
 }

@@ -19,7 +19,7 @@ export function byId(id) {
  * @param {...(Node | string | null)} children
  * @returns {HTMLElement}
  */
-export function make(tag, attributes = {}, ...children) {
+export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
@@ -35,7 +35,7 @@ export function make(tag, attributes = {}, ...children) {
  * @param {Record<string, string | number>} attributes
  * @param {...Node} children
  */
-export function draw(tag, attributes, ...children) {
+export function svg(tag, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.append(...children);
@@ -47,7 +47,7 @@ export function draw(tag, attributes, ...children) {
  * @param {Node} node
  * @param {string} text
  */
-export function say(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
@@ -66,7 +66,7 @@ export function showErrors(form, prefix, errors) {
   let first = null;
   for (const place of places) {
     const error = errors.find((each) => `${prefix}${each.field}` === place.id);
-    say(place, error ? sentence(error.message) : "");
+    setText(place, error ? sentence(error.message) : "");
     const input = /** @type {HTMLElement | null} */ (place.parentElement?.querySelector("input, select") ?? null);
     input?.toggleAttribute("aria-invalid", false);
     if (error && input) {
@@ -95,7 +95,7 @@ function sentence(text) {
  */
 export function download(name, text) {
   const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  const link = make("a", { href: url, download: name });
+  const link = h("a", { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

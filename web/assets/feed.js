@@ -26,7 +26,7 @@ export class Feed extends EventTarget {
   /** @type {WebSocket | null} */
   #socket = null;
   #attempts = 0;
-  #saidAt = 0;
+  #sentAt = 0;
   #isAnswered = true;
   #wasInterrupted = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -61,10 +61,10 @@ export class Feed extends EventTarget {
     if (this.#current !== attempt) return;
     const socket = new WebSocket(ticket.url);
     this.#socket = socket;
-    this.#saidAt = Date.now();
+    this.#sentAt = Date.now();
     this.#isAnswered = true;
     socket.onopen = () => {
-      this.#say({ action: "subscribe", tickers: ["*"] });
+      this.#send({ action: "subscribe", tickers: ["*"] });
       this.#become("quiet");
     };
     socket.onmessage = (event) => this.#take(event.data);
@@ -99,18 +99,18 @@ export class Feed extends EventTarget {
     if (this.state === "live" && now - this.heardAt > STALLED_MS) {
       this.#wasInterrupted = true;
       this.#become("stalled");
-      this.#say({ action: "ping" }); // is it the market that is silent, or the connection that is dead?
+      this.#send({ action: "ping" }); // is it the market that is silent, or the connection that is dead?
     }
     if (!this.#socket) return;
-    if (!this.#isAnswered && now - this.#saidAt > ANSWER_MS) this.#lose();
-    else if (now - this.#saidAt > PING_MS) this.#say({ action: "ping" });
+    if (!this.#isAnswered && now - this.#sentAt > ANSWER_MS) this.#lose();
+    else if (now - this.#sentAt > PING_MS) this.#send({ action: "ping" });
   }
 
   /** @param {object} message */
-  #say(message) {
+  #send(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#socket.send(JSON.stringify(message));
-    this.#saidAt = Date.now();
+    this.#sentAt = Date.now();
     this.#isAnswered = false;
   }
 

@@ -1,7 +1,7 @@
 // The page: which view is shown, the state of the feed, and who is signed in.
 
 import { Alerts } from "./alerts.js";
-import { byId, say } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { Feed } from "./feed.js";
 import { isNeeded, prepare, signIn, signOut } from "./sign_in.js";
 
@@ -59,8 +59,8 @@ function showFeed() {
     waiting: "Disconnected, trying again",
     offline: "Offline: check your network",
   };
-  say(byId("feed-state"), texts[state]);
-  say(byId("feed-age"), state === "waiting" ? `in ${wait} s` : feed.heardAt ? (age < 2 ? "now" : age < 100 ? `${age} s ago` : `${Math.round(age / 60)} min ago`) : "");
+  setText(byId("feed-state"), texts[state]);
+  setText(byId("feed-age"), state === "waiting" ? `in ${wait} s` : feed.heardAt ? (age < 2 ? "now" : age < 100 ? `${age} s ago` : `${Math.round(age / 60)} min ago`) : "");
   byId("feed-retry").hidden = state !== "waiting";
 }
 
@@ -82,7 +82,7 @@ async function start() {
     event.preventDefault(); // the hash names the view
     byId("content").focus();
   });
-  say(byId("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
+  setText(byId("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
   if (!(await prepare(askToSignIn))) return askToSignIn();
   byId("sign-out").hidden = !isNeeded();
   feed.start();

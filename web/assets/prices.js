@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { loadLibrary, PriceChart } from "./chart.js";
-import { byId, draw, make, say } from "./dom.js";
+import { byId, h, setText, svg } from "./dom.js";
 import { amount, percent, rounded, timeElement } from "./format.js";
 import { Stock } from "./market.js";
 
@@ -52,7 +52,7 @@ export class PricesView {
         const library = await loadLibrary();
         this.#chart ??= new PriceChart(library, byId("chart"), (price, mean) => this.#hover(price, mean));
       } catch {
-        say(byId("hovered"), "The chart could not be loaded: reload the page.");
+        setText(byId("hovered"), "The chart could not be loaded: reload the page.");
         return;
       }
     }
@@ -111,7 +111,7 @@ export class PricesView {
     const stock = this.#stocks.get(ticker);
     const row = this.#rows.get(ticker);
     if (!stock?.latest || !row) return;
-    say(row.price, amount(stock.latest.price));
+    setText(row.price, amount(stock.latest.price));
     row.price.dataset["moved"] = String(stock.direction);
     if (now - row.drawnAt > 1_000) {
       row.drawnAt = now;
@@ -131,18 +131,18 @@ export class PricesView {
     byId("tickers").replaceChildren(...tickers.map((ticker) => {
       const row = this.#rows.get(ticker) ?? this.#row(ticker);
       this.#rows.set(ticker, row);
-      return make("li", {}, row.button);
+      return h("li", {}, row.button);
     }));
     this.#showChosen();
   }
 
   /** @param {string} ticker */
   #row(ticker) {
-    const line = draw("path", { d: "" });
-    const picture = draw("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, "aria-hidden": "true" }, line);
-    const price = make("span", { class: "number last" });
-    const change = make("span", { class: "number change" });
-    const button = make("button", { type: "button" }, make("span", { class: "ticker" }, ticker), picture, price, change);
+    const line = svg("path", { d: "" });
+    const picture = svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, "aria-hidden": "true" }, line);
+    const price = h("span", { class: "number last" });
+    const change = h("span", { class: "number change" });
+    const button = h("button", { type: "button" }, h("span", { class: "ticker" }, ticker), picture, price, change);
     button.addEventListener("click", () => {
       location.hash = `#/prices?ticker=${ticker}`;
     });
@@ -167,11 +167,11 @@ export class PricesView {
 
   /** @param {Stock} stock */
   #showHead(stock) {
-    say(byId("chosen-ticker"), stock.ticker);
-    say(byId("chosen-price"), stock.latest ? amount(stock.latest.price) : "–");
+    setText(byId("chosen-ticker"), stock.ticker);
+    setText(byId("chosen-price"), stock.latest ? amount(stock.latest.price) : "–");
     byId("chosen-price").title = stock.latest ? `USD at ${stock.latest.timestamp}` : "";
     showChange(byId("chosen-change"), stock.change(), " in 1 h");
-    if (!stock.latest) say(byId("chosen-change"), "no price yet");
+    if (!stock.latest) setText(byId("chosen-change"), "no price yet");
     byId("chart").setAttribute(
       "aria-label",
       `Chart of the prices of ${stock.ticker} with their 5-minute averages and ${this.alerts.of(stock.ticker).length} alerts; the averages are in the table below.`,
@@ -235,14 +235,14 @@ export class PricesView {
     const stock = this.#stocks.get(this.#chosen);
     if (!stock || !(/** @type {HTMLDetailsElement} */ (byId("averages-as-table")).open)) return;
     const rows = [...stock.averages.values()].reverse().map((average) =>
-      make(
+      h(
         "tr",
         {},
-        make("td", {}, timeElement(average.bucket_start)),
+        h("td", {}, timeElement(average.bucket_start)),
         ...[rounded(average.mean, 4), average.open, average.high, average.low, average.close].map((text, index) =>
-          make("td", { class: "number" }, amount(text, index ? 2 : 4)),
+          h("td", { class: "number" }, amount(text, index ? 2 : 4)),
         ),
-        make("td", { class: "number" }, String(average.count)),
+        h("td", { class: "number" }, String(average.count)),
       ),
     );
     byId("averages-rows").replaceChildren(...rows);
@@ -254,7 +254,7 @@ export class PricesView {
    */
   #hover(price, mean) {
     const parts = [price === null ? "" : `Price ${amount(price)}`, mean === null ? "" : `average ${amount(rounded(mean, 4), 4)}`];
-    say(byId("hovered"), parts.filter(Boolean).join(" · "));
+    setText(byId("hovered"), parts.filter(Boolean).join(" · "));
   }
 }
 
@@ -264,7 +264,7 @@ export class PricesView {
  * @param {string} [suffix]
  */
 function showChange(element, change, suffix = "") {
-  say(element, change === null ? " " : percent(change) + suffix);
+  setText(element, change === null ? " " : percent(change) + suffix);
   element.dataset["trend"] = change === null ? "0" : String(Math.sign(Number(change.toFixed(4))));
 }
 

@@ -3,7 +3,7 @@
 import { figures } from "./analysis.js";
 import { ApiError, send } from "./api.js";
 import { colour, loadLibrary, makeChart } from "./chart.js";
-import { byId, make, say, showErrors } from "./dom.js";
+import { byId, h, setText, showErrors } from "./dom.js";
 import { amount, percent, rounded, timeElement } from "./format.js";
 
 /**
@@ -38,20 +38,20 @@ export class SimulationView {
   async #simulate() {
     if (this.#isSending) return;
     this.#isSending = true;
-    this.#say("Simulating…");
+    this.#showState("Simulating…");
     try {
       const values = Object.fromEntries([...new FormData(this.#form)].map(([name, value]) => [name, String(value).trim()]));
       history.replaceState(null, "", `#/simulation?${new URLSearchParams(values)}`);
       const { ticker = "", source, fast, slow, cash } = values;
       const recorded = await send("/api/simulations/", { ticker: ticker.toUpperCase(), source, fast: whole(fast), slow: whole(slow), cash });
       showErrors(this.#form, "simulation-error-", []);
-      this.#say("");
+      this.#showState("");
       await this.#show(recorded.result);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const elsewhere = showErrors(this.#form, "simulation-error-", error.errors);
       const hint = error.isPassing ? " Try it again in a moment." : "";
-      this.#say(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message + hint, true);
+      this.#showState(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message + hint, true);
     } finally {
       this.#isSending = false;
     }
@@ -77,7 +77,7 @@ export class SimulationView {
       this.#chart ??= new EquityChart(await loadLibrary(), byId("equity-chart"));
       this.#chart.draw(result);
     } catch (error) {
-      this.#say("The chart could not be loaded: reload the page.", true);
+      this.#showState("The chart could not be loaded: reload the page.", true);
       throw error;
     }
   }
@@ -86,9 +86,9 @@ export class SimulationView {
    * @param {string} text
    * @param {boolean} [isBad]
    */
-  #say(text, isBad = false) {
+  #showState(text, isBad = false) {
     byId("simulation-state").classList.toggle("bad", isBad);
-    say(byId("simulation-state"), text);
+    setText(byId("simulation-state"), text);
   }
 }
 
@@ -155,14 +155,14 @@ function trend(value) {
 
 /** @param {SimulatedTrade} trade */
 function tradeRow(trade) {
-  const number = (/** @type {string | null} */ text, decimals = 2) => make("td", { class: "number" }, text === null ? "–" : amount(rounded(text, 2), decimals));
-  const profit = make("td", { class: "number", "data-trend": trend(Number(trade.profit)) }, amount(rounded(trade.profit, 2)));
-  return make("tr", {}, make("td", {}, when(trade.entry_at)), number(trade.entry_price), make("td", { class: "number" }, amount(trade.shares, 0)),
-    make("td", {}, trade.exit_at ? when(trade.exit_at) : "still held"), number(trade.exit_price), number(trade.fees), profit);
+  const number = (/** @type {string | null} */ text, decimals = 2) => h("td", { class: "number" }, text === null ? "–" : amount(rounded(text, 2), decimals));
+  const profit = h("td", { class: "number", "data-trend": trend(Number(trade.profit)) }, amount(rounded(trade.profit, 2)));
+  return h("tr", {}, h("td", {}, when(trade.entry_at)), number(trade.entry_price), h("td", { class: "number" }, amount(trade.shares, 0)),
+    h("td", {}, trade.exit_at ? when(trade.exit_at) : "still held"), number(trade.exit_price), number(trade.fees), profit);
 }
 
 function noTrades() {
-  return make("tr", {}, make("td", { colspan: "7", class: "muted" }, "The averages never crossed: try shorter windows."));
+  return h("tr", {}, h("td", { colspan: "7", class: "muted" }, "The averages never crossed: try shorter windows."));
 }
 
 /** @param {string} at */

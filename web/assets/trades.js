@@ -1,7 +1,7 @@
 // The view of trades: the newest first, filters that live in the URL, older pages as one scrolls, and a form to record one.
 
 import { ApiError, ask, nextPage, read, send } from "./api.js";
-import { byId, download, make, say, showErrors } from "./dom.js";
+import { byId, download, h, setText, showErrors } from "./dom.js";
 import { amount, csv, product, timeElement } from "./format.js";
 
 const PAGE = 200;
@@ -81,7 +81,7 @@ export class TradesView {
     this.#isLoading = false;
     this.#next = `/api/trades/?${query(parameters)}`;
     byId("trades-table").setAttribute("aria-busy", "true");
-    say(byId("trades-state"), "Loading trades…");
+    setText(byId("trades-state"), "Loading trades…");
     await this.#loadMore(true);
     byId("trades-table").removeAttribute("aria-busy");
   }
@@ -106,8 +106,8 @@ export class TradesView {
       this.#trades.push(...fresh);
       this.#rows.append(...fresh.map(row));
       button.hidden = this.#next === null;
-      say(button, "Load older trades");
-      say(byId("trades-state"), this.#counted());
+      setText(button, "Load older trades");
+      setText(byId("trades-state"), this.#counted());
       // Observed anew, it tells at once whether the end is still in sight, however one has scrolled meanwhile.
       this.#end.unobserve(button);
       this.#end.observe(button);
@@ -131,8 +131,8 @@ export class TradesView {
       this.#rows.replaceChildren();
     }
     if (error.isPassing) {
-      say(byId("trades-state"), `${error.message} It is asked again in ${error.retryAfter} s.`);
-      say(button, "Ask again now");
+      setText(byId("trades-state"), `${error.message} It is asked again in ${error.retryAfter} s.`);
+      setText(button, "Ask again now");
       button.hidden = false;
       const { signal } = this.#search;
       setTimeout(() => !signal.aborted && this.#loadMore(isFirst), error.retryAfter * 1_000);
@@ -142,7 +142,7 @@ export class TradesView {
     this.#next = null;
     button.hidden = true;
     showErrors(/** @type {HTMLFormElement} */ (this.#filters), "filter-error-", error.errors);
-    say(byId("trades-state"), error.errors.length ? "Correct the filter to see trades." : error.message);
+    setText(byId("trades-state"), error.errors.length ? "Correct the filter to see trades." : error.message);
   }
 
   #counted() {
@@ -163,7 +163,7 @@ export class TradesView {
       if (index < 0) index = this.#trades.length;
       this.#trades.splice(index, 0, trade);
       this.#rows.insertBefore(row(trade), this.#rows.children[index] ?? null);
-      say(byId("trades-state"), this.#counted());
+      setText(byId("trades-state"), this.#counted());
     }
     const shown = this.#rows.querySelector(`[data-id="${trade.id}"]`);
     shown?.classList.add("fresh");
@@ -190,12 +190,12 @@ export class TradesView {
     const isOpen = button.getAttribute("aria-expanded") === "true";
     button.setAttribute("aria-expanded", String(!isOpen));
     if (isOpen) return opened.querySelector(".details")?.remove();
-    const details = make("div", { class: "details", role: "cell" }, "Loading…");
+    const details = h("div", { class: "details", role: "cell" }, "Loading…");
     opened.append(details);
     try {
       details.replaceChildren(detailsOf(await read(`/api/trades/${opened.getAttribute("data-id")}/`)));
     } catch (error) {
-      say(details, `${/** @type {Error} */ (error).message} Close and open this to ask again.`);
+      setText(details, `${/** @type {Error} */ (error).message} Close and open this to ask again.`);
     }
   }
 
@@ -236,21 +236,21 @@ function boundary(day, time) {
 function row(trade) {
   const isBuy = trade.side === "BUY";
   const quantity = String(trade.quantity);
-  const open = make(
+  const open = h(
     "button",
     { type: "button", class: "quiet details-button", "aria-expanded": "false", "aria-label": `Details of trade ${trade.id}`, title: "Details" },
     "⋯",
   );
-  return make(
+  return h(
     "div",
     { class: "trade-row", role: "row", "data-id": trade.id },
-    make("span", { role: "cell", class: "when number" }, timeElement(trade.timestamp)),
-    make("span", { role: "cell", class: "ticker" }, trade.ticker),
-    make("span", { role: "cell", class: `side ${isBuy ? "buy" : "sell"}` }, isBuy ? "Buy" : "Sell"),
-    make("span", { role: "cell", class: "number quantity" }, amount(quantity, 0)),
-    make("span", { role: "cell", class: "number price" }, amount(trade.price)),
-    make("span", { role: "cell", class: "number amount" }, amount(product(trade.price, quantity))),
-    make("span", { role: "cell", class: "told" }, open),
+    h("span", { role: "cell", class: "when number" }, timeElement(trade.timestamp)),
+    h("span", { role: "cell", class: "ticker" }, trade.ticker),
+    h("span", { role: "cell", class: `side ${isBuy ? "buy" : "sell"}` }, isBuy ? "Buy" : "Sell"),
+    h("span", { role: "cell", class: "number quantity" }, amount(quantity, 0)),
+    h("span", { role: "cell", class: "number price" }, amount(trade.price)),
+    h("span", { role: "cell", class: "number amount" }, amount(product(trade.price, quantity))),
+    h("span", { role: "cell", class: "told" }, open),
   );
 }
 
@@ -263,7 +263,7 @@ function detailsOf(trade) {
     ["Client's id", trade.client_trade_id ?? "none"],
     ["Notification", trade.notified_at ? timeElement(trade.notified_at) : "not delivered yet"],
   ]);
-  return make("dl", {}, ...parts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return h("dl", {}, ...parts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
 /**
@@ -272,7 +272,7 @@ function detailsOf(trade) {
  * @param {HTMLElement | null} place
  */
 async function follow(trade, place) {
-  const badge = make("span", { class: "badge waiting" }, "On its way…");
+  const badge = h("span", { class: "badge waiting" }, "On its way…");
   place?.prepend(badge);
   for (const wait of DELIVERY_WAITS_MS) {
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -286,11 +286,11 @@ async function follow(trade, place) {
     const seconds = (Date.parse(current.notified_at) - Date.parse(current.recorded_at)) / 1_000;
     badge.className = "badge delivered";
     badge.title = `at ${current.notified_at}`;
-    say(badge, `Delivered in ${seconds.toFixed(1)} s`);
-    say(byId("record-outcome"), `Trade ${trade.id} is recorded, and its notification was delivered.`);
+    setText(badge, `Delivered in ${seconds.toFixed(1)} s`);
+    setText(byId("record-outcome"), `Trade ${trade.id} is recorded, and its notification was delivered.`);
     return;
   }
-  say(badge, "Not delivered yet");
+  setText(badge, "Not delivered yet");
 }
 
 /** The form. What was filled in is one trade, however often it is sent. */
@@ -313,7 +313,7 @@ class RecordForm {
     toggle.addEventListener("click", () => {
       const isOpen = byId("record").classList.toggle("open");
       toggle.setAttribute("aria-expanded", String(isOpen));
-      say(toggle, isOpen ? "Close" : "Open");
+      setText(toggle, isOpen ? "Close" : "Open");
     });
   }
 
@@ -322,13 +322,13 @@ class RecordForm {
     this.#isSending = true;
     const button = /** @type {HTMLElement} */ (this.#form.querySelector("button[type=submit]"));
     button.setAttribute("aria-disabled", "true");
-    say(button, "Recording…");
+    setText(button, "Recording…");
     try {
       const trade = await send("/api/trades/", this.#body());
       this.#id = crypto.randomUUID();
       this.#now = "";
       showErrors(this.#form, "record-error-", []);
-      this.#say(`Trade ${trade.id} is recorded. Its notification is on its way.`);
+      this.#showState(`Trade ${trade.id} is recorded. Its notification is on its way.`);
       for (const name of ["quantity", "price", "timestamp"]) this.#input(name).value = "";
       this.onRecorded(trade);
       this.#input("quantity").focus();
@@ -337,7 +337,7 @@ class RecordForm {
     } finally {
       this.#isSending = false;
       button.removeAttribute("aria-disabled");
-      say(button, "Record the trade");
+      setText(button, "Record the trade");
     }
   }
 
@@ -346,12 +346,12 @@ class RecordForm {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 409) {
       this.#id = crypto.randomUUID();
-      this.#say("An earlier attempt recorded this form with other values: look for it in the list. Send it again to record another trade.", true);
+      this.#showState("An earlier attempt recorded this form with other values: look for it in the list. Send it again to record another trade.", true);
     } else if (error.isPassing) {
-      this.#say(`${error.message} Nothing is lost: send it again, it is recorded once.`, true);
+      this.#showState(`${error.message} Nothing is lost: send it again, it is recorded once.`, true);
     } else {
       const elsewhere = showErrors(this.#form, "record-error-", error.errors.filter((each) => each.field !== "client_trade_id"));
-      this.#say(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
+      this.#showState(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
     }
   }
 
@@ -378,8 +378,8 @@ class RecordForm {
    * @param {string} text
    * @param {boolean} [isBad]
    */
-  #say(text, isBad = false) {
+  #showState(text, isBad = false) {
     this.#outcome.classList.toggle("bad", isBad);
-    say(this.#outcome, text);
+    setText(this.#outcome, text);
   }
 }
