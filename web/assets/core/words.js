@@ -1,0 +1,45 @@
+// What the API says about a field, in a trader's words.
+
+const TICKER = /^[A-Z]{1,5}([.-][A-Z]{1,4})?$/;
+export const TICKER_ERROR = "A ticker is 1 to 5 letters, such as AAPL or BRK.B.";
+
+/** @type {[RegExp, string][]} */
+const WORDS = [
+  [/^Field required/, "This is needed."],
+  [/^Extra inputs are not permitted/, "This is not known here: reload the page."],
+  [/valid integer|valid number|valid decimal/i, "This must be a number."],
+  [/greater than 0$|must be more than zero/i, "This must be more than 0."],
+  [/greater than or equal to (\S+)/, "This must be $1 or more."],
+  [/less than or equal to (\S+)/, "This must be $1 or less."],
+  [/at most (\d+) characters/, "This may have $1 characters at most."],
+  [/^must not be negative$/i, "This must not be negative."],
+];
+
+/** Whether a text is a ticker, whatever its case. @param {string} text */
+export function isTicker(text) {
+  return TICKER.test(text.toUpperCase());
+}
+
+/** Whether more typing can make a ticker of a text: BRK. may become BRK.B. @param {string} text */
+export function mayBecomeTicker(text) {
+  return /^[A-Z]{0,5}([.-][A-Z]{0,4})?$/.test(text.toUpperCase());
+}
+
+/**
+ * @param {string} field
+ * @param {string} message
+ */
+export function inPlainWords(field, message) {
+  if (field === "ticker" && /pattern/.test(message)) return TICKER_ERROR;
+  for (const [pattern, words] of WORDS) {
+    const match = message.match(pattern);
+    if (match) return words.replace("$1", match[1] ?? "");
+  }
+  return sentence(message);
+}
+
+/** @param {string} text */
+function sentence(text) {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
