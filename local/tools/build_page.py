@@ -97,19 +97,13 @@ def check_types() -> None:
         PageError: they do not agree; there is no npm or node, or npm failed.
     """
     install_tools()
-    command = [_program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
+    command = [program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
     checked = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
     if checked.returncode:
         raise PageError(f"its scripts do not agree with their types:\n{checked.stdout}{checked.stderr}")
 
 
-def _is_installed(package: str) -> bool:
-    """Whether npm has installed what the lock file says, as far as this package goes."""
-    lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
-    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
-
-
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return where npm or node is: on this machine, or in an environment of this checkout.
 
     Raises:
@@ -121,8 +115,14 @@ def _program(name: str) -> str:
     return found
 
 
+def _is_installed(package: str) -> bool:
+    """Whether npm has installed what the lock file says, as far as this package goes."""
+    lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
+
+
 def _npm(*arguments: str) -> None:
-    ended = subprocess.run([_program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
+    ended = subprocess.run([program("npm"), *arguments], cwd=SOURCE, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise PageError(f"npm could not install what it needs: {ended.stderr.strip()[-500:]}")
 

@@ -125,7 +125,7 @@ def test_scripts_that_do_not_agree_with_their_types_are_refused(
     compiler = source / "compiler"
     compiler.write_text("#!/bin/sh\necho 'main.js(1,1): error TS2304: Cannot find name start.'\nexit 1\n")
     compiler.chmod(0o755)
-    monkeypatch.setattr(build_page, "_program", lambda _: str(compiler))
+    monkeypatch.setattr(build_page, "program", lambda _: str(compiler))
     monkeypatch.setattr("sys.argv", ["build_page", "--check"])
     assert build_page.main() == 1
     assert "Cannot find name start" in capsys.readouterr().err

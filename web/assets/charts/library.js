@@ -1,6 +1,5 @@
 // The chart library in the page's colors, its time in the viewer's zone. It is loaded with the first chart.
 
-import { formatFloat } from "../core/format.js";
 import { formatClock, formatDay, formatUtc } from "../core/time.js";
 
 /**
@@ -41,7 +40,7 @@ export function makeChart(library, element, onRecolor) {
     rightPriceScale: { borderVisible: false, minimumWidth: 72, scaleMargins: { top: 0.1, bottom: 0.08 } },
     timeScale: { borderVisible: false, timeVisible: true, rightOffset: 2, tickMarkFormatter: tickMark, minBarSpacing: 0.001 },
     crosshair: { mode: library.CrosshairMode.Magnet },
-    localization: { timeFormatter: (/** @type {any} */ time) => hovered(time), priceFormatter: (/** @type {number} */ price) => formatFloat(price) },
+    localization: { timeFormatter: (/** @type {any} */ time) => hovered(time) },
     // A page that is scrolled must not zoom its charts: the wheel and a finger that moves up or down are the page's.
     handleScroll: { mouseWheel: false, vertTouchDrag: false, horzTouchDrag: true, pressedMouseMove: true },
     handleScale: { mouseWheel: false, pinch: true, axisPressedMouseMove: true, axisDoubleClickReset: true },

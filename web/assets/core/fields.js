@@ -59,5 +59,5 @@ export function focusFirstError(fields) {
  * @param {Input} input
  */
 export function dateError(input) {
-  return input.validity.badInput ? "This date is incomplete or does not exist." : "";
+  return input.validity.badInput ? "Incomplete, or no such date." : "";
 }

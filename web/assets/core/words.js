@@ -1,18 +1,18 @@
-// What the API says about a field, in a trader's words.
+// What is wrong with a field, in a trader's words, and in few: there is room for one line.
 
 const TICKER = /^[A-Z]{1,5}([.-][A-Z]{1,4})?$/;
-export const TICKER_ERROR = "A ticker is 1 to 5 letters, such as AAPL or BRK.B.";
+export const TICKER_ERROR = "Such as AAPL or BRK.B.";
 
 /** @type {[RegExp, string][]} */
 const WORDS = [
   [/^Field required/, "This is needed."],
-  [/^Extra inputs are not permitted/, "This is not known here: reload the page."],
-  [/valid integer|valid number|valid decimal/i, "This must be a number."],
-  [/greater than 0$|must be more than zero/i, "This must be more than 0."],
-  [/greater than or equal to (\S+)/, "This must be $1 or more."],
-  [/less than or equal to (\S+)/, "This must be $1 or less."],
-  [/at most (\d+) characters/, "This may have $1 characters at most."],
-  [/^must not be negative$/i, "This must not be negative."],
+  [/^Extra inputs are not permitted/, "Reload the page."],
+  [/valid integer|valid number|valid decimal/i, "Must be a number."],
+  [/greater than 0$|must be more than zero/i, "Must be more than 0."],
+  [/greater than or equal to (\S+)/, "Must be $1 or more."],
+  [/less than or equal to (\S+)/, "Must be $1 or less."],
+  [/at most (\d+) characters/, "At most $1 characters."],
+  [/^must not be negative$/i, "Must not be negative."],
 ];
 
 /** Whether a text is a ticker, whatever its case. @param {string} text */

@@ -20,8 +20,9 @@ export const SPANS = {
   hour: { bars: 96, seconds: 30 * 86_400 },
   day: { bars: 60, seconds: 366 * 86_400 },
 };
+const FEWEST_SLOTS = 24; // a single candle is not as wide as the chart
 const LIVE_STEP = 5; // seconds that share a place on the axis
-const LIVE_SECONDS = 900;
+const LIVE_SECONDS = 300; // shown at first
 const LIVE_GAP = 60; // seconds without a tick that break the line
 
 export class PriceChart {
@@ -31,7 +32,8 @@ export class PriceChart {
   #style = "candles";
   /** @type {Stock | null} */
   #stock = null;
-  #lastTime = 0;
+  /** The times on the axis. @type {number[]} */
+  #slots = [];
   /** @type {Map<number, Bar>} The bars on the chart, by their start. */
   #bars = new Map();
 
@@ -83,13 +85,14 @@ export class PriceChart {
   /** Whether the latest price is in sight: nobody has moved the chart into the past. */
   #isAtEnd() {
     const range = this.chart.timeScale().getVisibleLogicalRange();
-    return range === null || range.to >= this.grid.data().length - 1;
+    return range === null || range.to >= this.#slots.length - 1;
   }
 
   /** Move to the latest part of what is drawn. */
   #showLatest() {
-    const slots = this.grid.data().length;
-    const shown = this.#mode === "live" ? LIVE_SECONDS / LIVE_STEP : SPANS[this.#mode].bars;
+    const slots = this.#slots.length;
+    const most = this.#mode === "live" ? LIVE_SECONDS / LIVE_STEP : SPANS[this.#mode].bars;
+    const shown = Math.min(most, Math.max(slots, FEWEST_SLOTS));
     this.chart.timeScale().setVisibleLogicalRange({ from: slots - shown, to: slots + 2 });
   }
 
@@ -100,19 +103,19 @@ export class PriceChart {
     const mode = this.#mode;
     const second = Math.floor(toSeconds(stock.latest.timestamp));
     const time = mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
-    const isGap = mode === "live" ? time - this.#lastTime > LIVE_GAP : this.#lastTime > 0 && time > nextStart(this.#lastTime, mode);
-    if (time < this.#lastTime || isGap || !this.#lastTime) {
+    const last = this.#slots.at(-1);
+    const isGap = last !== undefined && (mode === "live" ? time - last > LIVE_GAP : time > nextStart(last, mode));
+    if (last === undefined || time < last || isGap) {
       this.draw(stock, mode, this.#style, this.#alerts);
       return;
     }
-    if (mode === "live") {
-      for (let slot = this.#lastTime + LIVE_STEP; slot <= time; slot += LIVE_STEP) this.grid.update(/** @type {any} */ ({ time: slot }));
-      this.line.update(/** @type {any} */ (toPoint(time, stock.latest.price)));
-    } else {
-      this.grid.update(/** @type {any} */ ({ time }));
-      this.#put(this.#running(stock, mode, time));
+    const step = mode === "live" ? LIVE_STEP : time - last;
+    for (let slot = last + step; slot <= time && step > 0; slot += step) {
+      this.#slots.push(slot);
+      this.grid.update(/** @type {any} */ ({ time: slot }));
     }
-    this.#lastTime = time;
+    if (mode === "live") this.line.update(/** @type {any} */ (toPoint(time, stock.latest.price)));
+    else this.#put(this.#running(stock, mode, time));
   }
 
   /**
@@ -141,10 +144,11 @@ export class PriceChart {
     const newest = [...stock.bars.keys()].at(-1) ?? 0;
     const bars = aggregate([...stock.bars.values()].filter((bar) => bar.time > newest - SPANS[interval].seconds), interval);
     this.#bars = new Map(bars.map((bar) => [bar.time, bar]));
+    /** @type {number[]} */
     const slots = [];
     const last = bars.at(-1)?.time ?? 0;
-    for (let time = bars[0]?.time ?? 1; time <= last; time = nextStart(time, interval)) slots.push({ time });
-    this.grid.setData(/** @type {any} */ (slots));
+    for (let time = bars[0]?.time ?? 1; time <= last; time = nextStart(time, interval)) slots.push(time);
+    this.#setSlots(slots);
     this.counts.setData(/** @type {any} */ (bars.map((bar) => this.#toCount(bar))));
     const isCandles = this.#style === "candles";
     this.candles.setData(/** @type {any} */ (isCandles ? bars.map(toCandle) : []));
@@ -153,8 +157,13 @@ export class PriceChart {
       return toPoint(bar.time, bar.close, next !== undefined && next.time > nextStart(bar.time, interval));
     });
     this.line.setData(/** @type {any} */ (isCandles ? [] : points));
-    this.#lastTime = last;
     return bars.length;
+  }
+
+  /** @param {number[]} slots */
+  #setSlots(slots) {
+    this.#slots = slots;
+    this.grid.setData(/** @type {any} */ (slots.map((time) => ({ time }))));
   }
 
   /** @param {Stock} stock */
@@ -166,13 +175,13 @@ export class PriceChart {
     const times = [...stepped.keys()];
     const last = times.at(-1) ?? 0;
     const first = Math.min(times[0] ?? 0, last - LIVE_SECONDS);
+    /** @type {number[]} */
     const slots = [];
-    for (let time = first; time <= last; time += LIVE_STEP) slots.push({ time });
-    this.grid.setData(/** @type {any} */ (slots));
+    for (let time = first; time <= last; time += LIVE_STEP) slots.push(time);
+    this.#setSlots(slots);
     this.counts.setData([]);
     this.candles.setData([]);
     this.line.setData(/** @type {any} */ (times.map((time, index) => toPoint(time, /** @type {string} */ (stepped.get(time)), (times[index + 1] ?? time) - time > LIVE_GAP))));
-    this.#lastTime = last;
     return times.length;
   }
 
@@ -182,20 +191,24 @@ export class PriceChart {
   /** @param {Alert[]} alerts */
   #mark(alerts) {
     this.#alerts = alerts;
-    const first = Number(this.grid.data()[0]?.time ?? Infinity);
     const mode = this.#mode;
-    const marks = alerts
-      .map((alert) => ({ alert, second: Math.floor(toSeconds(alert.timestamp)) }))
-      .filter(({ second }) => second >= first)
-      .map(({ alert, second }) => ({
-        time: /** @type {any} */ (mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode)),
-        position: /** @type {const} */ ("aboveBar"),
-        shape: /** @type {const} */ ("arrowDown"),
-        size: 1,
-        color: color("--alert"),
-        text: mode === "day" ? "" : `+${alert.rise_percent} %`,
-      }))
-      .sort((one, other) => one.time - other.time);
+    const first = mode === "live" ? (this.#stock?.ticks.keys().next().value ?? Infinity) : (this.#slots[0] ?? Infinity);
+    /** @type {Map<number, Alert[]>} Oldest first. */
+    const byTime = new Map();
+    for (const alert of alerts.toReversed()) {
+      const second = Math.floor(toSeconds(alert.timestamp));
+      const time = mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
+      if (second >= first) byTime.set(time, [...(byTime.get(time) ?? []), alert]);
+    }
+    const isNarrow = this.chart.chartElement().clientWidth < 600;
+    const marks = [...byTime].map(([time, [alert, ...others]]) => ({
+      time: /** @type {any} */ (time),
+      position: /** @type {const} */ ("aboveBar"),
+      shape: /** @type {const} */ ("arrowDown"),
+      size: 1,
+      color: color("--alert"),
+      text: mode === "day" || isNarrow ? "" : others.length ? `${others.length + 1} alerts` : `+${alert?.rise_percent} %`,
+    }));
     const isCandles = mode !== "live" && this.#style === "candles";
     this.marksOfCandles.setMarkers(isCandles ? marks : []);
     this.marksOfLine.setMarkers(isCandles ? [] : marks);
@@ -207,7 +220,6 @@ export class PriceChart {
     const decimals = decimalsOf(price);
     const format = /** @type {const} */ ({ type: "custom", minMove: 10 ** -decimals, formatter: (/** @type {number} */ value) => formatFloat(value, decimals) });
     for (const series of [this.grid, this.line, this.candles]) series.applyOptions({ priceFormat: /** @type {any} */ (format) });
-    this.chart.applyOptions({ localization: { priceFormatter: format.formatter } });
   }
 
   /** @param {Bar} bar */

@@ -45,16 +45,26 @@ export class TickerList {
     this.#search.focus();
   }
 
-  /** List the tickers that have a price and match the search, pinned ones first. */
+  /** List the tickers that match the search. */
   list() {
     const wanted = this.#search.value.trim().toUpperCase();
-    const all = this.market.priced();
-    const found = all.filter((ticker) => ticker.includes(wanted));
-    const ordered = [...found.filter((ticker) => this.#pinned.has(ticker)), ...found.filter((ticker) => !this.#pinned.has(ticker))];
+    const all = this.#ordered();
+    const ordered = all.filter((ticker) => ticker.includes(wanted));
     this.#list.replaceChildren(...ordered.map((ticker) => this.#row(ticker).item));
     this.#empty.hidden = ordered.length > 0;
     setText(this.#empty, all.length ? `No ticker has “${wanted}” in its name.` : "No prices yet. They appear as soon as a feed publishes some.");
     for (const ticker of ordered) this.paint(ticker);
+  }
+
+  /** Return the tickers that have a price, pinned ones first. */
+  #ordered() {
+    const all = this.market.priced();
+    return [...all.filter((ticker) => this.#pinned.has(ticker)), ...all.filter((ticker) => !this.#pinned.has(ticker))];
+  }
+
+  /** Return the first ticker of the list, if there is one. */
+  first() {
+    return this.#ordered()[0];
   }
 
   /** @param {string} ticker */

@@ -15,6 +15,7 @@ import { showChange, TickerList } from "./ticker_list.js";
 const REFRESH_MS = 30_000;
 const PAGE = 5_000; // bars of five minutes: 17 days of a market that never closes
 const ENOUGH_BARS = 6; // for a chart of them to say more than the ticks do
+const DECIDE_MS = 3_000;
 const STYLE_KEY = "trading.chart";
 
 /**
@@ -44,6 +45,8 @@ class PricesView {
   #knownSince = new Map();
   #isShown = false;
   #isPainting = false;
+  /** Until when another ticker may be shown than the one that came first, as long as nobody has chosen one. */
+  #undecidedUntil = Infinity;
 
   #name = h("h1", {}, " ");
   #price = h("p", { class: "big number" }, " ");
@@ -95,8 +98,12 @@ class PricesView {
     const mode = parameters.get("interval");
     if (mode === "live" || (mode && mode in INTERVALS)) this.#mode = /** @type {Mode} */ (mode);
     const ticker = parameters.get("ticker")?.toUpperCase() ?? "";
-    if (isTicker(ticker)) this.#choose(ticker);
-    else if (!this.#ticker) this.#chooseFirst();
+    if (isTicker(ticker)) {
+      this.#undecidedUntil = 0;
+      this.#choose(ticker);
+    } else {
+      this.#chooseFirst();
+    }
     this.#loadChart();
     this.#draw();
     for (const each of this.market.stocks.keys()) this.#news.add(each);
@@ -162,13 +169,16 @@ class PricesView {
 
   #listAll() {
     this.list.list();
-    if (!this.#ticker) this.#chooseFirst();
+    this.#chooseFirst();
     this.#fillNew();
   }
 
+  /** Show the first ticker of the list: not the first that comes, for they come one by one. */
   #chooseFirst() {
-    const first = this.market.priced()[0];
-    if (first) this.#choose(first);
+    const first = this.list.first();
+    if (!first || Date.now() > this.#undecidedUntil) return;
+    if (this.#undecidedUntil === Infinity) this.#undecidedUntil = Date.now() + DECIDE_MS;
+    this.#choose(first);
   }
 
   /** @param {string} ticker */
@@ -219,7 +229,7 @@ class PricesView {
     const isTable = this.#style === "table";
     this.#canvas.hidden = isTable;
     this.#table.hidden = !isTable;
-    if (isTable) return this.#showTable(stock, mode === "live" ? "5min" : mode);
+    if (isTable) return mode === "live" ? this.#showTicks(stock) : this.#showBars(stock, mode);
     const alerts = this.alerts.shown.filter((alert) => alert.ticker === stock.ticker);
     const style = this.#style === "line" ? "line" : "candles";
     const drawn = this.#chart?.draw(stock, mode, style, alerts) ?? 0;
@@ -229,19 +239,31 @@ class PricesView {
     setText(this.#note, isEmpty ? `There are no prices of ${stock.ticker} yet.` : `${meaning}. Where there were none, there is a gap.`);
   }
 
+  /** @param {Stock} stock */
+  #showTicks(stock) {
+    this.#showTable(["Price"], [...stock.ticks].reverse().map(([second, price]) => [second, formatAmount(price)]));
+  }
+
   /**
    * @param {Stock} stock
    * @param {Interval} interval
    */
-  #showTable(stock, interval) {
-    const bars = aggregate(stock.bars.values(), interval).reverse();
-    const number = (/** @type {string} */ text) => h("td", { class: "number" }, text);
-    const head = ["Open", "High", "Low", "Close", "Prices"].map((text) => h("th", { scope: "col", class: "number" }, text));
-    const rows = bars.map((bar) =>
-      h("tr", {}, h("td", {}, timeElement(new Date(bar.time * 1_000).toISOString())),
-        ...[bar.open, bar.high, bar.low, bar.close].map((price) => number(formatAmount(price))), number(formatCount(bar.count))));
-    this.#table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "From"), ...head)), h("tbody", {}, ...rows)));
-    setText(this.#note, rows.length ? "" : `There are no prices of ${stock.ticker} yet.`);
+  #showBars(stock, interval) {
+    const rows = aggregate(stock.bars.values(), interval).reverse().map(({ time, open, high, low, close, count }) =>
+      /** @type {[number, ...string[]]} */ ([time, ...[open, high, low, close].map((price) => formatAmount(price)), formatCount(count)]));
+    this.#showTable(["Open", "High", "Low", "Close", "Prices"], rows);
+  }
+
+  /**
+   * @param {string[]} columns
+   * @param {[number, ...string[]][]} rows
+   */
+  #showTable(columns, rows) {
+    const head = columns.map((text) => h("th", { scope: "col", class: "number" }, text));
+    const body = rows.map(([time, ...texts]) =>
+      h("tr", {}, h("td", {}, timeElement(new Date(time * 1_000).toISOString())), ...texts.map((text) => h("td", { class: "number" }, text))));
+    this.#table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), ...head)), h("tbody", {}, ...body)));
+    setText(this.#note, rows.length ? "" : `There are no prices of ${this.#ticker} yet.`);
   }
 
   /**

@@ -1,4 +1,4 @@
-// The chart of a simulation: equity, buy and hold, and the price with the fills above; the drawdown hanging from zero below.
+// The chart of a simulation: equity, and buy and hold with the fills, above; the drawdown hanging from zero below.
 
 import { color, makeChart } from "../charts/library.js";
 import { formatFloat } from "../core/format.js";
@@ -9,19 +9,21 @@ import { formatFloat } from "../core/format.js";
 export class EquityChart {
   /** @type {Result | null} */
   #result = null;
+  /** @type {Map<string | number, Bar>} By their times on the chart. */
+  #bars = new Map();
 
   /**
    * @param {import("../charts/library.js").Library} library
    * @param {HTMLElement} element
+   * @param {(bar: Bar | null, drawdown: number) => void} onHover
    */
-  constructor(library, element) {
+  constructor(library, element, onHover) {
     const chart = makeChart(library, element, () => this.#recolor());
     const quiet = /** @type {const} */ ({ lineWidth: 2, priceLineVisible: false, lastValueVisible: false });
     const rounded = { type: /** @type {const} */ ("custom"), minMove: 1, formatter: (/** @type {number} */ value) => formatFloat(value, 0) };
     const percent = { type: /** @type {const} */ ("custom"), minMove: 0.01, formatter: (/** @type {number} */ value) => `${formatFloat(value, 1)} %` };
-    chart.applyOptions({ leftPriceScale: { visible: element.clientWidth > 600, borderVisible: false }, timeScale: { rightOffset: 0, fixLeftEdge: true, fixRightEdge: true } });
+    chart.applyOptions({ timeScale: { rightOffset: 0, fixLeftEdge: true, fixRightEdge: true } });
     this.chart = chart;
-    this.price = chart.addSeries(library.LineSeries, { ...quiet, lineWidth: 1, priceScaleId: "left" });
     this.hold = chart.addSeries(library.LineSeries, { ...quiet, lineWidth: 1, priceFormat: rounded });
     this.equity = chart.addSeries(library.LineSeries, { ...quiet, priceFormat: rounded });
     this.drawdown = chart.addSeries(
@@ -39,7 +41,11 @@ export class EquityChart {
       1,
     );
     this.drawdown.priceScale().applyOptions({ scaleMargins: { top: 0, bottom: 0.08 } });
-    this.marks = library.createSeriesMarkers(this.price, []);
+    this.marks = library.createSeriesMarkers(this.hold, []);
+    chart.subscribeCrosshairMove((moved) => {
+      const bar = this.#bars.get(/** @type {any} */ (moved.time)) ?? null;
+      onHover(bar, Number(/** @type {any} */ (moved.seriesData.get(this.drawdown))?.value ?? 0));
+    });
     this.#recolor();
   }
 
@@ -47,10 +53,10 @@ export class EquityChart {
   draw(result) {
     this.#result = result;
     const { bars, strategy, trades } = result;
+    this.#bars = new Map(bars.map((bar) => [chartTime(bar.at), bar]));
     const points = (/** @type {(bar: Bar) => number} */ value) => /** @type {any} */ (bars.map((bar) => ({ time: chartTime(bar.at), value: value(bar) })));
     const first = Number(bars[0]?.close);
     let peak = 0;
-    this.price.setData(points((bar) => Number(bar.close)));
     this.hold.setData(points((bar) => (Number(strategy.cash) * Number(bar.close)) / first));
     this.equity.setData(points((bar) => Number(bar.equity)));
     this.drawdown.setData(points((bar) => {
@@ -71,7 +77,6 @@ export class EquityChart {
     const sell = color("--sell");
     this.equity.applyOptions({ color: color("--equity") });
     this.hold.applyOptions({ color: color("--hold") });
-    this.price.applyOptions({ color: color("--accent") });
     this.drawdown.applyOptions({ topLineColor: sell, bottomLineColor: sell, topFillColor1: "transparent", topFillColor2: "transparent", bottomFillColor1: `${sell}14`, bottomFillColor2: `${sell}55` });
     if (this.#result) this.draw(this.#result);
   }

@@ -1,6 +1,7 @@
 // A sweep as a heat map: a cell for each pair of windows, the darker the better.
 
 import { h } from "../core/dom.js";
+import { formatFloat } from "../core/format.js";
 
 /** @typedef {import("./result.js").SweptPair} SweptPair */
 
@@ -32,7 +33,7 @@ export function heatMap(pairs, metric, chosen, onChoose) {
   const cell = (/** @type {number} */ fast, /** @type {number} */ slow) => {
     const pair = byWindows.get(`${fast} ${slow}`);
     if (!pair) return h("span", { role: "cell" });
-    const text = pair.value === null ? "–" : isFraction ? `${(pair.value * 100).toFixed(0)}` : pair.value.toFixed(Math.abs(pair.value) < 100 ? 1 : 0);
+    const text = pair.value === null ? "–" : formatFloat(isFraction ? pair.value * 100 : pair.value, isFraction || Math.abs(pair.value) >= 100 ? 0 : 2);
     const label = `Fast ${fast}, slow ${slow}: ${text}${isFraction ? " %" : ""}`;
     const button = h("button", { type: "button", "aria-label": label, title: label, "aria-pressed": String(fast === chosen.fast && slow === chosen.slow), onclick: () => onChoose(pair) }, text);
     button.style.setProperty("--part", String(pair.value === null || high === low ? 0 : 0.75 * ((pair.value - low) / (high - low))));

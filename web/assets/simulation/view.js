@@ -74,7 +74,8 @@ class SimulationView {
 
   #title = h("h2", {});
   #figures = h("div", { id: "simulation-figures" });
-  #canvas = h("div", { class: "chart", role: "img", "aria-label": "Chart of equity, price and drawdown" });
+  #canvas = h("div", { class: "chart", role: "img", "aria-label": "Chart of equity, buy and hold, and drawdown" });
+  #hovered = h("p", { class: "legend number", "aria-hidden": "true" }, " ");
   #sweep = h("div", {});
   #trades = h("tbody", { id: "simulation-trades" });
   #downloadTrades = h("button", { type: "button" }, "Download trades");
@@ -86,12 +87,13 @@ class SimulationView {
     h("h2", {}, "Equity"),
     this.#canvas,
     h("p", { class: "legend" },
-      ...[["equity", "Equity, USD"], ["hold", "Buy and hold, USD"], ["price", "Price, USD, with the fills"], ["drawdown", "Drawdown, %"]].map(([name, text]) =>
+      ...[["equity", "Equity, USD"], ["hold", "Buy and hold, USD, with the fills"], ["drawdown", "Drawdown, %"]].map(([name, text]) =>
         h("span", {}, h("i", { class: `swatch ${name}` }), text ?? ""))),
+    this.#hovered,
     this.#sweep,
     h("h2", {}, "Simulated trades"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Simulated trades" },
-      h("table", {}, h("thead", {}, h("tr", {}, ...["Bought", "at, USD", "Shares", "Sold", "at, USD", "Fees, USD", "Profit, USD"].map((text) =>
+      h("table", {}, h("thead", {}, h("tr", {}, ...["Bought", "Sold", "Profit, USD", "Bought at", "Sold at", "Shares", "Fees, USD"].map((text) =>
         h("th", { scope: "col", class: /^(Bought|Sold)$/.test(text) ? "" : "number" }, text)))), this.#trades)),
   );
 
@@ -204,7 +206,7 @@ class SimulationView {
     if (error.isTemporary || error.status === 500) return this.#state.replaceChildren(failureNotice(error, () => this.#simulate()));
     const errors = error.errors.map(({ field: name, message }) => {
       const isMissing = name === "ticker" && /has no history/.test(message);
-      if (isMissing) return { field: name, message: "No history is stored: drop one below." };
+      if (isMissing) return { field: name, message: "No history: drop one." };
       return { field: name === "sweep" ? "sweep.fast" : name, message };
     });
     const elsewhere = showErrors(this.#fields, errors);
@@ -265,12 +267,21 @@ class SimulationView {
   /** @param {Result} result */
   async #draw(result) {
     try {
-      this.#chart ??= new EquityChart(await loadLibrary(), this.#canvas);
+      this.#chart ??= new EquityChart(await loadLibrary(), this.#canvas, (bar, drawdown) => this.#hover(bar, drawdown));
     } catch {
       const retry = h("button", { type: "button", onclick: () => this.#draw(result) }, "Try again");
       return this.#state.replaceChildren(h("div", { class: "failure", role: "alert" }, h("p", {}, "The chart could not be loaded."), retry));
     }
     this.#chart.draw(result);
+  }
+
+  /**
+   * @param {import("./result.js").Bar | null} bar
+   * @param {number} drawdown percent
+   */
+  #hover(bar, drawdown) {
+    const text = bar && `Equity ${formatMoney(bar.equity)}  Price ${formatAmount(bar.close)}  Drawdown ${formatPercent(drawdown / 100)}`;
+    setText(this.#hovered, text ?? " ");
   }
 
   /** @param {Result} result */
@@ -326,9 +337,9 @@ function downloadTrades({ name, strategy, trades }) {
 /** @param {SimulatedTrade} trade */
 function toRow(trade) {
   const number = (/** @type {string | null} */ text) => h("td", { class: "number" }, text === null ? "–" : formatMoney(text));
-  return h("tr", {}, h("td", {}, when(trade.entry_at)), number(trade.entry_price), h("td", { class: "number" }, formatAmount(trade.shares, 0)),
-    h("td", {}, trade.exit_at ? when(trade.exit_at) : "still held"), number(trade.exit_price), number(trade.fees),
-    h("td", { class: "number", "data-trend": String(Math.sign(Number(trade.profit))) }, formatMoney(trade.profit)));
+  const profit = h("td", { class: "number", "data-trend": String(Math.sign(Number(trade.profit))) }, formatMoney(trade.profit));
+  return h("tr", {}, h("td", {}, when(trade.entry_at)), h("td", {}, trade.exit_at ? when(trade.exit_at) : "still held"), profit,
+    number(trade.entry_price), number(trade.exit_price), h("td", { class: "number" }, formatAmount(trade.shares, 0)), number(trade.fees));
 }
 
 /** @param {string} at */

@@ -44,8 +44,7 @@ export class Filters {
       "form",
       { class: "filters", "aria-label": "Filter trades", novalidate: true },
       ...Object.values(this.#fields).map(({ element }) => element),
-      h("button", { type: "reset", class: "quiet" }, "Clear"),
-      h("div", { class: "chips presets", role: "group", "aria-label": "Days" }, ...this.#presets),
+      h("div", { class: "chips presets", role: "group", "aria-label": "Days" }, ...this.#presets, h("button", { type: "reset", class: "chip quiet" }, "Clear")),
     );
     const soon = () => {
       clearTimeout(this.#pause);
@@ -102,7 +101,7 @@ export class Filters {
     this.#ticker.setError(isBad && !isTyping ? TICKER_ERROR : "");
     this.#from.setError(dateError(from));
     const isReversed = from.value && to.value && from.value > to.value;
-    this.#to.setError(dateError(to) || (isReversed ? "This is before the first day." : ""));
+    this.#to.setError(dateError(to) || (isReversed ? "Before the first day." : ""));
     return !isBad && !dateError(from) && !dateError(to) && !isReversed;
   }
 

@@ -147,9 +147,9 @@ export class RecordForm {
     if (name === "timestamp") return dateError(this.#time.input);
     if (!text) return "This is needed.";
     if (name === "ticker") return isTicker(text) ? "" : TICKER_ERROR;
-    if (text.startsWith("-")) return "This must not be negative.";
-    if (/^[\d.,\s]+$/.test(text) && !isDecimal(text)) return "Write it as 1310.50, without separators.";
-    return isDecimal(text) ? "" : `This must be a number, such as ${name === "price" ? "310.50" : "50 or 0.5"}.`;
+    if (text.startsWith("-")) return "Must not be negative.";
+    if (/^[\d.,\s]+$/.test(text) && !isDecimal(text)) return "Write 1310.50, not 1,310.50.";
+    return isDecimal(text) ? "" : `Must be a number, such as ${name === "price" ? "310.50" : "50"}.`;
   }
 
   async #send() {
