@@ -28,8 +28,13 @@ reset: .venv/.ready ## delete all that `make start` keeps, asking nothing
 
 .PHONY: page
 page: .venv/.ready ## build the browser page
-	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+	$(npm)
 	@$(RUN) local.tools.build_page
+
+# A machine without Node.js gets one of this checkout's own.
+define npm
+@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+endef
 
 .PHONY: demo
 demo: .venv/.ready ## show what the system does, in half a minute
@@ -40,7 +45,7 @@ test: .venv/.ready ## run the tests; needs no Docker
 	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
 
 .PHONY: test-web
-test-web: page .venv-browser/.ready ## check the page's types, and use it in a browser; needs Chromium
+test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
 	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
 
 .PHONY: test-sam
@@ -50,6 +55,8 @@ test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and depl
 .PHONY: lint
 lint: .venv/.ready ## check style and types
 	$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy
+	$(npm)
+	$(RUN) local.tools.build_page --check
 
 .PHONY: validate
 validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed

@@ -117,3 +117,16 @@ def test_a_build_without_npm_says_what_to_do(
     monkeypatch.setattr(build_page, "OWN_NODE", tmp_path)
     assert build_page.main() == 1
     assert "there is no npm: install Node.js" in capsys.readouterr().err
+
+
+def test_scripts_that_do_not_agree_with_their_types_are_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / build_page.TOOLS).mkdir(parents=True)
+    compiler = source / "compiler"
+    compiler.write_text("#!/bin/sh\necho 'main.js(1,1): error TS2304: Cannot find name start.'\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(build_page, "program", lambda _: str(compiler))
+    monkeypatch.setattr("sys.argv", ["build_page", "--check"])
+    assert build_page.main() == 1
+    assert "Cannot find name start" in capsys.readouterr().err

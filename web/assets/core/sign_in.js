@@ -2,6 +2,7 @@
 
 const TOKENS = "trading.tokens";
 const ATTEMPT = "trading.attempt";
+const RETRY_SECONDS = 30;
 
 /**
  * @typedef {{url: string, clientId: string, scope: string}} Provider
@@ -14,8 +15,9 @@ let provider = null;
 let onSignedOut = () => {};
 
 /**
- * Read config.json, take the code that the sign-in pages sent along, and say whether the page may be shown.
+ * Read config.json, redeem the code that the sign-in pages sent along, and return whether the page may be shown.
  * @param {() => void} signedOut is called when a token is refused
+ * @throws {TypeError} config.json cannot be loaded
  */
 export async function prepare(signedOut) {
   onSignedOut = signedOut;
@@ -29,7 +31,7 @@ export async function prepare(signedOut) {
   return tokens() !== null;
 }
 
-/** Whether anybody signs in here at all. */
+/** Whether people sign in here at all. */
 export const isNeeded = () => provider !== null;
 
 /** @returns {Record<string, string>} */
@@ -97,8 +99,8 @@ async function finish(from, parameters) {
  * @param {Tokens} kept
  */
 async function refresh(from, kept) {
-  sessionStorage.removeItem(TOKENS);
   if (kept.refresh) await exchange(from, { grant_type: "refresh_token", refresh_token: kept.refresh });
+  else sessionStorage.removeItem(TOKENS);
 }
 
 /**
@@ -113,15 +115,21 @@ async function exchange(from, grant) {
       body: new URLSearchParams({ client_id: from.clientId, ...grant }),
     });
   } catch {
+    schedule(RETRY_SECONDS); // what is not answered is not refused
     return;
   }
-  if (!answer.ok) return;
+  if (!answer.ok) return sessionStorage.removeItem(TOKENS);
   const given = await answer.json();
   const expiresAt = Date.now() + given.expires_in * 1_000;
   const refreshToken = given.refresh_token ?? grant["refresh_token"] ?? null;
   sessionStorage.setItem(TOKENS, JSON.stringify({ access: given.access_token, refresh: refreshToken, expiresAt }));
+  schedule(Math.max(given.expires_in - 60, RETRY_SECONDS));
+}
+
+/** @param {number} seconds */
+function schedule(seconds) {
   clearTimeout(renewal);
-  renewal = setTimeout(renew, Math.max(given.expires_in - 60, 30) * 1_000);
+  renewal = setTimeout(renew, seconds * 1_000);
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */

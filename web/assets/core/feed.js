@@ -1,6 +1,7 @@
-// The price socket: opened with a ticket, opened again with a growing wait when it ends, and watched for silence.
+// The price socket: opened with a ticket, reopened with growing waits when it closes, and watched for silence.
 
-import { send } from "./api.js";
+import { ApiError, post } from "./api.js";
+import { TICKET } from "./paths.js";
 
 export const STALLED_MS = 10_000;
 const PING_MS = 240_000; // API Gateway ends a socket that is silent for ten minutes
@@ -10,7 +11,7 @@ const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 /**
  * @typedef {{ticker: string, price: string, timestamp: string}} Tick
  * @typedef {{id: string, ticker: string, price: string, timestamp: string, low_price: string, low_timestamp: string, rise_percent: string}} Alert
- * @typedef {"connecting" | "quiet" | "live" | "stalled" | "waiting" | "offline"} State
+ * @typedef {"connecting" | "quiet" | "live" | "stalled" | "waiting" | "offline" | "refused"} State
  */
 
 /**
@@ -26,7 +27,7 @@ export class Feed extends EventTarget {
   /** @type {WebSocket | null} */
   #socket = null;
   #attempts = 0;
-  #saidAt = 0;
+  #sentAt = 0;
   #isAnswered = true;
   #wasInterrupted = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -53,18 +54,18 @@ export class Feed extends EventTarget {
     this.#current = attempt;
     let ticket;
     try {
-      ticket = await send("/api/prices/ticket/");
-    } catch {
-      if (this.#current === attempt) this.#lose();
+      ticket = await post(TICKET);
+    } catch (error) {
+      if (this.#current === attempt) this.#lose(error instanceof ApiError && [401, 403].includes(error.status));
       return;
     }
     if (this.#current !== attempt) return;
     const socket = new WebSocket(ticket.url);
     this.#socket = socket;
-    this.#saidAt = Date.now();
+    this.#sentAt = Date.now();
     this.#isAnswered = true;
     socket.onopen = () => {
-      this.#say({ action: "subscribe", tickers: ["*"] });
+      this.#write({ action: "subscribe", tickers: ["*"] });
       this.#become("quiet");
     };
     socket.onmessage = (event) => this.#take(event.data);
@@ -99,22 +100,22 @@ export class Feed extends EventTarget {
     if (this.state === "live" && now - this.heardAt > STALLED_MS) {
       this.#wasInterrupted = true;
       this.#become("stalled");
-      this.#say({ action: "ping" }); // is it the market that is silent, or the connection that is dead?
+      this.#write({ action: "ping" }); // is it the market that is silent, or the connection that is dead?
     }
     if (!this.#socket) return;
-    if (!this.#isAnswered && now - this.#saidAt > ANSWER_MS) this.#lose();
-    else if (now - this.#saidAt > PING_MS) this.#say({ action: "ping" });
+    if (!this.#isAnswered && now - this.#sentAt > ANSWER_MS) this.#lose();
+    else if (now - this.#sentAt > PING_MS) this.#write({ action: "ping" });
   }
 
   /** @param {object} message */
-  #say(message) {
+  #write(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#socket.send(JSON.stringify(message));
-    this.#saidAt = Date.now();
+    this.#sentAt = Date.now();
     this.#isAnswered = false;
   }
 
-  #lose() {
+  #lose(isRefused = false) {
     this.#drop();
     clearTimeout(this.#retry);
     this.#wasInterrupted ||= this.heardAt > 0;
@@ -123,7 +124,7 @@ export class Feed extends EventTarget {
     this.#attempts += 1;
     this.retryAt = Date.now() + wait;
     this.#retry = setTimeout(() => this.connect(), wait);
-    this.#become("waiting");
+    this.#become(isRefused ? "refused" : "waiting");
   }
 
   #drop() {
