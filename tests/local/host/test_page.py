@@ -75,6 +75,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "assets" / "main.js").write_text("start();")
     (folder / build_page.LIBRARY / "LICENSE").write_text("Apache")
     (folder / build_page.LIBRARY / "dist" / "lightweight-charts.standalone.production.mjs").write_text("export {};")
+    (folder / build_page.FONT / "files").mkdir(parents=True)
+    (folder / build_page.FONT / "files" / "inter-latin-wght-normal.woff2").touch()
+    (folder / build_page.FONT / "LICENSE").write_text("Open Font License")
     (folder / "package-lock.json").touch()
     (folder / "node_modules" / ".package-lock.json").touch()
     monkeypatch.setattr(build_page, "SOURCE", folder)
@@ -90,6 +93,8 @@ def test_a_build_names_its_folder_after_what_is_in_it(source: Path) -> None:
         "main.js",
         "lightweight-charts.js",
         "LICENSE.txt",
+        "inter.woff2",
+        "inter-LICENSE.txt",
     }
     assert f'src="{first.name}/main.js"' in (built / "index.html").read_text()
 

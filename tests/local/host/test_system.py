@@ -265,8 +265,8 @@ def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
     port = str(free_port(0, ["127.0.0.1"]))
     url = f"http://127.0.0.1:{port}"
     with started(checkout, PORT=port, AUTH="on") as process:
-        assert "python -m local.tools.issue_token" in wait_for(process, "Ctrl-C stops everything")
-        command = [sys.executable, "-m", "local.tools.issue_token", "trades:write", "--subject", "desk-7"]
+        assert "./trading token" in wait_for(process, "Ctrl-C stops everything")
+        command = [sys.executable, "-m", "local.cli", "token", "trades:write", "--subject", "desk-7"]
         token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
         assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
         assert ask(f"{url}/api/health")[0] == 200
