@@ -74,6 +74,7 @@ deploy: build ## build, and deploy to AWS, showing what will change and asking (
 
 .PHONY: release
 release: .venv/.ready .venv-sam/.ready ## deploy what was built, the page too, asking nothing: for machines
+	@test -f .build/web/index.html || { echo "Build the page first: make page"; exit 1; }
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
 	$(RUN) local.tools.publish $(STACK)
 
