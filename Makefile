@@ -83,9 +83,10 @@ deploy: build ## build, and deploy to AWS, showing what will change and asking (
 	@$(MAKE) --no-print-directory publish
 
 .PHONY: release
-release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+release: .venv/.ready .venv-sam/.ready ## deploy what was built, the page too, asking nothing: for machines
+	@test -f .build/web/index.html || { echo "Build the page first: make page"; exit 1; }
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
-	@$(MAKE) --no-print-directory publish
+	$(RUN) local.tools.publish $(STACK)
 
 .PHONY: publish
 publish: page ## put the page into the bucket of a deployed stack

@@ -41,14 +41,14 @@ class DayRequest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Accepted:
+class DayAccepted:
     """Work on a day that was asked for, and goes on while nobody waits."""
 
     date: Day
     status: Literal["running"] = "running"
 
 
-ACCEPTED = TypeAdapter(Accepted)
+ACCEPTED = TypeAdapter(DayAccepted)
 DAYS = TypeAdapter(list[Day])
 DAY_ANALYSIS = TypeAdapter(DayAnalysis)
 REJECTS = TypeAdapter(list[RejectedRow])
@@ -60,7 +60,7 @@ AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
     scope="analyses:run",
     summary="Ask for a day to be analyzed",
     responses={
-        202: described_json(Accepted, "The analysis is under way: GET it to see what became of it."),
+        202: described_json(DayAccepted, "The analysis is under way: GET it to see what became of it."),
         404: described_problem("There is no file of trades of that day."),
     },
 )
@@ -75,7 +75,7 @@ def analyze_day(request: DayRequest) -> Response[str]:
     EXPORTS_PATH,
     scope="analyses:run",
     summary="Ask for a day to be exported",
-    responses={202: described_json(Accepted, "The export is under way; the analysis follows it by itself.")},
+    responses={202: described_json(DayAccepted, "The export is under way; the analysis follows it by itself.")},
 )
 def export_day(request: DayRequest) -> Response[str]:
     """Have a day's trades exported to its file, and so analyzed."""
@@ -217,7 +217,7 @@ def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
         except UnavailableError:
             runs.fail(bucket, work, day, app.subject, "It could not be asked for.")
             raise
-    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(day)), {"Location": f"{PATH}/{day}"})
+    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"})
 
 
 def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
