@@ -1,4 +1,4 @@
-"""`python -m local.cli.simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
 
 import argparse
 import math

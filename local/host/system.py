@@ -110,7 +110,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             for owner, variable, value in ((*key.split("/"), value) for key, value in values.items())
             if owner in functions and not variable.startswith("DB_")
         }
-        stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
+        served_at = {"TRADING_URL": f"http://{LOOPBACK}:{listener.getsockname()[1]}"}
+        stack.enter_context(_environment_files(folder, {**served_at, **CREDENTIALS, **shared, **settings}))
 
         await _migrate(functions[MIGRATOR])
         await asyncio.gather(*(function.warm() for name, function in functions.items() if name != MIGRATOR))

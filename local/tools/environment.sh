@@ -48,10 +48,11 @@ else
 fi
 
 if [ -n "$python" ]; then
+  echo "Setting up .venv with $python…" >&2
   "$python" -m venv --clear .venv || fail "$python cannot make a virtual environment: install its venv and pip (on Debian and Ubuntu, python$wanted-venv)."
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
 else
-  echo "There is no Python $wanted on the PATH: uv fetches one${UV_PYTHON_INSTALL_MIRROR:+ from $UV_PYTHON_INSTALL_MIRROR}." >&2
+  echo "Setting up .venv: there is no Python $wanted on the PATH, so uv fetches one${UV_PYTHON_INSTALL_MIRROR:+ from $UV_PYTHON_INSTALL_MIRROR}." >&2
   uv=$(find_uv)
   [ -n "$uv" ] || fail "There is nothing to fetch it with. Install Python $wanted, or uv" \
     "(https://docs.astral.sh/uv/getting-started/installation/), and run this again."

@@ -244,7 +244,9 @@ def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: 
         assert f"curl -i {url}" in said
         assert ask(url, trade)[0] == 201
         assert "NOTIFICATION  BUY 50 MSFT at 310.50" in wait_for(process, "NOTIFICATION")
-        assert "DATABASE_URL=postgresql://" in (checkout / ".local" / "environment").read_text()
+        environment = (checkout / ".local" / "environment").read_text()
+        assert "DATABASE_URL=postgresql://" in environment
+        assert f"TRADING_URL=http://127.0.0.1:{port}\n" in environment
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
 

@@ -92,7 +92,7 @@ WITH_UV = [
 def test_a_python_of_the_right_version_is_found_by_any_of_its_names(machine: Machine, name: str) -> None:
     machine.has_python("python3", "3.12")
     machine.has_python(name, "3.13")
-    assert machine.set_up() == (0, "", [f"{name} makes .venv", *WITH_PIP])
+    assert machine.set_up() == (0, f"Setting up .venv with {name}…\n", [f"{name} makes .venv", *WITH_PIP])
 
 
 def test_without_one_uv_fetches_it_and_that_is_said(machine: Machine) -> None:
@@ -100,13 +100,13 @@ def test_without_one_uv_fetches_it_and_that_is_said(machine: Machine) -> None:
     machine.has_uv()
     code, said, done = machine.set_up()
     assert (code, done) == (0, WITH_UV)
-    assert said == "There is no Python 3.13 on the PATH: uv fetches one.\n"
+    assert said == "Setting up .venv: there is no Python 3.13 on the PATH, so uv fetches one.\n"
 
 
 def test_a_mirror_is_named_where_one_is_set(machine: Machine) -> None:
     machine.has_uv()
     said = machine.set_up(UV_PYTHON_INSTALL_MIRROR="https://mirror.example.com/python")[1]
-    assert said == "There is no Python 3.13 on the PATH: uv fetches one from https://mirror.example.com/python.\n"
+    assert said.endswith("uv fetches one from https://mirror.example.com/python.\n")
 
 
 def test_without_uv_another_python_installs_it_beside_the_checkout(machine: Machine) -> None:
