@@ -76,7 +76,7 @@ class LocalFunction:
         line = json.dumps({"event": event, "context": context}).encode() + b"\n"
         async with self._free:
             while True:
-                process = self._idle.pop() if self._idle else await self._start()
+                process = self._idle.pop() if self._idle else await self._start_for_sure()
                 try:
                     answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
                 except _NotReceivedError:
@@ -142,6 +142,12 @@ class LocalFunction:
         if not is_ready:
             raise await self._death(process, "before it was ready")
         return process
+
+    async def _start_for_sure(self) -> Process:
+        """Start a process, once more where the first is killed before it is ready."""
+        with suppress(FunctionDiedError):
+            return await self._start()
+        return await self._start()
 
     async def _death(self, process: Process, when: str) -> FunctionDiedError:
         with suppress(TimeoutError):
