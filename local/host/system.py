@@ -99,11 +99,9 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
             "AUTH_REQUIRED": "false" if authorizer is None else "true",
         }
-        functions = {}
-        for name, declared in system.functions.items():
-            environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
-            functions[name] = LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
-            stack.push_async_callback(functions[name].close)
+        functions = {name: _function(declared, values, settings, logs) for name, declared in system.functions.items()}
+        for function in functions.values():
+            stack.push_async_callback(function.close)
         # What functions are told of AWS's services; their database here is DATABASE_URL's.
         shared = {
             variable: value
@@ -114,7 +112,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         stack.enter_context(_environment_files(folder, {**served_at, **CREDENTIALS, **shared, **settings}))
 
         await _migrate(functions[MIGRATOR])
-        await asyncio.gather(*(function.warm() for name, function in functions.items() if name != MIGRATOR))
+        await functions[MIGRATOR].close()
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
         await Server(gateway.application(api, page), watch).start(stack, listener)
@@ -125,7 +123,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
 
         async with asyncio.TaskGroup() as group:
             rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
-            work = dict(_triggers(system, aws_server.services, values, functions)) | {"Rotating logs": rotation}
+            work = dict(_triggers(system, aws_server.services, values, functions))
+            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, functions)}
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
                 *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
@@ -172,6 +171,21 @@ def _triggers(
     for key, arn in values.items():
         if key.startswith("topic/"):
             yield f"The {key.replace('/', ' ')}", partial(triggers.print_topic, services, arn)
+
+
+def _function(
+    declared: template.Function, values: Mapping[str, str], settings: Mapping[str, str], logs: Path
+) -> LocalFunction:
+    name = declared.name
+    environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
+    return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
+
+
+async def _warm(functions: Mapping[str, LocalFunction]) -> None:
+    """Start functions' processes one after another, so that who asks first need not wait for the import."""
+    for name, function in functions.items():
+        if name != MIGRATOR:
+            await function.warm()
 
 
 def _start_database(postgres: Postgres) -> None:
