@@ -19,6 +19,8 @@ COMMANDS = {
     "watch": ("watch", "Watch the prices of a feed, and its alerts."),
     "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
     "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
+    "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
+    "psql": ("psql", "Query the database of the running system."),
     "token": ("token", "Print a token for this laptop's API."),
     "completion": ("completion", "Print the script that completes commands in your shell."),
 }
