@@ -75,3 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:  # such as a full disk at the other end of a pipe
+        click.echo(f"Error: {error}", err=True)
+        return 1

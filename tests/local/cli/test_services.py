@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ def test_an_uploaded_file_is_the_days_trades(
     assert bucket.get("2024/05/15/trades.csv") == "ticker\n"
     said = [f"s3://{bucket.name}/2024/05/15/trades.csv", "http://127.0.0.1:8000/api/analyses/2024-05-15"]
     assert capsys.readouterr().out.splitlines() == said
+    assert main(["upload", str(tmp_path / "trades.csv"), "--date", "2024-05-15", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out).values()) == said
 
 
 def test_what_cannot_be_uploaded_is_said(
