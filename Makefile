@@ -114,7 +114,6 @@ lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 # An environment is ready when what its list pins is installed, and is made anew when that list changes.
 .venv/.ready: requirements/dev.txt
 	@sh local/tools/environment.sh $(UV_VERSION)  # PYTHON=… names a Python to take
-	@touch $@
 
 .venv-%/.ready: requirements/%.txt .venv/.ready
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-$*

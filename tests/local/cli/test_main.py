@@ -103,6 +103,21 @@ def test_ctrl_c_ends_the_reading_of_a_file_without_a_traceback(tmp_path: Path) -
         assert interrupted(process) == (130, "")
 
 
+def test_a_disk_that_is_full_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "trades.csv").write_text("ticker,price,quantity,side,timestamp\n")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "analyze", str(tmp_path / "trades.csv")],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "No space left on device" in done.stderr
+
+
 def test_a_reader_that_leaves_ends_a_command_quietly(tmp_path: Path) -> None:
     rows = "".join(f"line {number}\n" for number in range(100))
     (tmp_path / "trades.csv").write_text(f"ticker,price,quantity,side,timestamp\n{rows}")
