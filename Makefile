@@ -44,6 +44,10 @@ demo: .venv/.ready ## show what the system does, in half a minute
 test: .venv/.ready ## run the tests; needs no Docker
 	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
 
+.PHONY: torture
+torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost
+	$(RUN) tests.torture.under_fire
+
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
 	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web

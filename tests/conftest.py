@@ -45,7 +45,10 @@ os.environ.update(
 
 
 # Tests that start whole systems, which look for the same ports.
-SYSTEMS = {f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")}
+SYSTEMS = {
+    *(f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")),
+    "tests/torture/test_under_fire.py",
+}
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # comes without types

@@ -68,7 +68,7 @@ class AwsServer:
 
     def declare(self, template: Mapping[str, Any]) -> None:
         """Have the server make what a template of CloudFormation declares, when it starts next."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         (self._folder / "template.json").write_text(json.dumps(template))
 
     def start(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ class AwsServer:
         """
         with self._changing:
             self.stop()  # what is left of one that ended
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     self._command,
@@ -103,6 +103,9 @@ class AwsServer:
     def ended(self) -> str | None:
         """Return how the process ended by itself, or nothing while it runs or where it shall not run."""
         return exit_of(self._process.poll()) if self._process else None
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is read there is believed
 
     @property
     def pid(self) -> int | None:

@@ -124,7 +124,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         async with asyncio.TaskGroup() as group:
             rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
             work = dict(_triggers(system, aws_server.services, values, functions))
-            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, functions)}
+            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, system, functions)}
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
                 *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
@@ -181,11 +181,10 @@ def _function(
     return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
 
 
-async def _warm(functions: Mapping[str, LocalFunction]) -> None:
-    """Start functions' processes one after another, so that who asks first need not wait for the import."""
-    for name, function in functions.items():
-        if name != MIGRATOR:
-            await function.warm()
+async def _warm(system: System, functions: Mapping[str, LocalFunction]) -> None:
+    """Start the processes behind the HTTP API one after another; whom only events wake starts when one comes."""
+    for name in dict.fromkeys(route.function for route in system.routes):
+        await functions[name].warm()
 
 
 def _start_database(postgres: Postgres) -> None:

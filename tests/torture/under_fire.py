@@ -1,4 +1,4 @@
-"""`make torture`: clients post trades while the parts of a system are killed, and then everything is counted.
+"""`python -m tests.torture.under_fire`, or `make torture`: a system whose parts are killed while clients post trades.
 
 A client repeats a trade, with the same `client_trade_id`, until it is answered with 200 or 201. At the end each such
 trade must be in the database once, and its notification must have been delivered.
@@ -104,14 +104,15 @@ class System:
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
-            cwd=self._checkout,
-            env={"PATH": "/usr/bin:/bin", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
-            stdout=self._console.open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local"],
+                cwd=self._checkout,
+                env={"PATH": "/usr/bin:/bin", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS
         while self.ask("GET", "/api/health/")[0] != "200":
             if time.monotonic() > deadline:
