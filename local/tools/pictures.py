@@ -78,9 +78,20 @@ def _insert_bars(database_url: str) -> None:
         for ticker in STARTING_PRICES:
             prices = [tick[ticker] for tick in ticks]
             count = random.Random(f"{ticker}{number}").randint(60, 150)  # noqa: S311 - sample data
-            total = sum(prices) / len(prices) * count
-            extremes = (prices[0], start, max(prices), min(prices), prices[-1], start + BAR - timedelta(seconds=1))
-            rows.append((ticker, start, total, count, *extremes))
+            rows.append(
+                (
+                    ticker,
+                    start,
+                    sum(prices) / len(prices) * count,
+                    count,
+                    prices[0],
+                    start,
+                    max(prices),
+                    min(prices),
+                    prices[-1],
+                    start + BAR - timedelta(seconds=1),
+                )
+            )
     connection = psycopg2.connect(database_url)
     with connection, connection.cursor() as cursor:
         execute_values(
