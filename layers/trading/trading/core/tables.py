@@ -32,6 +32,7 @@ def _number_pattern(decimal_mark: str, other_mark: str) -> re.Pattern[str]:
 
 
 _NUMBER = {".": _number_pattern(".", ","), ",": _number_pattern(",", ".")}
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _MINUS = {"-", "\N{MINUS SIGN}"}
 
 
@@ -106,6 +107,8 @@ def number(text: str, decimal_mark: str = ".") -> Decimal:
     Raises:
         ValueError: it is no such number.
     """
+    if decimal_mark == "." and _PLAIN_NUMBER.fullmatch(text):
+        return Decimal(text)  # as most are, and twice as fast
     match = _NUMBER[decimal_mark].fullmatch(text.strip())
     if match is None:
         raise ValueError(f"must be a number, not {text[:40]!r}")

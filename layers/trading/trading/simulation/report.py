@@ -1,6 +1,7 @@
 """Simulation reports: a result as one page of HTML that needs nothing but itself, on any screen."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from html import escape
@@ -10,9 +11,9 @@ import numpy as np
 
 from trading.core.values import plain
 from trading.simulation import svg
+from trading.simulation.bars import At
 from trading.simulation.engine import Strategy
-from trading.simulation.histories import At
-from trading.simulation.metrics import Metrics, SimulatedTrade
+from trading.simulation.metrics import Metrics
 from trading.simulation.results import SimulationResult
 from trading.simulation.svg import Cell, Line, Mark
 from trading.simulation.sweep import Sweep
@@ -36,16 +37,23 @@ def render(result: SimulationResult) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <title>{escape(title)}</title><style>{STYLE}</style></head><body>{SYMBOLS}
-<header><h1>{escape(title)}</h1><p class="quiet">{first} to {last}, {len(result.bars):,} bars</p></header>
+<header><h1>{escape(title)}</h1><p class="quiet">{first} to {last}, {bars_of(result)}</p></header>
 {_cards(result.metrics)}
 {_charts(result)}
 {_sweep(result.sweep) if result.sweep else ""}
 <h2>Figures</h2>{_pairs(figures(result.metrics))}
 <h2>Assumptions</h2>{_pairs(assumptions(result.strategy))}
-<h2>Trades</h2>{_trades(result.trades)}
+<h2>Trades</h2>{_trades(result)}
 <p class="quiet">A simulation says what would have been, under these assumptions. It is no forecast and no advice.</p>
 </body></html>
 """
+
+
+def bars_of(result: SimulationResult) -> str:
+    """Return how many bars there are, of what length, and whether their prices are adjusted."""
+    length = f" of {result.frequency}" if result.frequency else ""
+    adjusted = ", adjusted for dividends and splits" if result.notes and result.notes.adjusted else ""
+    return f"{len(result.bars):,} {'bar' if len(result.bars) == 1 else 'bars'}{length}{adjusted}"
 
 
 def figures(metrics: Metrics) -> list[tuple[str, str]]:
@@ -102,7 +110,9 @@ def percent(share: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """Return a ratio with two decimals, or a dash where it is not defined."""
-    return "–" if value is None else f"{value:,.2f}"  # noqa: RUF001
+    if value is None:
+        return "–"  # noqa: RUF001
+    return "∞" if math.isinf(value) else f"{value:,.2f}"
 
 
 def money(amount: Decimal | float | None) -> str:
@@ -207,9 +217,10 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="pairs">{rows}</dl>'
 
 
-def _trades(trades: Sequence[SimulatedTrade]) -> str:
+def _trades(result: SimulationResult) -> str:
+    trades = result.trades
     if not trades:
-        return "<p>There was none.</p>"
+        return f"<p>There was none. {escape(result.no_trades_reason or '')}</p>"
     head = "".join(
         f'<th class="{css}">{name}</th>'
         for name, css in (
