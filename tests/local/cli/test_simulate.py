@@ -155,7 +155,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("date,close\n2024-01-01,0\n", "line 2: close must be a price above zero"),
+        ("date,close\n2024-01-01,0\n", "line 2: close must be a price from 0.000001"),
         ("date,close\n2024-01-01,1\n", "has no opens: fill at the close"),
         (TREBLING, "makes amounts of more than 200 digits"),
         (None, "No such file"),

@@ -2,6 +2,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,22 @@ def test_adjusted_closes_are_taken_on_request_and_the_other_prices_are_scaled_as
 
 
 def test_a_file_of_several_tickers_is_refused() -> None:
-    with pytest.raises(
-        HistoryError, match="line 1: column close: the file has the prices of several tickers: save one"
-    ):
+    with pytest.raises(HistoryError, match="line 1: has the column Close twice, for several tickers: save each alone"):
         read("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n2024-01-02,1,2\n")
+
+
+def test_a_day_and_a_time_of_day_may_have_columns_of_their_own() -> None:
+    text = "Date,Time,Open,High,Low,Close,Volume,OpenInt\n2024-01-02,15:35:00,7,8,6,7.5,100,0\n"
+    history = read(text + "2024-01-02,15:40:00,7,8,6,7.25,100,0\n")
+    assert [bar.at for bar in history.bars] == [datetime(2024, 1, 2, 15, minute, tzinfo=UTC) for minute in (35, 40)]
+    assert history.frequency == "5 minutes"
+
+
+def test_prices_that_would_be_none_once_adjusted_are_refused() -> None:
+    with pytest.raises(HistoryError, match=r"line 2: low cannot be adjusted: it would be 0\.000000$"):
+        read("date,low,close,adj close\n2024-01-02,0.000001,1,0.1\n", adjusted=True)
+    with pytest.raises(HistoryError, match="line 2: open cannot be adjusted: it would be 500000000000000000"):
+        read("date,open,close,adj close\n2024-01-02,1,0.000001,500000000000\n", adjusted=True)
 
 
 # Rows
@@ -167,7 +180,7 @@ BAD_ROWS = [
     ("", "line 1: no header was recognized in the first 20 lines; the first row is '': name the columns date"),
     ("date,open\n", "line 1: no header was recognized in the first 20 lines; the first row is 'date,open': name"),
     ("Exceeded the limit", "line 1: no header was recognized in the first 20 lines; the first row is 'Exceeded the"),
-    ("date,close,Close\n", "line 1: column close: the file has it twice"),
+    ("date,close,Close\n", "line 1: has the column close twice"),
     (HEADER, "line 2: there is no bar"),
     (HEADER + FIRST + FIRST, "line 3: 2024-01-02 is there twice"),
     (
@@ -179,14 +192,16 @@ BAD_ROWS = [
         "line 3: 2024-01-02 comes after 2025-01-02: sort",
     ),
     (HEADER + FIRST.replace("10.25", ""), "line 2: close is missing"),
-    (HEADER + FIRST.replace("10.25", "0.00"), "line 2: close must be a price above zero"),
-    (HEADER + FIRST.replace("9.5", "-9.5"), "line 2: low must be a price above zero"),
-    (HEADER + FIRST.replace("9.5", "0"), "line 2: low must be a price above zero"),
-    (HEADER + FIRST.replace("11", "Inf"), "line 2: high must be a price above zero, such as 310.50, not 'Inf'"),
+    (HEADER + FIRST.replace("10.25", "0.00"), "line 2: close must be a price from 0.000001"),
+    (HEADER + FIRST.replace("9.5", "-9.5"), "line 2: low must be a price from 0.000001"),
+    (HEADER + FIRST.replace("9.5", "0"), "line 2: low must be a price from 0.000001"),
+    (
+        HEADER + FIRST.replace("11", "Inf"),
+        "line 2: high must be a price from 0.000001 to 999999999999, such as 310.50, not 'Inf'",
+    ),
     (HEADER + FIRST.replace("11", "1_1"), "line 2: high must be"),
     (HEADER + FIRST.replace("11", "\u0661\u0661"), "line 2: high must be"),
     (HEADER + FIRST.replace("11", "1000000000000"), "line 2: high must be"),
-    (HEADER + FIRST.replace("10.25", "\x1b[2J"), "line 2: close must be a price above zero, such as 310.50, not"),
     (HEADER + FIRST + "2024-01-03,10,5,20,10,1\n", "line 3: open 10 is above high 5: have columns been swapped?"),
     (HEADER + FIRST.replace("10.10", "11.01"), "line 2: open 11.01 is above high 11:"),
     (HEADER + FIRST.replace("10.10", "9.49"), "line 2: open 9.49 is below low 9.5:"),
@@ -194,7 +209,7 @@ BAD_ROWS = [
     (HEADER + FIRST.replace("10.25", "9.49"), "line 2: close 9.49 is below low 9.5:"),
     ("date,high,close\n2024-01-02,5,6\n", "line 2: close 6 is above high 5:"),
     ("date,close,low\n2024-01-02,5,6\n", "line 2: close 5 is below low 6:"),
-    ("date,close\n2024-01-02,0.0000004\n", "line 2: close 4E-7 is too small: prices have six decimals"),
+    ("date,close\n2024-01-02,0.0000004\n", "line 2: close must be a price from 0.000001"),
     ('date,close\n2024-01-02,950\n2024-01-03,"1,050"\n', "line 3: '1,050' may have thousands or decimals after its"),
     (HEADER + FIRST + "2024-01-03,1,1\n" + FIRST, "line 3: has 3 values, and the header 6"),
     (HEADER + FIRST.replace("100", "1,00"), "line 2: has 7 values, and the header 6"),
@@ -207,6 +222,13 @@ def test_what_cannot_be_read_is_refused_with_its_line(text: str, said: str) -> N
     with pytest.raises(HistoryError) as refused:
         read(text)
     assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;x\x1b[2J", "date,close\n\x1b[2J,1\n", "date,close\n2024-01-02,\x1b[2J\n"])
+def test_what_a_file_has_in_it_is_no_command_to_the_terminal(text: str) -> None:
+    with pytest.raises(HistoryError, match=r"\\x1b\[2J") as refused:
+        read(text)
+    assert "\x1b" not in str(refused.value)
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_line() -> None:
@@ -262,6 +284,7 @@ def test_dates_are_read_as_they_are_exported(texts: list[str], times: list[At]) 
         (["1704196800", "x"], "line 3: date must be a day"),
         (["-99999999999", "1704196800"], "line 2: date must be a day"),
         (["20240102", "20240103"], "line 2: date must not be 20240102: write days as 2025-06-03"),
+        (["01/13/2024", "x"], "line 3: date must be a day"),
         (["Foo 02, 2024"], "line 2: date must be a day"),
         (["02.01.2024", "02.13.2024"], "line 3: date must be a day"),
         (["01/02/2024", "01/03/2024"], "line 2: dates such as 01/02/2024 may be month/day/year or day/month/year"),
@@ -334,7 +357,9 @@ def test_a_damaged_file_is_refused_or_read_as_its_rows_spell(
         data[position : position if inserts else position + 1] = bytes([byte])
     with suppress(HistoryError):
         history = history_files.read_csv(bytes(data))
-        spelled = [numbers(line) for line in data.decode(errors="replace").split("\n")]
+        lines = data.decode(errors="replace").split("\n")
+        # A newline in quotes does not end a row.
+        spelled = [numbers(line) for line in [*lines, *map("\n".join, pairwise(lines))]]
         for bar in history.bars:
             known = {price for price in (bar.open, bar.high, bar.low, bar.close) if price is not None}
             assert any(known <= line for line in spelled), bar

@@ -22,21 +22,21 @@ from trading.simulation.bars import At, Bar, History, ReadingNotes
 
 PRICES = ("open", "high", "low", "close")
 
-# The names of each column; of several that are there, the first counts.
-_NAMES = {
-    "date": ("date", "datetime", "timestamp", "time", "open_time", "open time"),
+# What columns are called; of several that are there, the first counts.
+_DATE_NAMES = ("date", "datetime", "timestamp", "time", "open_time", "open time")
+_PRICE_NAMES = {
     "open": ("open",),
     "high": ("high",),
     "low": ("low",),
     "close": ("close", "close/last", "price"),
     "adjusted close": ("adj close", "adj_close", "adjclose", "adjusted close", "adjusted_close"),
 }
-_KLINE = {"date": 0, "open": 1, "high": 2, "low": 3, "close": 4}
+_KLINE_PRICES = {"open": 1, "high": 2, "low": 3, "close": 4}
 _KLINE_CELLS = 12
 _KLINE_CLOSE_TIME = 6
 _ABSENT = {"", "-", "null", "nan", "none", "n/a"}
 
-_LARGEST = Decimal(10) ** 12
+_SMALLEST, _LARGEST = Decimal("0.000001"), Decimal(999_999_999_999)
 _SIX_DECIMALS = Decimal("0.000001")
 _TOLERANCE = Decimal("0.000001")  # of its bar's high or low, within which a price beyond it is a matter of rounding
 
@@ -63,7 +63,8 @@ class HistoryError(Exception):
 class _Layout:
     """Where the columns are, and what stands in the place of a plain header."""
 
-    columns: Mapping[str, int]
+    prices: Mapping[str, int]
+    dates: Sequence[int]  # one, or a day and a time of day
     is_headless: bool = False  # Binance: the first row is a bar
     is_stacked: bool = False  # yfinance: two more rows of names below the first
 
@@ -80,16 +81,15 @@ def read_csv(data: bytes, *, adjusted: bool = False, limit: int | None = None) -
             high or below its low, or the dates are out of order or have two meanings.
     """
     table = _recognized(data)
-    columns = {
-        name: position for name, position in table.layout.columns.items() if adjusted or name != "adjusted close"
-    }
-    if adjusted and "adjusted close" not in columns:
+    columns = dict(table.layout.prices)
+    if not adjusted:
+        columns.pop("adjusted close", None)
+    elif "adjusted close" not in columns:
         raise HistoryError(table.header.line, "has no column of adjusted closes, such as Adj Close")
     rows: list[Row] = []
     counts = Counter[str]()
-    price_positions = [position for name, position in columns.items() if name != "date"]
     for row in _complete_rows(table):
-        if all(row.cells[position].lower() in _ABSENT for position in price_positions):
+        if all(row.cells[position].lower() in _ABSENT for position in columns.values()):
             counts["skipped_rows"] += 1
         elif len(rows) == limit:
             raise HistoryError(row.line, f"a history may have {limit:,} bars at most")
@@ -98,8 +98,9 @@ def read_csv(data: bytes, *, adjusted: bool = False, limit: int | None = None) -
     if not rows:
         raise HistoryError(table.header.line + 1, "there is no bar after the header")
     is_american = table.header.cells[columns["close"]].lower() == "close/last"
-    times = _times([(row.line, row.cells[columns["date"]]) for row in rows], is_american=is_american)
-    mark = _decimal_mark(rows, columns)
+    dates = [(row.line, " ".join(row.cells[position] for position in table.layout.dates)) for row in rows]
+    times = _times(dates, is_american=is_american)
+    mark = _decimal_mark(rows, table.layout)
     bars = [_bar(at, row, columns, mark, counts) for at, row in _oldest_first(times, rows)]
     return History(bars, ReadingNotes(adjusted=adjusted, **counts))
 
@@ -123,23 +124,26 @@ def _recognized(data: bytes) -> Table[_Layout]:
         reason = f"{error}: name the columns date and close, or date,open,high,low,close"
         raise HistoryError(1, reason) from None
     names = [name.lower() for name in table.header.cells]
-    for column, position in table.layout.columns.items():
+    for position in (*table.layout.dates, *table.layout.prices.values()):
         if not table.layout.is_headless and names.count(names[position]) > 1:
-            reason = "has the prices of several tickers: save one alone" if table.layout.is_stacked else "has it twice"
-            raise HistoryError(table.header.line, f"column {column}: the file {reason}")
+            reason = ", for several tickers: save each alone" if table.layout.is_stacked else ""
+            raise HistoryError(table.header.line, f"has the column {table.header.cells[position]} twice{reason}")
     return table
 
 
 def _layout(cells: Sequence[str]) -> _Layout | None:
     names = [cell.lower() for cell in cells]
-    found = {column: [name for name in known if name in names] for column, known in _NAMES.items()}
-    columns = {column: names.index(known[0]) for column, known in found.items() if known}
-    if {"date", "close"} <= columns.keys():
-        return _Layout(columns)
+    dates = [names.index(name) for name in _DATE_NAMES if name in names][:1]
+    if {"date", "time"} <= set(names):
+        dates = [names.index("date"), names.index("time")]
+    found = {column: [name for name in known if name in names] for column, known in _PRICE_NAMES.items()}
+    prices = {column: names.index(known[0]) for column, known in found.items() if known}
+    if dates and "close" in prices:
+        return _Layout(prices, dates)
     if names[:1] == ["price"] and "close" in names:
-        return _Layout({"date": 0, **columns}, is_stacked=True)
+        return _Layout(prices, [0], is_stacked=True)
     if len(cells) == _KLINE_CELLS and all(_KLINE_TIME.fullmatch(cells[each]) for each in (0, _KLINE_CLOSE_TIME)):
-        return _Layout(_KLINE, is_headless=True)
+        return _Layout(_KLINE_PRICES, [0], is_headless=True)
     return None
 
 
@@ -232,6 +236,8 @@ def _numeric_days(cells: Sequence[tuple[int, str]], *, is_american: bool) -> lis
             days = _each(cells, read)
             if days not in readings and _are_in_order(days):
                 readings.append(days)
+    if not readings:
+        _each(cells, _either_first)  # names one that is no day in any order
     likely = [days for days in readings if _are_even(days)] if len(readings) > 1 else readings
     if len(likely) != 1:
         reason = "be month/day/year or day/month/year" if readings else "not be both, or are out of order"
@@ -247,6 +253,12 @@ def _month_first(text: str) -> date:
 def _day_first(text: str) -> date:
     day, month, year = _numbers(text)
     return date(year, month, day)
+
+
+def _either_first(text: str) -> date:
+    with suppress(ValueError):
+        return _month_first(text)
+    return _day_first(text)
 
 
 def _numbers(text: str) -> tuple[int, int, int]:
@@ -266,10 +278,10 @@ def _are_even(days: Sequence[date]) -> bool:
     return gaps <= set(_DAYS_AND_WEEKS) or gaps <= set(_MONTHS)
 
 
-def _decimal_mark(rows: Sequence[Row], columns: Mapping[str, int]) -> str:
+def _decimal_mark(rows: Sequence[Row], layout: _Layout) -> str:
     """Return the decimal mark of the prices, which other numbers may tell where the prices do not."""
-    prices = [position for name, position in columns.items() if name != "date"]
-    others = [position for position in range(len(rows[0].cells)) if position not in columns.values()]
+    prices = list(layout.prices.values())
+    others = [position for position in range(len(rows[0].cells)) if position not in {*prices, *layout.dates}]
     mark = tables.find_decimal_mark(
         row.cells[each] for positions in (prices, others) for row in rows for each in positions
     )
@@ -285,9 +297,7 @@ def _decimal_mark(rows: Sequence[Row], columns: Mapping[str, int]) -> str:
 
 def _bar(at: At, row: Row, columns: Mapping[str, int], mark: str, counts: Counter[str]) -> Bar:
     prices = {
-        name: price
-        for name, position in columns.items()
-        if name != "date" and (price := _price(row, name, position, mark)) is not None
+        name: price for name, position in columns.items() if (price := _price(row, name, position, mark)) is not None
     }
     for name in ("close", "adjusted close"):
         if name in columns and name not in prices:
@@ -297,9 +307,9 @@ def _bar(at: At, row: Row, columns: Mapping[str, int], mark: str, counts: Counte
     if "adjusted close" in prices:
         prices = _adjusted(prices)
     for name, price in prices.items():
+        if not _SMALLEST <= price <= _LARGEST:
+            raise HistoryError(row.line, f"{name} cannot be adjusted: it would be {price}")
         rounded = price.quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
-        if not rounded:
-            raise HistoryError(row.line, f"{name} {price} is too small: prices have six decimals")
         if rounded != price:
             prices[name] = rounded
             counts["rounded_prices"] += 1
@@ -313,11 +323,12 @@ def _price(row: Row, name: str, position: int, mark: str) -> Decimal | None:
         price = tables.number(text, mark)
     except ValueError:
         price = None
-    if price is not None and 0 < price < _LARGEST:
+    if price is not None and _SMALLEST <= price <= _LARGEST:
         return price
     if text.lower() in _ABSENT or (name == "open" and price == 0):
         return None
-    raise HistoryError(row.line, f"{name} must be a price above zero, such as 310.50, not {text[:40]!r}")
+    expected = f"a price from {_SMALLEST} to {_LARGEST}, such as 310.50"
+    raise HistoryError(row.line, f"{name} must be {expected}, not {text[:40]!r}")
 
 
 def _widen(prices: dict[str, Decimal], line: int) -> bool:
