@@ -64,7 +64,8 @@ def test_what_was_changed_in_reading_is_said(file: Path, capsys: pytest.CaptureF
 
 
 def test_why_there_were_no_trades_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "No trades: The averages can first cross at bar 201, and the history has 11 bars." in run(capsys, file)[1]
+    out = run(capsys, file)[1]
+    assert "No trades: The averages cannot cross before bar 201, and the history ends at bar 11." in out
     out = run(capsys, file, *WINDOWS[:4], "--cash", 9)[1]
     assert "No trades: The cash of 9 never paid for one share and its costs." in out
 

@@ -118,7 +118,7 @@ def test_without_opens_nothing_can_be_filled_at_the_open() -> None:
 @pytest.mark.parametrize(
     ("closes", "strategy", "reason"),
     [
-        ([7, 8, 9], Strategy(2, 3), "The averages can first cross at bar 4, and the history has 3 bars."),
+        ([7, 8, 9], Strategy(2, 3), "The averages cannot cross before bar 4, and the history ends at bar 3."),
         ([7] * 12, Strategy(2, 3), "The fast average never crossed the slow one."),
         ([5, 5, 5, 5, 4, 4, 4], Strategy(2, 3), "The fast average never crossed above the slow one."),
         (

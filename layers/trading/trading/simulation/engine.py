@@ -99,7 +99,8 @@ class Simulation:
             return None
         strategy, bars = self.strategy, self.history.bars
         if len(bars) <= strategy.slow:
-            return f"The averages can first cross at bar {strategy.slow + 1:,}, and the history has {len(bars):,} bars."
+            first, last = strategy.slow + 1, len(bars)
+            return f"The averages cannot cross before bar {first:,}, and the history ends at bar {last:,}."
         buys = [signal.bar for signal in self.signals if signal.side == "BUY"]
         if not buys:
             crossed = "crossed above the slow one" if self.signals else "crossed the slow one"
