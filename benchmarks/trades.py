@@ -21,7 +21,7 @@ from benchmarks.measure import (
 from local.host.gateway import http_event
 from local.host.postgres import Postgres
 from trading.core import pagination
-from trading.core.pagination import PAGE_LIMIT
+from trading.core.values import PAGE_LIMIT
 from trading.trades.ledger import _NEW_TRADES, _RECORD, BATCH_LIMIT
 
 OURS = "benchmarks.handlers.trades_api.handler"

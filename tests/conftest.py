@@ -39,7 +39,9 @@ if os.environ.get("CI"):
     settings.load_profile("gate")
 
 # Handlers are imported as Lambda imports them: with their environment.
-os.environ.update(CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOLS_SERVICE_NAME="tests")
+os.environ.update(
+    CREDENTIALS, POWERTOOLS_METRICS_NAMESPACE="Trading", POWERTOOLS_SERVICE_NAME="tests", AUTH_REQUIRED="false"
+)
 
 
 # Tests that start whole systems, which look for the same ports.
@@ -179,7 +181,7 @@ def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucke
     s3, name = aws_services.client("s3"), f"bucket-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("TRADES_BUCKET", name)
+    monkeypatch.setenv("DATA_BUCKET", name)
     aws.s3.cache_clear()
     yield Bucket(s3, name)
     aws.s3.cache_clear()
@@ -306,7 +308,7 @@ def call(database_url: str, channels: Channels, bucket: Bucket, price_services: 
         )
         result = api_answer(event)
         headers = {name.lower(): value for name, value in result["headers"].items()}
-        is_json = "json" in headers["content-type"]
+        is_json = "json" in headers["content-type"] and method != "HEAD"
         return Answer(result["statusCode"], headers, json.loads(result["body"]) if is_json else result["body"])
 
     return send

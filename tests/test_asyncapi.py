@@ -11,12 +11,12 @@ import pytest
 import yaml
 from websockets.asyncio.client import connect
 
-from local.cli import feed as price_feed
-from local.cli import reader
-from local.cli.feed import Options, serving
+from local.cli import feed_connection, feed_server, reader
+from local.cli.feed import Options
+from local.cli.feed_server import serving
 from local.host import system, template
 from local.host.template import ROOT
-from trading.prices.alert_rules import RiseWatch
+from trading.prices.alert_rules import RiseDetector
 from trading.prices.ticks import Tick, frame
 from trading.streaming import protocol
 from trading.streaming.protocol import MessageError
@@ -150,9 +150,9 @@ def test_all_that_the_feed_says_is_as_described() -> None:
 
 
 def test_all_that_the_socket_says_is_as_described() -> None:
-    watch = RiseWatch("BRK.B")
+    watch = RiseDetector("BRK.B")
     ticks = [Tick("BRK.B", Decimal(price), NOW + timedelta(seconds=n)) for n, price in enumerate(["98.00", "100.10"])]
-    alert = [watch.judge(tick) for tick in ticks][-1].alert
+    alert = [watch.update(tick) for tick in ticks][-1].alert
     assert alert
     said = [frame(ticks), protocol.alerted(alert), protocol.pong(), protocol.subscribed(frozenset({"*"}))]
     said.append(MessageError("busy", "try again").write())
@@ -175,8 +175,8 @@ def test_every_request_has_a_route_of_the_template() -> None:
 
 def test_addresses_and_limits_are_those_of_the_code() -> None:
     servers = {name: server["host"] for name, server in DESCRIPTION["servers"].items()}
-    assert servers["feed"] == f"localhost:{price_feed.PORT}"
+    assert servers["feed"] == f"localhost:{feed_server.PORT}"
     assert servers["laptop"] == f"127.0.0.1:{system.SOCKET_PORT}"
     assert DESCRIPTION["components"]["schemas"]["Tickers"]["maxItems"] == protocol.FOLLOW_LIMIT
-    limits = f"{price_feed.MESSAGES_PER_SECOND} messages of {price_feed.MESSAGE_LIMIT // 1024} KB"
+    limits = f"{feed_connection.MESSAGES_PER_SECOND} messages of {feed_connection.MESSAGE_LIMIT // 1024} KB"
     assert limits in DESCRIPTION["channels"]["feed"]["description"]

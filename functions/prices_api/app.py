@@ -1,6 +1,6 @@
 """Prices over HTTP: publish them, read their averages and alerts, ask for a ticket to the socket."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -10,18 +10,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trading.core.pagination import PAGE_DEFAULT
-from trading.core.values import AnyCaseTicker, StartDate
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker
 from trading.http.api import (
     Cursor,
+    From,
     HttpApi,
     Limit,
     Until,
-    json_answer,
+    described_json,
+    described_problem,
+    json_response,
     next_page,
-    refuse_unknown_parameters,
-    refuses,
-    returns,
 )
 from trading.prices import records, ticks
 from trading.prices.alert_rules import Alert
@@ -30,8 +29,8 @@ from trading.prices.ticks import PRICES_LIMIT, NewPrice
 from trading.streaming import connections
 from trading.streaming.connections import Ticket
 
-PATH = "/api/prices/"
-ALERTS_PATH = "/api/alerts/"
+PATH = "/api/prices"
+ALERTS_PATH = "/api/alerts"
 
 logger = Logger()
 app = HttpApi()
@@ -58,27 +57,27 @@ AVERAGES = TypeAdapter(list[PriceAverage])
 ALERTS = TypeAdapter(list[Alert])
 TICKET = TypeAdapter(Ticket)
 
-From = Annotated[StartDate | None, Query(description="Itself included.")]
-PARAMETERS = {field.name for field in fields(PriceFilter)}
-
 
 @app.post(
     PATH,
+    scope="prices:publish",
+    retry_hint="Prices are safe to send again: what came twice counts once.",
     summary="Publish up to 500 prices",
-    responses={202: returns(Accepted, "They are on their way to the averages, the alert rule and the sockets.")},
+    responses={202: described_json(Accepted, "They are on their way to the averages, the alert rule and the sockets.")},
 )
 def publish_prices(batch: PriceBatch) -> Response[str]:
     """Put prices on their queue; one that is published twice counts once."""
     ticks.publish(batch.prices)
-    return json_answer(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(len(batch.prices))))
+    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(len(batch.prices))))
 
 
 @app.get(
-    f"{PATH}<ticker>/averages/",
+    f"{PATH}/<ticker>/averages",
+    scope="prices:read",
     summary="Find a ticker's five-minute averages",
     responses={
-        200: returns(list[PriceAverage], "The newest first; the Link header leads to the next page."),
-        404: refuses("This is not the path of a ticker."),
+        200: described_json(list[PriceAverage], "The newest first; the Link header leads to the next page."),
+        404: described_problem("This is not the path of a ticker."),
     },
 )
 def find_averages(
@@ -90,16 +89,16 @@ def find_averages(
 ) -> Response[str]:
     """Find the averages of the five minutes that begin between two dates."""
     given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, PARAMETERS - {"ticker"})
     found, next_cursor = records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
-    headers = next_page(f"{PATH}{ticker}/averages/", given, next_cursor)
-    return json_answer(HTTPStatus.OK, AVERAGES.dump_json(found), headers)
+    headers = next_page(f"{PATH}/{ticker}/averages", given, next_cursor)
+    return json_response(HTTPStatus.OK, AVERAGES.dump_json(found), headers)
 
 
 @app.get(
     ALERTS_PATH,
+    scope="prices:read",
     summary="Find alerts",
-    responses={200: returns(list[Alert], "The newest first; the Link header leads to the next page.")},
+    responses={200: described_json(list[Alert], "The newest first; the Link header leads to the next page.")},
 )
 def find_alerts(
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
@@ -110,19 +109,19 @@ def find_alerts(
 ) -> Response[str]:
     """Find the rises of more than 2 % within a minute."""
     given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, PARAMETERS)
     found, next_cursor = records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
-    return json_answer(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
+    return json_response(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
 
 
 @app.post(
-    f"{PATH}ticket/",
+    f"{PATH}/ticket",
+    scope="prices:read",
     summary="Ask for a ticket to the price socket",
-    responses={201: returns(Ticket, "It opens the socket once, within a minute.")},
+    responses={201: described_json(Ticket, "It opens the socket once, within a minute.")},
 )
 def issue_ticket() -> Response[str]:
     """Issue a ticket: a browser cannot send a token when it opens a WebSocket."""
-    return json_answer(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket()))
+    return json_response(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket()))
 
 
 @logger.inject_lambda_context

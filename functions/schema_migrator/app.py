@@ -1,15 +1,23 @@
 """On deploy: bring the database's schema up to date, and tell CloudFormation how that went."""
 
+import json
+import time
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import cloudformation
 from trading.core import database, migrations
 
 # Left over after the last moment at which the schema may still change: to say that it did not.
 RESERVE_SECONDS = 30
+
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 10
+REASON_LIMIT = 1_000  # characters; the whole answer may have 4 KB
 
 logger = Logger()
 
@@ -28,9 +36,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     try:
         applied = [] if kind == "Delete" else _migrate(context, may_begin=kind == "Create")
     except Exception as error:
-        cloudformation.answer(event, "schema", f"{type(error).__name__}: {error} - the log has request {_id(context)}")
+        _answer(event, "schema", f"{type(error).__name__}: {error} - the log has request {_id(context)}")
         raise
-    cloudformation.answer(event, "schema")
+    _answer(event, "schema")
     return {"applied": applied}
 
 
@@ -47,3 +55,31 @@ def _migrate(context: LambdaContext, *, may_begin: bool = True) -> list[str]:
 
 def _id(context: LambdaContext) -> str:
     return str(context.aws_request_id)
+
+
+def _answer(event: Mapping[str, Any], physical_id: str, failure: str | None = None) -> None:
+    """Tell CloudFormation that a request was met, or why not, at the address that came with it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html
+
+    Raises:
+        OSError, http.client.HTTPException: the address took no answer in three attempts, and CloudFormation waits on.
+    """
+    body = json.dumps(
+        {
+            "Status": "FAILED" if failure else "SUCCESS",
+            "Reason": (failure or "")[:REASON_LIMIT],
+            "PhysicalResourceId": event.get("PhysicalResourceId", physical_id),
+            **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+        }
+    ).encode()
+    # The address is signed for a request without a type.
+    request = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+                return
+        except (OSError, HTTPException):  # refused, timed out, hung up, or answered with something else than HTTP
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(attempt)

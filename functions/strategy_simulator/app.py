@@ -10,27 +10,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
 from trading.core import storage
-from trading.core.pagination import PAGE_DEFAULT
+from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.core.values import AnyCaseTicker, Ticker, WholeNumber
-from trading.http.api import (
-    HttpApi,
-    Limit,
-    json_answer,
-    next_page,
-    refuse_unknown_parameters,
-    refuses,
-    returns,
-)
-from trading.http.problems import FieldError, ProblemError, invalid
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, WholeNumber
+from trading.http.api import Body, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
 from trading.simulation.history_files import HistoryError
 from trading.simulation.records import NewSimulation, RecordedSimulation
 
-PATH = "/api/simulations/"
-HISTORIES_PATH = "/api/histories/"
-HISTORY_LIMIT = 4_000_000  # characters; a request to a Lambda may have 6 MB
+PATH = "/api/simulations"
+HISTORIES_PATH = "/api/histories"
+HISTORY = Body(("text/csv", "application/octet-stream"), 4_000_000)  # in base64, which a request of 6 MB has room for
 
 Adjusted = Annotated[
     Literal["true", "false"],
@@ -49,96 +40,101 @@ AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 
 @app.get(
     HISTORIES_PATH,
+    scope="simulations:read",
     summary="Find the stored histories",
-    responses={200: returns(list[StoredHistory], "In the order of tickers; the Link header leads to the next page.")},
+    responses={
+        200: described_json(list[StoredHistory], "In the order of tickers; the Link header leads to the next page.")
+    },
 )
 def find_histories(
     limit: Limit = PAGE_DEFAULT,
     cursor: Annotated[Ticker | None, Query(description="Where the page begins: follow the Link header.")] = None,
 ) -> Response[str]:
     """Find the tickers whose prices are stored, and what is known of these."""
-    given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, {"limit", "cursor"})
-    found, next_cursor = histories.find(setting("TRADES_BUCKET"), limit, cursor)
-    headers = next_page(HISTORIES_PATH, given, next_cursor)
-    return json_answer(HTTPStatus.OK, STORED_HISTORIES.dump_json(found), headers)
+    found, next_cursor = histories.find(setting("DATA_BUCKET"), limit, cursor)
+    headers = next_page(HISTORIES_PATH, app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, STORED_HISTORIES.dump_json(found), headers)
 
 
 @app.get(
-    f"{HISTORIES_PATH}<ticker>/",
+    f"{HISTORIES_PATH}/<ticker>",
+    scope="simulations:read",
     summary="Get the prices of a ticker",
     responses={
         200: {"description": "The bars, the oldest first: date,open,high,low,close.", "content": AS_CSV},
-        404: refuses("There is no history of the ticker."),
+        404: described_problem("There is no history of the ticker."),
     },
 )
 def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
     """Get the stored history of a ticker as it is simulated on, whatever the file that was stored looked like."""
-    refuse_unknown_parameters(app.current_event.query_string_parameters, ())
     try:
-        history = histories.load(setting("TRADES_BUCKET"), ticker)
+        history = histories.load(setting("DATA_BUCKET"), ticker)
     except HistoryError as error:
-        raise invalid(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
+        raise InvalidError(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
     if history is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no history of {ticker}.")
+        raise NotFoundError(f"There is no history of {ticker}.")
     return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=history_files.write_csv(history))
 
 
-@app.put_text(
-    f"{HISTORIES_PATH}<ticker>/",
-    "text/csv",
-    HISTORY_LIMIT,
+@app.put(
+    f"{HISTORIES_PATH}/<ticker>",
+    scope="histories:write",
+    body=HISTORY,
     summary="Store the prices of a ticker",
     responses={
-        201: returns(StoredHistory, "The history is stored."),
-        200: returns(StoredHistory, "The history is stored in place of the one that was there."),
-        404: refuses("No ticker is spelled with such characters."),
+        201: described_json(StoredHistory, "The history is stored."),
+        200: described_json(StoredHistory, "The history is stored in place of the one that was there."),
+        404: described_problem("No ticker is spelled with such characters."),
     },
 )
 def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted = "false") -> Response[str]:
     """Store a CSV as the history of a ticker: that of Yahoo, TradingView or others, or date,open,high,low,close."""
-    refuse_unknown_parameters(app.current_event.query_string_parameters, {"adjusted"})
-    data = (app.current_event.body or "").encode()
     try:
-        stored, is_new = histories.store(setting("TRADES_BUCKET"), ticker, data, adjusted=adjusted == "true")
+        stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, app.body_bytes(), adjusted=adjusted == "true")
     except HistoryError as error:
-        raise invalid(FieldError(f"line {error.line}", error.reason)) from None
-    return json_answer(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))
+        raise InvalidError(FieldError(f"line {error.line}", error.reason)) from None
+    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))
 
 
 @app.post(
     PATH,
+    scope="simulations:run",
     summary="Simulate a strategy",
     responses={
-        201: returns(RecordedSimulation, "What came of it, recorded."),
-        200: returns(
+        201: described_json(RecordedSimulation, "What came of it, recorded."),
+        200: described_json(
             RecordedSimulation, "What came of it when it was asked for before: inputs and history are the same."
         ),
     },
 )
 def simulate(new: NewSimulation) -> Response[str]:
     """Trade a crossover of two moving averages on the stored history of a ticker, or the best of up to 1,000 pairs."""
-    answer = records.record(new, setting("TRADES_BUCKET"))
+    answer = records.record(new, setting("DATA_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
-    return json_answer(status, answer.json, {"Location": f"{PATH}{answer.id}/"})
+    return json_response(status, answer.json, {"Location": f"{PATH}/{answer.id}"})
 
 
 @app.get(
-    f"{PATH}<simulation_id>/",
+    f"{PATH}/<simulation_id>",
+    scope="simulations:read",
     summary="Look at a simulation",
-    responses={200: returns(RecordedSimulation, "The simulation."), 404: refuses("There is no such simulation.")},
+    responses={
+        200: described_json(RecordedSimulation, "The simulation."),
+        404: described_problem("There is no such simulation."),
+    },
 )
 def get_simulation(simulation_id: SimulationId) -> Response[str]:
     """Look at one simulation."""
-    return json_answer(HTTPStatus.OK, records.get(simulation_id))
+    return json_response(HTTPStatus.OK, records.get(simulation_id))
 
 
 @app.get(
-    f"{PATH}<simulation_id>/report/",
+    f"{PATH}/<simulation_id>/report",
+    scope="simulations:read",
     summary="Look at a simulation as a page",
     responses={
         200: {"description": "The report, a page of HTML that needs nothing but itself.", "content": AS_HTML},
-        404: refuses("There is no such simulation."),
+        404: described_problem("There is no such simulation."),
     },
 )
 def get_report(simulation_id: SimulationId) -> Response[str]:

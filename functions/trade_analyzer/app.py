@@ -6,6 +6,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import mimeparse
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -16,12 +17,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from trading.analysis import keys, results
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
 from trading.core import storage
+from trading.core.errors import NotFoundError, RefusalError
 from trading.core.settings import setting
 from trading.core.values import Day, WholeNumber
-from trading.http.api import Cursor, HttpApi, json_answer, next_page, refuse_unknown_parameters, refuses, returns
-from trading.http.problems import ProblemError
+from trading.http.api import JSON, Cursor, HttpApi, described_json, described_problem, json_response, next_page
+from trading.http.problems import problem_of
 
-PATH = "/api/analyses/"
+PATH = "/api/analyses"
 
 logger = Logger()
 metrics = Metrics()
@@ -43,11 +45,12 @@ AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 
 @app.post(
     PATH,
+    scope="analyses:run",
     summary="Analyze a day's trades",
     responses={
-        200: returns(DayAnalysis, "What the day's trades come to, a row for each ticker."),
-        404: refuses("There is no file of trades of that day."),
-        409: refuses("The file was replaced each time while it was read."),
+        200: described_json(DayAnalysis, "What the day's trades come to, a row for each ticker."),
+        404: described_problem("There is no file of trades of that day."),
+        409: described_problem("The file was replaced each time while it was read."),
     },
 )
 def analyze_day(request: AnalysisRequest) -> Response[str]:
@@ -57,27 +60,29 @@ def analyze_day(request: AnalysisRequest) -> Response[str]:
 
 
 @app.get(
-    f"{PATH}<date>/",
+    f"{PATH}/<date>",
+    scope="analyses:read",
     summary="Read a day's analysis",
     responses={
         200: {
             "description": "The stored analysis; for `Accept: text/csv`, its file.",
             "content": {"application/json": {"model": DayAnalysis}, **AS_CSV},
         },
-        404: refuses("There is no analysis of that day."),
-        409: refuses("It was written by somebody else, and is to be had as CSV only."),
+        404: described_problem("There is no analysis of that day."),
+        409: described_problem("It was not produced by this API; available as CSV only."),
     },
 )
 def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
     """Read the stored analysis of a day."""
     if _wants_csv():
-        text = results.stored_csv(setting("TRADES_BUCKET"), date)
+        text = results.stored_csv(setting("DATA_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     return _stored(date)
 
 
 @app.get(
-    f"{PATH}<date>/rejects/",
+    f"{PATH}/<date>/rejects",
+    scope="analyses:read",
     summary="Read the rows that a day's analysis left out",
     responses={
         200: {
@@ -85,7 +90,7 @@ def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
             " next page. For `Accept: text/csv`, the same as CSV.",
             "content": {"application/json": {"model": list[RejectedRow]}, **AS_CSV},
         },
-        404: refuses("There is no analysis of that day."),
+        404: described_problem("There is no analysis of that day."),
     },
 )
 def find_rejects(
@@ -94,14 +99,12 @@ def find_rejects(
     cursor: Cursor = None,
 ) -> Response[str]:
     """Read what could not be read of a day's trades."""
-    given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, {"limit", "cursor"})
-    found, next_cursor = results.stored_rejects(setting("TRADES_BUCKET"), date, limit, cursor)
-    headers = next_page(f"{PATH}{date}/rejects/", given, next_cursor)
+    found, next_cursor = results.stored_rejects(setting("DATA_BUCKET"), date, limit, cursor)
+    headers = next_page(f"{PATH}/{date}/rejects", app.current_event.query_string_parameters, next_cursor)
     if _wants_csv():
         text = results.rejects_csv(found)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text, headers={**headers})
-    return json_answer(HTTPStatus.OK, REJECTS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, REJECTS.dump_json(found), headers)
 
 
 @logger.inject_lambda_context
@@ -119,7 +122,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _wants_csv() -> bool:
-    return "text/csv" in app.current_event.headers.get("accept", "").lower()
+    try:
+        accepted = app.current_event.headers.get("accept", "").lower() or "*/*"
+        best = mimeparse.best_match(["text/csv", JSON], accepted)
+    except mimeparse.MimeTypeParseException:
+        return False
+    return bool(best == "text/csv")
 
 
 def _analyze_file(key: str) -> dict[str, Any]:
@@ -131,34 +139,33 @@ def _analyze_file(key: str) -> dict[str, Any]:
 
 
 def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
-    day = keys.day_asked_for(event)
-    bucket = setting("TRADES_BUCKET")
+    day = keys.day_before(event["time"])
+    bucket = setting("DATA_BUCKET")
     if results.is_done(bucket, day):
         logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
     try:
         return _analyzed(day)
-    except ProblemError as problem:
-        if problem.problem.status != HTTPStatus.NOT_FOUND:
-            raise
+    except NotFoundError:
         logger.warning("there is no file of trades", day=str(day))
         return {"skipped": str(day)}
 
 
 def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"statusCode": 200, "body": json.dumps(_analyzed(keys.day_asked_for(event)))}
-    except ProblemError as problem:
-        return {"statusCode": problem.problem.status, "body": problem.problem.write()}
+        return {"statusCode": 200, "body": json.dumps(_analyzed(keys.read_day(event.get("date"))))}
+    except RefusalError as error:
+        problem = problem_of(error)
+        return {"statusCode": problem.status, "body": problem.write()}
 
 
 def _stored(day: date) -> Response[str]:
-    stored = results.stored(setting("TRADES_BUCKET"), day)
-    return json_answer(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
+    stored = results.stored(setting("DATA_BUCKET"), day)
+    return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
 
 
 def _analyzed(day: date) -> dict[str, Any]:
-    outcome = results.analyze_day(setting("TRADES_BUCKET"), day)
+    outcome = results.analyze_day(setting("DATA_BUCKET"), day)
     logger.info("analyzed", **asdict(outcome))
     metrics.add_metric("TradesAnalyzed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
     metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)

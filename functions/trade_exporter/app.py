@@ -15,6 +15,8 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Export the day that the event is about, and say where to and how many trades."""
-    outcome = exports.export_day(setting("TRADES_BUCKET"), keys.day_asked_for(event))
+    is_schedule = event.get("source") == "aws.scheduler"
+    day = keys.day_before(event["time"]) if is_schedule else keys.read_day(event.get("date"))
+    outcome = exports.export_day(setting("DATA_BUCKET"), day)
     logger.info("exported", **asdict(outcome))
     return asdict(outcome)

@@ -1,6 +1,6 @@
 """Trades over HTTP: record one or a batch, find them, look at one."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -12,26 +12,26 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.core import database
-from trading.core.pagination import PAGE_DEFAULT
-from trading.core.values import AnyCaseTicker, Side, StartDate, WholeNumber
+from trading.core.errors import ConflictError, FieldError
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Side, WholeNumber
 from trading.http.api import (
     Cursor,
+    From,
     HttpApi,
     Limit,
     Until,
-    json_answer,
+    described_json,
+    described_problem,
+    json_response,
     next_page,
-    refuse_unknown_parameters,
-    refuses,
-    returns,
 )
-from trading.http.problems import FieldError, ProblemError
+from trading.http.authorization import PUBLIC
 from trading.notifications import outbox
 from trading.notifications.events import TradeRecorded
 from trading.trades import ledger
 from trading.trades.ledger import (
     BATCH_LIMIT,
-    ClashError,
+    DuplicateIdError,
     NewTrade,
     RecordedTrade,
     TrackedTrade,
@@ -39,7 +39,9 @@ from trading.trades.ledger import (
     TradeFilter,
 )
 
-PATH = "/api/trades/"
+PATH = "/api/trades"
+
+RETRY_HINT = "A trade with a client_trade_id is safe to send again."
 
 logger = Logger()
 metrics = Metrics()
@@ -69,11 +71,13 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 
 @app.post(
     PATH,
+    scope="trades:write",
+    retry_hint=RETRY_HINT,
     summary="Record a trade",
     responses={
-        201: returns(Trade, "The trade, recorded; its notification is on its way."),
-        200: returns(Trade, "The trade as it was recorded before under this client_trade_id."),
-        409: refuses("This client_trade_id is the id of another trade."),
+        201: described_json(Trade, "The trade, recorded; its notification is on its way."),
+        200: described_json(Trade, "The trade as it was recorded before under this client_trade_id."),
+        409: described_problem("This client_trade_id is the id of another trade."),
     },
 )
 def record_trade(new: NewTrade) -> Response[str]:
@@ -81,63 +85,71 @@ def record_trade(new: NewTrade) -> Response[str]:
     recorded = _recorded([new], "{field}")
     outbox.announce(TradeRecorded.of_new(recorded))
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
-    return json_answer(
+    return json_response(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
         TRADE.dump_json(trade),
-        {"Location": f"{PATH}{trade.id}/"},
+        {"Location": f"{PATH}/{trade.id}"},
     )
 
 
 @app.post(
-    f"{PATH}batch/",
+    f"{PATH}/batch",
+    scope="trades:write",
+    retry_hint=RETRY_HINT,
     summary="Record up to 1,000 trades",
     responses={
-        201: returns(list[Trade], "The trades, recorded, in the order in which they were sent."),
-        409: refuses("A client_trade_id is the id of another trade; nothing was recorded."),
+        201: described_json(list[Trade], "The trades, recorded, in the order in which they were sent."),
+        409: described_problem("A client_trade_id is the id of another trade; nothing was recorded."),
     },
 )
 def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = _recorded(batch.trades, "trades[{position}].{field}")
     outbox.announce(TradeRecorded.of_new(recorded))
-    return json_answer(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
+    return json_response(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
 
 
 @app.get(
     PATH,
+    scope="trades:read",
     summary="Find trades",
-    responses={200: returns(list[Trade], "The newest first; the Link header leads to the next page.")},
+    responses={200: described_json(list[Trade], "The newest first; the Link header leads to the next page.")},
 )
 def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     side: Annotated[Side | None, Query()] = None,
-    start_date: Annotated[StartDate | None, Query(description="Of the trade's timestamp, itself included.")] = None,
+    start_date: From = None,
     end_date: Until = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
     """Find trades, the newest first."""
     given = app.current_event.query_string_parameters
-    refuse_unknown_parameters(given, (field.name for field in fields(TradeFilter)))
     found, next_cursor = ledger.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
-    return json_answer(HTTPStatus.OK, TRADES.dump_json(found), next_page(PATH, given, next_cursor))
+    return json_response(HTTPStatus.OK, TRADES.dump_json(found), next_page(PATH, given, next_cursor))
 
 
 @app.get(
-    f"{PATH}<trade_id>/",
+    f"{PATH}/<trade_id>",
+    scope="trades:read",
     summary="Look at a trade",
-    responses={200: returns(TrackedTrade, "The trade."), 404: refuses("There is no such trade.")},
+    responses={200: described_json(TrackedTrade, "The trade."), 404: described_problem("There is no such trade.")},
 )
 def get_trade(trade_id: Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
     """Look at one trade, and at when its notification was delivered."""
-    return json_answer(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
+    return json_response(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
 
 
-@app.get("/api/health/", summary="Ask whether the database answers", responses={200: returns(Health, "It does.")})
+@app.get(
+    "/api/health",
+    scope=PUBLIC,
+    summary="Ask whether the database answers",
+    responses={200: described_json(Health, "It does.")},
+)
 def check_health() -> Response[str]:
     """Ask whether the database answers."""
     database.query("select 1", {}, repeatable=True)
-    return json_answer(HTTPStatus.OK, b'{"status":"ok"}')
+    return json_response(HTTPStatus.OK, b'{"status":"ok"}')
 
 
 @logger.inject_lambda_context
@@ -149,10 +161,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
     """Record trades of the caller; a clash is answered with the path of each field that clashes."""
     try:
-        recorded = ledger.record(new, _subject())
-    except ClashError as clash:
-        raise ProblemError(
-            HTTPStatus.CONFLICT,
+        recorded = ledger.record(new, app.subject)
+    except DuplicateIdError as clash:
+        raise ConflictError(
             "A client_trade_id names one trade only.",
             [
                 FieldError(path.format(position=position, field="client_trade_id"), "is the id of another trade")
@@ -162,10 +173,3 @@ def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
     metrics.add_metric("TradesRecorded", MetricUnit.Count, sum(entry.notification_id is not None for entry in recorded))
     metrics.flush_metrics()
     return recorded
-
-
-def _subject() -> str:
-    """Return who is calling: the token's subject, or `local` where nobody signs in."""
-    authorizer = app.current_event.request_context.authorizer
-    claims = (authorizer and authorizer.jwt_claim) or {}
-    return str(claims.get("sub") or "local")

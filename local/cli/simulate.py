@@ -1,4 +1,4 @@
-"""`python -m local.cli.simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE`: what two moving averages would have earned on the prices of a file."""
 
 import argparse
 import math
@@ -11,6 +11,7 @@ from functools import partial
 from itertools import batched
 from os import process_cpu_count
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, signal
 
 from rich import box
 from rich.color import Color
@@ -47,18 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = engine.simulate(history, strategy)
         cuts = engine.check_lookahead(history, strategy) if asked.check_lookahead else None
         result = results.result_of(done, asked.file.stem, sweep)
-        for path, written in ((asked.json, _json), (asked.csv, _csv), (asked.html, report.render)):
-            if path:
-                path.write_text(written(result), encoding="utf-8")
     except (OSError, ValueError, HistoryError, UnusableHistoryError, LookaheadError) as error:
         errors.print(f"Cannot simulate {asked.file}: {error}", markup=False, highlight=False)
         return 1
     _show(result, cuts)
+    for path, written in ((asked.json, _json), (asked.csv, _csv), (asked.html, report.render)):
+        if path:
+            try:
+                path.write_text(written(result), encoding="utf-8")
+            except OSError as error:
+                errors.print(f"Cannot write {path}: {error.strerror}", markup=False, highlight=False)
+                return 1
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.cli.simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV of prices; a date and a close are enough for --fill close")
     parser.add_argument("--adjusted", action="store_true", help="take the file's adjusted closes, and scale the rest")
     parser.add_argument("--fast", type=int, default=50, metavar="BARS", help="of the fast average (%(default)s)")
@@ -115,7 +120,8 @@ def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, erro
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(try_pairs, history, strategy, asked.by)
     found: list[SweptPair] = []
-    with ProcessPoolExecutor(processors) as processes:
+    # Ctrl-C ends the processes too, without a word of theirs.
+    with ProcessPoolExecutor(processors, initializer=signal, initargs=(SIGINT, SIG_DFL)) as processes:
         # Processes are forked here, before the progress bar has a thread.
         tried = [processes.submit(try_some, some) for some in tasks]
         with Progress(console=errors, transient=True) as progress:

@@ -50,12 +50,11 @@ class Authorizer:
             ForbiddenError: it has none of the scopes.
         """
         claims = self._claims((authorization or "").split(" ")[-1])
-        granted = str(claims.get("scope") or claims.get("scp") or "").split()
+        granted = _words(claims.get("scope") or claims.get("scp"))
         if scopes and not set(scopes) & set(granted):
             raise ForbiddenError
-        # API Gateway hands every claim over as text.
         return {
-            "claims": {name: str(value) for name, value in claims.items()},
+            "claims": {name: _text(value) for name, value in claims.items()},
             "scopes": [scope for scope in scopes if scope in granted] or None,
         }
 
@@ -89,6 +88,15 @@ class Authorizer:
             "exp": now + int(seconds),
         }
         return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
+
+
+def _words(claim: Any) -> list[str]:
+    return [str(word) for word in claim] if isinstance(claim, list) else str(claim or "").split()
+
+
+def _text(claim: Any) -> str:
+    """Return a claim as API Gateway hands it over: as text, a list as "[a b]"."""
+    return f"[{' '.join(_words(claim))}]" if isinstance(claim, list) else str(claim)
 
 
 def of_this_laptop(folder: Path) -> Authorizer:

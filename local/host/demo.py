@@ -9,6 +9,7 @@ import logging
 import shutil
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Tour:
 async def tour(tour: Tour) -> None:
     """Visit what there is to see."""
     path = "/api/trades/"
-    await tour.show("Does the database answer?", "GET", "/api/health/", expected=200)
+    await tour.show("Does the database answer?", "GET", "/api/health", expected=200)
     trade = await tour.show("Record a trade:", "POST", path, TRADE, expected=201)
     print("\nIts notification goes through SQS and a Lambda to SNS, whose subscriber here is this console:")
     await tour.wait_for_delivery(trade["id"])
@@ -93,7 +94,7 @@ async def show_daily_numbers(running: RunningSystem) -> None:
     """
     s3, bucket, key = (
         running.aws.client("s3"),
-        running.environment["TRADES_BUCKET"],
+        running.environment["DATA_BUCKET"],
         "2025/06/03/analysis_2025-06-03.csv",
     )
     print(
@@ -111,7 +112,8 @@ async def show_daily_numbers(running: RunningSystem) -> None:
 async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
     """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
     print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
-    async with live_prices.published(running.url, Options(speed=60), 0, _indented, door):
+    token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
+    async with live_prices.published(running.url, Options(speed=60), 0, _indented, token):
         ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
         async with connect(ticket["url"]) as socket, asyncio.timeout(ALERT_SECONDS):
             print(f"  the first frame on it: {(await socket.recv(decode=True))[:150]}…")

@@ -3,6 +3,7 @@
 import base64
 import logging
 import re
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
-from local.host.functions import FunctionError, LocalFunction
+from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
-from local.host.template import ROOT, Route
+from local.host.template import ROOT, Route, check_route_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,13 @@ class Gateway:
         functions: Mapping[str, LocalFunction],
         authorizer: Authorizer | None = None,
     ) -> None:
+        """Take the routes of a template.
+
+        Raises:
+            local.host.template.RouteKeyError: API Gateway would refuse to create one of them.
+        """
+        for route in routes:
+            check_route_key(route.key)
         self._routes = sorted(((_pattern(route.key), route) for route in routes), key=lambda pair: _rank(pair[1]))
         self._functions = functions
         self._authorizer = authorizer
@@ -78,16 +87,20 @@ class Gateway:
             result = await self._functions[route.function].invoke(event)
         except FunctionError as error:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
-            return _message(500, "Internal Server Error")
+            return _failure(error)
         return _response(result)
 
     def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
-        if self._authorizer is None or route.is_open:
+        if self._authorizer is None or not route.has_authorizer:
             return None
         return self._authorizer.authorize(request.headers.get("Authorization"), route.scopes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route of a request and what its variables are, or nothing where no route is."""
+        """Return the route of a request and what its variables are, or nothing where no route is.
+
+        The path is a decoded one. A full match comes first, then the longest greedy one, then $default:
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+        """
         for pattern, route in self._routes:
             match = pattern.fullmatch(f"{method} {path}")
             if match:
@@ -170,7 +183,7 @@ async def show_openapi(_: web.Request) -> web.FileResponse:
 
 def application(gateway: Gateway, page: Page) -> web.Application:
     """Return the web application: the page, the documentation, and the gateway for everything else."""
-    app = web.Application(client_max_size=BODY_LIMIT)
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
     app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
@@ -191,12 +204,15 @@ def _pattern(key: str) -> re.Pattern[str]:
         return re.compile(".*", re.DOTALL)
     method, path = key.split(" ")
     path = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
-    return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}")
+    # Of nothing too: `GET /metrics/{proxy+}` serves `/metrics/` (storacha/w3infra#166).
+    path = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.*)", path)
+    return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}", re.DOTALL)
 
 
-def _rank(route: Route) -> tuple[bool, int, bool]:
-    """Order routes as API Gateway chooses: a full match before one with variables or of any method, $default last."""
-    return route.key == "$default", route.key.count("{"), route.key.startswith("ANY ")
+def _rank(route: Route) -> tuple[bool, int, int, bool]:
+    """Order routes as API Gateway chooses; of equal matches the one with fewer variables or its own method is first."""
+    depth = route.key.count("/") if route.key.endswith("+}") else sys.maxsize
+    return route.key == "$default", -depth, route.key.count("{"), route.key.startswith("ANY ")
 
 
 def _joined(pairs: Any) -> dict[str, str]:
@@ -222,6 +238,13 @@ def _response(result: Mapping[str, Any]) -> web.Response:
         body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
         headers={name: value for name, value in result.get("headers", {}).items() if name.lower() not in HOP_HEADERS},
     )
+
+
+def _failure(error: FunctionError) -> web.Response:
+    """Return the answer to a request whose function failed; where its process died, another is ready in a moment."""
+    if isinstance(error, FunctionDiedError):
+        return _message(503, "Service Unavailable", {"Retry-After": "1"})
+    return _message(500, "Internal Server Error")
 
 
 def _message(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:

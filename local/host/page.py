@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from local.host.template import Expression
-from local.tools.build_page import BUILT
+from local.host.template import ROOT, Expression
 
+BUILT = ROOT / ".build" / "web"  # where `make page` puts it
 PATHS = r"/{name:|config\.json|assets-[0-9a-f]+/[\w./-]+}"
 # index.html names the folder of this version's files: those never change, it does.
 REVALIDATED = "no-cache"

@@ -18,6 +18,7 @@ logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of st
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 REGION = "eu-west-1"  # the laptop's
+METHODS = {"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 SOCKET_SELECTION = "$request.body.action"
 ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
 
@@ -73,6 +74,10 @@ class UnknownResourceError(Exception):
     """The template declares something that the laptop would leave out: teach `local` about it first."""
 
 
+class RouteKeyError(Exception):
+    """API Gateway would refuse to create a route of this key."""
+
+
 @dataclass(frozen=True)
 class Function:
     """A Lambda function: its code, what it may import, and what its environment says."""
@@ -92,7 +97,7 @@ class Route:
 
     key: str
     function: str
-    is_open: bool = False
+    has_authorizer: bool = False
     scopes: tuple[str, ...] = ()  # a token must have one of them, if there are any
 
 
@@ -172,6 +177,7 @@ def read(template: Mapping[str, Any]) -> System:
 
     Raises:
         UnknownResourceError: it has a kind of resource, route or event that the laptop does not know.
+        RouteKeyError: it has a route that API Gateway refuses to create.
     """
     resources = template["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
@@ -247,14 +253,54 @@ def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> It
         if properties["RouteSelectionExpression"] != SOCKET_SELECTION:
             raise UnknownResourceError(f"{name} does not choose its routes by {SOCKET_SELECTION}")
         return
-    for path, methods in properties["Body"]["paths"].items():
-        for method, operation in methods.items():
-            verb = "ANY" if method == ANY_METHOD else method.upper()
-            key = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
-            function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
-            [security] = operation.get("security") or [{"NONE": []}]
-            [(authorizer, scopes)] = security.items()
-            yield Route(key, function, authorizer == "NONE", tuple(scopes))
+    for key, operation in operations(properties).items():
+        check_route_key(key)
+        function = _function_in(operation["x-amazon-apigateway-integration"]["uri"], functions)
+        scopes = [scope for each in operation.get("security", []) for its in each.values() for scope in its]
+        yield Route(key, function, bool(operation.get("security")), tuple(scopes))
+
+
+def operations(api: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the routes of an HTTP API as its OpenAPI body declares them, by their keys."""
+    return {
+        "$default" if operation.get("isDefaultRoute") else f"{_verb(method)} {path}": operation
+        for path, methods in api["Body"]["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def _verb(method: str) -> str:
+    return "ANY" if method == ANY_METHOD else method.upper()
+
+
+def check_route_key(key: str) -> None:
+    """Check that API Gateway creates a route of this key.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+
+    Raises:
+        RouteKeyError: it refuses the key.
+    """
+    if key == "$default":
+        return
+    method, _, path = key.partition(" ")
+    segments = path.split("/")[1:]
+    variables = [segment for segment in segments if "{" in segment or "}" in segment]
+    if method not in METHODS:
+        fault = f"{method or 'nothing'} is not a method"
+    elif not path.startswith("/"):
+        fault = "the path does not start with a slash"
+    elif path != "/" and "" in segments:
+        fault = "the path ends with a slash" if path.endswith("/") else "a segment of the path is empty"
+    elif not all(re.fullmatch(r"\{\w+\+?\}", segment) for segment in variables):
+        fault = "a variable is not a whole segment"
+    elif len(set(variables)) < len(variables):
+        fault = "two variables have one name"
+    elif any("+" in segment for segment in variables if segment is not segments[-1]):
+        fault = "a greedy variable is not at the end"
+    else:
+        return
+    raise RouteKeyError(f"API Gateway refuses the route {key}: {fault}")
 
 
 def _socket_route(

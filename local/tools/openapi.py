@@ -3,17 +3,21 @@
 import json
 from typing import Any
 
-from aws_lambda_powertools.event_handler.openapi.models import License
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License
 
 from functions.prices_api.app import app as prices_api
 from functions.strategy_simulator.app import app as strategy_simulator
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
-from trading.http.api import HttpApi
+from trading.http.api import SECURITY_SCHEME, HttpApi
 
 APPS = (trades_api, prices_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+class SchemaNameError(Exception):
+    """Two functions have different models of the same name."""
 
 
 def description() -> dict[str, Any]:
@@ -25,8 +29,19 @@ def description() -> dict[str, Any]:
             api = part
         else:
             api["paths"] |= part["paths"]
-            api["components"]["schemas"] |= part["components"]["schemas"]
+            add_schemas(api["components"]["schemas"], part["components"]["schemas"])
     return api
+
+
+def add_schemas(schemas: dict[str, Any], others: dict[str, Any]) -> None:
+    """Add the schemas of another function.
+
+    Raises:
+        SchemaNameError: a name stands for two different schemas, of which one would be lost.
+    """
+    for name, schema in others.items():
+        if schemas.setdefault(name, schema) != schema:
+            raise SchemaNameError(f"two models are called {name}, and differ: rename one")
 
 
 def _described(app: HttpApi) -> dict[str, Any]:
@@ -40,6 +55,9 @@ def _described(app: HttpApi) -> dict[str, Any]:
         description="Record trades and find them, publish prices and find rises, read what a day's trades come to,"
         " simulate a strategy. Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
+        security_schemes={
+            SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token that has the route's scope.")
+        },
     )
     api: dict[str, Any] = json.loads(text)
     for operations in api["paths"].values():
@@ -59,11 +77,14 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
         "400": "Something is malformed or out of range: `errors` names each field.",
         "500": "Something went wrong here; the request id is in `detail`.",
     }
+    if operation.get("security"):
+        problems["401"] = "There is no valid access token."
+        problems["403"] = "The access token does not have the route's scope."
     if has_database:
         problems["503"] = "The database is away: try again after the seconds in Retry-After."
     if "requestBody" in operation:
-        [media_type] = operation["requestBody"]["content"]
-        problems |= {"413": "The body is too large.", "415": f"The body is not {media_type}."}
+        accepted = " or ".join(operation["requestBody"]["content"])
+        problems |= {"413": "The body is too large.", "415": f"The body is not {accepted}."}
     return problems
 
 

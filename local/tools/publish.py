@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from local.host.page import FOR_EVER, REVALIDATED
-from local.tools.build_page import BUILT, NO_SIGN_IN
+from local.host.page import BUILT, FOR_EVER, REVALIDATED
+from local.tools.build_page import NO_SIGN_IN
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

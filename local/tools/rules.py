@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.host import template
-from local.host.template import ROOT, Expression, names_in
+from local.host.template import ROOT, Expression, RouteKeyError, check_route_key, names_in, operations
 
 ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
-HEALTH = {"/api/health", "/api/health/"}
+PUBLIC = {"ANY /api/health", "$default"}
 VISIBILITY_PER_TIMEOUT = 6  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 # The settings that encrypt what a resource keeps; an instance of a cluster keeps nothing itself.
 ENCRYPTION = {
@@ -24,6 +24,8 @@ ENCRYPTION = {
     "AWS::SNS::Topic": ["KmsMasterKeyId"],
     "AWS::SQS::Queue": ["SqsManagedSseEnabled", "KmsMasterKeyId"],
 }
+RESOURCE_SERVER = "trading"
+DATABASE_SETTINGS = {"DB_HOST", "DB_NAME", "DB_USER"}
 # The settings by which a resource has one name in an account, so that a second stack could not stand beside the first.
 NAMES = {
     "AWS::DynamoDB::Table": "TableName",
@@ -69,6 +71,19 @@ class Deployed:
     def migrates(self, function: Mapping[str, Any]) -> bool:
         """Whether a function signs in to the database with the administrator's secret."""
         return "DB_SECRET_ARN" in _variables(function)
+
+    def routes(self) -> dict[str, dict[str, Any]]:
+        """Return the routes of the HTTP API by their keys.
+
+        Those of the socket are no part of it: a browser cannot send a token there, so $connect asks for a ticket.
+        """
+        apis = (api for api in self.of("AWS::ApiGatewayV2::Api").values() if not _is_socket(api))
+        return {key: operation for api in apis for key, operation in operations(api).items()}
+
+    def authorizers(self) -> set[str]:
+        """Return the names of the HTTP API's authorizers."""
+        apis = (api for api in self.of("AWS::ApiGatewayV2::Api").values() if not _is_socket(api))
+        return {name for api in apis for name in api["Body"]["components"]["securitySchemes"]}
 
     def dead_letter_queues(self) -> set[str]:
         """Return the queues to which something that failed is put."""
@@ -145,24 +160,40 @@ def every_log_ends(deployed: Deployed) -> Iterator[str]:
             yield f"{name} keeps its logs for ever"
 
 
+def every_route_can_be_created(deployed: Deployed) -> Iterator[str]:
+    """A route has a key that API Gateway accepts: with FailOnWarnings one that it refuses fails the deployment."""
+    for key in deployed.routes():
+        try:
+            check_route_key(key)
+        except RouteKeyError as error:
+            yield str(error)
+
+
 def every_route_wants_a_token(deployed: Deployed) -> Iterator[str]:
-    """A route has the token's authorizer and a scope; health is open, and $default wants any token."""
-    for api in deployed.of("AWS::ApiGatewayV2::Api").values():
-        if _is_socket(api):
-            continue  # a browser cannot send a token there: the route $connect asks for a ticket
-        for path, methods in api["Body"]["paths"].items():
-            for method, operation in methods.items():
-                authorizers = {name: scopes for each in operation.get("security", []) for name, scopes in each.items()}
-                if path in HEALTH:
-                    continue
-                if not authorizers.keys() - {"NONE"}:
-                    yield f"{method} {path} is open to everybody"
-                elif not operation.get("isDefaultRoute") and not any(authorizers.values()):
-                    yield f"{method} {path} asks for no scope"
+    """A route has the authorizer and a scope; health and $default are public, and say nothing of security."""
+    for key, operation in deployed.routes().items():
+        security = operation.get("security", [])
+        if {name for each in security for name in each} - deployed.authorizers():
+            yield f"{key} names an authorizer that there is not, which API Gateway warns of"
+        elif key in PUBLIC and security:
+            yield f"{key} is public, and asks for a token"
+        elif key not in PUBLIC and not security:
+            yield f"{key} is open to everybody"
+        elif key not in PUBLIC and not _scopes(operation):
+            yield f"{key} asks for no scope"
+
+
+def what_no_route_matches_reaches_no_rights(deployed: Deployed) -> Iterator[str]:
+    """The function of $default, which anybody can call, may do nothing but write its log."""
+    functions = deployed.of("AWS::Lambda::Function")
+    integration = deployed.routes()["$default"]["x-amazon-apigateway-integration"]
+    for name in deployed.among(integration["uri"], "AWS::Lambda::Function"):
+        if "VpcConfig" in functions[name] or any(deployed.statements(functions[name])):
+            yield f"{name} answers $default, and may do more than write its log"
 
 
 def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
-    """A scope of a route is one of the resource server's, and one that the machine client may ask for."""
+    """A scope of a route is there in both spellings, and is one that the machine client may have."""
     servers = deployed.of("AWS::Cognito::UserPoolResourceServer").values()
     clients = [
         client
@@ -171,12 +202,14 @@ def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
     ]
     known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
     allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
-    for api in deployed.of("AWS::ApiGatewayV2::Api").values():
-        for path, methods in api.get("Body", {}).get("paths", {}).items():
-            for method, operation in methods.items():
-                scopes = {scope for each in operation.get("security", []) for its in each.values() for scope in its}
-                if scopes and not scopes & known & allowed:
-                    yield f"{method} {path} asks for a scope that nobody can have"
+    for key, operation in deployed.routes().items():
+        scopes = _scopes(operation)
+        for scope in sorted({scope.rpartition("/")[2] for scope in scopes}):
+            spellings = {scope, f"{RESOURCE_SERVER}/{scope}"}
+            if not spellings <= scopes:
+                yield f"{key} asks for {scope} in one spelling only"
+            if not spellings & known & allowed:
+                yield f"{key} asks for {scope}, which nobody can have"
 
 
 def every_api_is_throttled_and_logged(deployed: Deployed) -> Iterator[str]:
@@ -266,6 +299,16 @@ def only_functions_with_sql_are_in_the_vpc(deployed: Deployed) -> Iterator[str]:
             yield f"{name} uses the database, and does not wait for the Schema"
 
 
+def only_functions_with_sql_know_the_database(deployed: Deployed) -> Iterator[str]:
+    """A function is told where the database is if it uses it, for whoever is told must wait for the proxy."""
+    for name, function in deployed.of("AWS::Lambda::Function").items():
+        told = DATABASE_SETTINGS & _variables(function).keys()
+        if deployed.uses_database(function) and told != DATABASE_SETTINGS:
+            yield f"{name} uses the database, and has no {', '.join(sorted(DATABASE_SETTINGS - told))}"
+        elif told and not deployed.uses_database(function) and not deployed.migrates(function):
+            yield f"{name} does not use the database, and has {', '.join(sorted(told))}"
+
+
 def the_newest_migration_wakes_the_migrator(deployed: Deployed) -> Iterator[str]:
     """The custom resource names the newest migration, for a deployment runs it only when a property changes."""
     newest = max(path.name for path in (ROOT / "layers/trading/trading/core/migrations").glob("*.sql"))
@@ -324,7 +367,9 @@ RULES = (
     every_message_stays_hidden_long_enough,
     every_function_stands_on_its_own,
     every_log_ends,
+    every_route_can_be_created,
     every_route_wants_a_token,
+    what_no_route_matches_reaches_no_rights,
     every_scope_can_be_had,
     every_api_is_throttled_and_logged,
     every_schedule_and_rule_has_a_dead_letter_target,
@@ -333,6 +378,7 @@ RULES = (
     every_own_metric_is_written_by_somebody,
     no_role_may_do_everything,
     only_functions_with_sql_are_in_the_vpc,
+    only_functions_with_sql_know_the_database,
     the_newest_migration_wakes_the_migrator,
     what_could_fail_everywhere_fails_in_the_migrator,
     everything_is_encrypted,
@@ -350,6 +396,10 @@ def complaints(transformed: Mapping[str, Any]) -> list[str]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _scopes(operation: Mapping[str, Any]) -> set[str]:
+    return {scope for each in operation.get("security", []) for scopes in each.values() for scope in scopes}
 
 
 def _is_socket(api: Mapping[str, Any]) -> bool:

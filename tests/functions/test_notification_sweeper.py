@@ -49,7 +49,7 @@ def test_it_stops_before_its_own_time_is_up(channels: Channels) -> None:
 def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(
     call: Call, trade: dict[str, Any], channels: Channels, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from functions.trade_notifier.app import handler as notify  # noqa: PLC0415 - its environment is set by conftest
+    from functions.notification_publisher.app import handler as publish  # noqa: PLC0415 - its environment is set by conftest
 
     with monkeypatch.context() as outage:
         outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -64,7 +64,7 @@ def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(
         {"MessageId": event["id"], "ReceiptHandle": "", "Body": json.dumps(event), "MD5OfBody": ""}
         for event in channels.announced()
     ]
-    assert notify(sqs_event(messages, "arn:aws:sqs:eu-west-1:123456789012:queue"), context()) == {
+    assert publish(sqs_event(messages, "arn:aws:sqs:eu-west-1:123456789012:queue"), context()) == {
         "batchItemFailures": []
     }
     assert len(channels.published()) == 12

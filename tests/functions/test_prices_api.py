@@ -84,7 +84,7 @@ def risen(call: Call) -> None:
         ticks = [
             Tick("AAPL", Decimal(price), start + timedelta(seconds=at)) for price, at in (("98.00", 0), ("100.10", 9))
         ]
-        records.record("AAPL", ticks)
+        records.record({"AAPL": ticks})
 
 
 @pytest.mark.usefixtures("risen")

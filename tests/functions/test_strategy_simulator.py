@@ -17,8 +17,8 @@ from trading.prices.ticks import Tick
 from trading.simulation import histories, records
 from trading.simulation.records import RecordedSimulation
 
-PATH = "/api/simulations/"
-HISTORIES = "/api/histories/"
+PATH = "/api/simulations"
+HISTORIES = "/api/histories"
 EVENTS = ROOT / "events"
 SAMPLES = sorted((ROOT / "tests" / "trading" / "simulation" / "samples").iterdir())
 # One round trip for averages of 2 and 3: see tests/trading/test_simulation.py.
@@ -46,7 +46,7 @@ def with_history(call: Call, bucket: Bucket) -> Bucket:
 
 def put(call: Call, text: str | bytes, ticker: str = "MSFT", content_type: str = "text/csv", query: str = "") -> Any:
     raw = text if isinstance(text, bytes) else text.encode()
-    return call("PUT", f"{HISTORIES}{ticker}/", raw=raw, content_type=content_type, query=query)
+    return call("PUT", f"{HISTORIES}/{ticker}", raw=raw, content_type=content_type, query=query)
 
 
 # Histories
@@ -77,7 +77,7 @@ def test_a_history_that_cannot_be_read_is_refused_with_its_line_and_the_old_one_
     assert (answer.status, answer.names()) == (400, ["line 3"])
     assert answer.body["detail"] == "line 3: 2024-01-02 is there twice"
     assert put(call, "").names() == ["line 1"]
-    assert put(call, b"date,close\n\xff").names() == ["body"]
+    assert put(call, "2024-01-02,10").names() == ["line 1"]
     assert with_history.get("history/MSFT.csv") == csv(CLOSES, OPENS)
 
 
@@ -85,13 +85,15 @@ def test_a_history_is_csv_and_everything_else_is_json(call: Call) -> None:
     refused = put(call, csv([1]), content_type="application/x-www-form-urlencoded")
     assert (refused.status, refused.body["detail"]) == (
         415,
-        "Send Content-Type: text/csv, not application/x-www-form-urlencoded.",
+        "Send Content-Type: text/csv or application/octet-stream, not application/x-www-form-urlencoded.",
     )
     assert call("POST", PATH, raw=b"date,close", content_type="text/csv").status == 415
 
 
 def test_a_history_has_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert put(call, "x" * 4_000_001).status == 413
+    assert put(call, b"\xff" * 4_000_000, content_type="application/octet-stream").names() == ["line 1"]
+    assert put(call, b"\xff" * 4_000_001, content_type="application/octet-stream").status == 413
     monkeypatch.setattr(histories, "BARS_LIMIT", 2)
     assert put(call, csv([1, 2])).status == 201
     assert put(call, csv([1, 2, 3])).names() == ["line 4"]
@@ -100,7 +102,7 @@ def test_a_history_has_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_path_that_is_no_tickers_is_refused(call: Call) -> None:
     assert put(call, csv([1]), ticker="MSFTTT").names() == ["ticker"]
     assert put(call, csv([1]), ticker="..%2F2024").names() == ["ticker"]
-    assert call("GET", f"{HISTORIES}MSFTTT/").names() == ["ticker"]
+    assert call("GET", f"{HISTORIES}/MSFTTT").names() == ["ticker"]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
@@ -112,13 +114,22 @@ def test_an_export_of_any_source_is_stored_simulated_and_given_back_as_the_same_
     assert bucket.get("history/MSFT.csv").encode() == sample.read_bytes()
     [trade] = call("POST", PATH, {**ASKED, "cash": "10000"}).body["result"]["trades"]
     assert (trade["entry_price"], trade["shares"], trade["exit_price"]) == ("1200.25", "8", "800.25")
-    answer = call("GET", f"{HISTORIES}msft/")
+    answer = call("GET", f"{HISTORIES}/msft")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
     rows = answer.body.splitlines()
     assert rows[0] == "date,open,high,low,close"
     assert rows[1].partition(",")[2] == "1000.25,1004.75,995,1000.25"
     assert put(call, answer.body).body["notes"]["rounded_prices"] == 0
-    assert call("GET", f"{HISTORIES}MSFT/").body == answer.body
+    assert call("GET", f"{HISTORIES}/MSFT").body == answer.body
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_history_of_any_encoding_is_sent_as_bytes(call: Call, bucket: Bucket, encoding: str) -> None:
+    del bucket
+    data = csv(CLOSES, OPENS).encode(encoding)
+    stored = put(call, data, content_type="application/octet-stream")
+    assert (stored.status, stored.body["bars"]) == (201, 11)
+    assert call("GET", f"{HISTORIES}/MSFT").body == csv(CLOSES, OPENS)
 
 
 def test_adjusted_closes_are_simulated_on_where_they_were_asked_for_and_the_result_says_so(
@@ -131,7 +142,7 @@ def test_adjusted_closes_are_simulated_on_where_they_were_asked_for_and_the_resu
     assert (answer.status, answer.body["notes"]) == (201, notes)
     result = call("POST", PATH, {**ASKED, "cash": "10000"}).body["result"]
     assert (result["notes"], result["frequency"], result["bars"][0]["close"]) == (notes, "1 day", "990.2475")
-    assert call("GET", f"{HISTORIES}MSFT/").body.splitlines()[1] == "2024-01-02,990.2475,994.7025,985.05,990.2475"
+    assert call("GET", f"{HISTORIES}/MSFT").body.splitlines()[1] == "2024-01-02,990.2475,994.7025,985.05,990.2475"
     assert put(call, yahoo, query="adjusted=yes").names() == ["adjusted"]
     assert put(call, csv([1]), query="adjusted=true").names() == ["line 1"]
     assert put(call, yahoo, query="adjust=true").names() == ["adjust"]
@@ -142,6 +153,7 @@ def test_stored_histories_are_listed_page_by_page_in_the_order_of_tickers(call: 
     for ticker in ("MSFT", "AAPL", "BRK.B"):
         put(call, csv(CLOSES, OPENS), ticker=ticker)
     bucket.put("history/TSLA.csv", csv([1]))  # by somebody else
+    bucket.put("history/MSFT daily.csv", csv([1]))
     bucket.put("2024/05/15/trades.csv", "ticker,price,quantity,side,timestamp\n")
     found = call("GET", HISTORIES)
     assert (found.status, [each["ticker"] for each in found.body]) == (200, ["AAPL", "BRK.B", "MSFT", "TSLA"])
@@ -163,12 +175,12 @@ def test_what_lists_no_histories_is_refused(call: Call, bucket: Bucket) -> None:
 
 
 def test_a_history_that_is_not_there_is_404_and_one_that_cannot_be_read_is_refused(call: Call, bucket: Bucket) -> None:
-    assert call("GET", f"{HISTORIES}MSFT/").status == 404
+    assert call("GET", f"{HISTORIES}/MSFT").status == 404
     bucket.put("history/MSFT.csv", "nonsense")
-    answer = call("GET", f"{HISTORIES}MSFT/")
+    answer = call("GET", f"{HISTORIES}/MSFT")
     assert (answer.status, answer.names()) == (400, ["ticker"])
     assert "its stored history cannot be read: line 1: no header was recognized" in answer.body["detail"]
-    assert call("GET", f"{HISTORIES}MSFT/", query="x=1").names() == ["x"]
+    assert call("GET", f"{HISTORIES}/MSFT", query="x=1").names() == ["x"]
 
 
 # Simulations
@@ -178,7 +190,7 @@ def test_a_history_that_is_not_there_is_404_and_one_that_cannot_be_read_is_refus
 def test_a_simulation_is_run_recorded_and_looked_at(call: Call) -> None:
     answer = call("POST", PATH, ASKED)
     assert answer.status == 201
-    assert answer.headers["location"] == f"{PATH}{answer.body['id']}/"
+    assert answer.headers["location"] == f"{PATH}/{answer.body['id']}"
     result = answer.body["result"]
     assert result["name"] == "MSFT"
     assert result["trades"] == [
@@ -295,7 +307,7 @@ def test_a_pair_that_never_lost_is_the_best_of_a_sweep_by_profit_factor(call: Ca
     assert values == [(3, "Infinity"), (6, None), (9, None), (3, None), (6, None), (9, None)]  # or still open
     assert answer.body["result"]["metrics"]["profit_factor"] == "Infinity"
     assert call("GET", answer.headers["location"]).body == answer.body
-    assert "∞" in call("GET", f"{answer.headers['location']}report/").body
+    assert "∞" in call("GET", f"{answer.headers['location']}/report").body
     assert rows("select count(*) from simulations") == [(1,)]
 
 
@@ -359,9 +371,9 @@ def test_what_is_as_long_as_may_be_is_an_answer_that_lambda_hands_on(call: Call)
 
 
 def test_a_simulation_that_is_not_there_is_404(call: Call) -> None:
-    assert call("GET", f"{PATH}1/").status == 404
-    assert call("GET", f"{PATH}1/report/").status == 404
-    assert call("GET", f"{PATH}x/").names() == ["simulation_id"]
+    assert call("GET", f"{PATH}/1").status == 404
+    assert call("GET", f"{PATH}/1/report").status == 404
+    assert call("GET", f"{PATH}/x").names() == ["simulation_id"]
 
 
 @pytest.mark.usefixtures("with_history")
@@ -374,7 +386,7 @@ def test_a_database_that_is_away_is_503(call: Call, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("with_history")
 def test_the_report_is_a_page_that_may_fetch_and_run_nothing(call: Call) -> None:
     location = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}}).headers["location"]
-    answer = call("GET", f"{location}report/")
+    answer = call("GET", f"{location}/report")
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
@@ -391,14 +403,14 @@ def test_the_averages_that_the_system_has_made_are_a_history_too(call: Call) -> 
         for number, prices in enumerate(zip(OPENS, CLOSES, strict=True))
         for second, price in enumerate(prices)
     ]
-    price_records.record("MSFT", [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))])
+    price_records.record({"MSFT": [*ticks, Tick("MSFT", Decimal(999), datetime.now(UTC))]})
     asked = {**ASKED, "source": "averages"}
     result = call("POST", PATH, asked).body["result"]
     assert [bar["close"] for bar in result["bars"]] == [str(close) for close in CLOSES]  # without what is not over
     assert datetime.fromisoformat(result["bars"][0]["at"]) == first
     assert result["trades"][0]["profit"] == "-32"
     assert call("POST", PATH, asked).status == 200
-    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}1/report/").body
+    assert f"{first:%Y-%m-%d %H:%M}" in call("GET", f"{PATH}/1/report").body
     assert call("POST", PATH, {**asked, "ticker": "AAPL"}).names() == ["ticker"]
 
 

@@ -81,7 +81,7 @@ FIRST_ROW = {
 
 
 def test_over_http_a_day_is_analyzed_and_answered_with_its_rows(with_trades: Bucket, call: Call) -> None:
-    answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    answer = call("POST", "/api/analyses", {"date": "2024-05-15"})
     assert answer.status == 200
     assert (answer.body["date"], answer.body["records_processed"], answer.body["rejected"]) == ("2024-05-15", 6, 0)
     assert [row["ticker"] for row in answer.body["rows"]] == ["AAPL", "GOOG", "MSFT"]
@@ -91,34 +91,44 @@ def test_over_http_a_day_is_analyzed_and_answered_with_its_rows(with_trades: Buc
 
 
 def test_over_http_the_stored_analysis_is_its_csv_for_who_accepts_that(with_trades: Bucket, call: Call) -> None:
-    call("POST", "/api/analyses/", {"date": "2024-05-15"})
-    answer = call("GET", "/api/analyses/2024-05-15/", accept="text/csv")
+    call("POST", "/api/analyses", {"date": "2024-05-15"})
+    answer = call("GET", "/api/analyses/2024-05-15", accept="text/csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.body == with_trades.get(RESULT)
 
 
 def test_over_http_a_day_without_trades_or_analysis_is_404(call: Call) -> None:
-    assert call("POST", "/api/analyses/", {"date": "2024-05-15"}).status == 404
-    assert call("GET", "/api/analyses/2024-05-15/").status == 404
-    assert call("GET", "/api/analyses/2024-05-15/", accept="text/csv").status == 404
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 404
+    assert call("GET", "/api/analyses/2024-05-15").status == 404
+    assert call("GET", "/api/analyses/2024-05-15", accept="text/csv").status == 404
 
 
 @pytest.mark.parametrize("date", ["2024-02-30", "15.05.2024", 20240515, None])
 def test_over_http_a_date_that_is_none_is_named(call: Call, date: object) -> None:
-    assert call("POST", "/api/analyses/", {"date": date}).names() == ["date"]
-    assert call("GET", f"/api/analyses/{date}/").names() == ["date"]
+    assert call("POST", "/api/analyses", {"date": date}).names() == ["date"]
+    assert call("GET", f"/api/analyses/{date}").names() == ["date"]
 
 
 def test_over_http_an_analysis_that_somebody_else_wrote_is_to_be_had_as_csv_only(bucket: Bucket, call: Call) -> None:
     bucket.put(RESULT, "ticker,total_volume,average_price\nAAPL,180,170.67\n")
-    refused = call("GET", "/api/analyses/2024-05-15/")
-    assert (refused.status, "somebody else" in refused.body["detail"]) == (409, True)
-    assert call("GET", "/api/analyses/2024-05-15/", accept="TEXT/CSV").body == bucket.get(RESULT)
+    refused = call("GET", "/api/analyses/2024-05-15")
+    assert (refused.status, "not produced" in refused.body["detail"]) == (409, True)
+    assert call("GET", "/api/analyses/2024-05-15", accept="TEXT/CSV").body == bucket.get(RESULT)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json, text/csv;q=0", "text/csv;q=0.1, application/json", "", "nonsense"]
+)
+def test_over_http_csv_is_answered_to_who_prefers_it_only(bucket: Bucket, call: Call, accept: str) -> None:
+    bucket.put(SOURCE, (EVENTS / SOURCE).read_text())
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 200
+    answer = call("GET", "/api/analyses/2024-05-15", accept=accept)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
 
 
 def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket, call: Call) -> None:
     bucket.put(SOURCE, "ticker,price\n")
-    answer = call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    answer = call("POST", "/api/analyses", {"date": "2024-05-15"})
     assert (answer.status, "no column quantity, side, timestamp" in answer.body["detail"]) == (400, True)
 
 
@@ -142,11 +152,11 @@ no trade at all\N{LINE SEPARATOR}still the same line
 def with_rejects(bucket: Bucket, call: Call) -> Bucket:
     """A bucket with an analysis that left four rows out."""
     bucket.put(SOURCE, WITH_REJECTS)
-    assert call("POST", "/api/analyses/", {"date": "2024-05-15"}).body["rejected"] == 4
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).body["rejected"] == 4
     return bucket
 
 
-REJECTS = "/api/analyses/2024-05-15/rejects/"
+REJECTS = "/api/analyses/2024-05-15/rejects"
 
 
 def test_over_http_the_rows_that_were_left_out_are_answered_with_line_and_reason(
@@ -198,7 +208,7 @@ def test_over_http_an_analysis_without_rejects_has_none_and_a_day_without_analys
     with_trades: Bucket, call: Call
 ) -> None:
     assert call("GET", REJECTS).status == 404
-    call("POST", "/api/analyses/", {"date": "2024-05-15"})
+    call("POST", "/api/analyses", {"date": "2024-05-15"})
     assert (call("GET", REJECTS).status, call("GET", REJECTS).body) == (200, [])
     assert call("GET", REJECTS, accept="text/csv").body == "line,reason,row\n"
     del with_trades

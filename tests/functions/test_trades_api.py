@@ -10,7 +10,7 @@ from tests.conftest import Call, Channels, Rows, context
 from trading.core import aws, database
 from trading.trades import ledger
 
-PATH = "/api/trades/"
+PATH = "/api/trades"
 
 
 # Recording
@@ -24,7 +24,7 @@ def test_the_trade_of_the_readme_is_recorded_answered_and_announced(
     assert {name: answer.body[name] for name in trade} == trade
     assert answer.body["client_trade_id"] is None
     assert answer.body["recorded_by"] == "local"
-    assert answer.headers["location"] == f"/api/trades/{answer.body['id']}/"
+    assert answer.headers["location"] == f"/api/trades/{answer.body['id']}"
     [event] = channels.announced()
     assert event["data"] == answer.body
 
@@ -70,7 +70,7 @@ def test_the_same_client_trade_id_for_another_trade_answers_409(call: Call, trad
 
 def test_a_clash_in_a_batch_is_named_by_its_row_even_if_it_is_the_only_one(call: Call, trade: dict[str, Any]) -> None:
     call("POST", PATH, {**trade, "client_trade_id": "order-1"})
-    answer = call("POST", f"{PATH}batch/", {"trades": [{**trade, "client_trade_id": "order-1", "side": "SELL"}]})
+    answer = call("POST", f"{PATH}/batch", {"trades": [{**trade, "client_trade_id": "order-1", "side": "SELL"}]})
     assert answer.status == 409
     assert answer.names() == ["trades[0].client_trade_id"]
 
@@ -80,27 +80,29 @@ def test_who_signed_in_is_recorded_with_the_trade(database_url: str, channels: C
     from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
 
     event = http_event("POST", PATH, headers=[("content-type", "application/json")], body=json.dumps(trade).encode())
-    event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "desk-7"}, "scopes": None}}
+    event["requestContext"]["authorizer"] = {
+        "jwt": {"claims": {"sub": "desk-7", "scope": "trades:write"}, "scopes": None}
+    }
     assert json.loads(handler(event, context())["body"])["recorded_by"] == "desk-7"
 
 
 def test_a_batch_is_recorded_and_answered_as_an_array(call: Call, trade: dict[str, Any], channels: Channels) -> None:
-    answer = call("POST", f"{PATH}batch/", {"trades": [{**trade, "ticker": ticker} for ticker in "ABC"]})
+    answer = call("POST", f"{PATH}/batch", {"trades": [{**trade, "ticker": ticker} for ticker in "ABC"]})
     assert answer.status == 201
     assert [each["ticker"] for each in answer.body] == ["A", "B", "C"]
     assert len(channels.announced()) == 3
 
 
 def test_a_batch_of_a_thousand_is_taken_and_one_more_is_not(call: Call, trade: dict[str, Any], rows: Rows) -> None:
-    assert call("POST", f"{PATH}batch/", {"trades": [trade] * 1_001}).names() == ["trades"]
-    assert call("POST", f"{PATH}batch/", {"trades": []}).names() == ["trades"]
+    assert call("POST", f"{PATH}/batch", {"trades": [trade] * 1_001}).names() == ["trades"]
+    assert call("POST", f"{PATH}/batch", {"trades": []}).names() == ["trades"]
     assert rows("select count(*) from trades") == [(0,)]
-    assert len(call("POST", f"{PATH}batch/", {"trades": [trade] * 1_000}).body) == 1_000
+    assert len(call("POST", f"{PATH}/batch", {"trades": [trade] * 1_000}).body) == 1_000
 
 
 def test_every_bad_row_of_a_batch_is_named_and_none_is_recorded(call: Call, trade: dict[str, Any], rows: Rows) -> None:
     batch = [trade, {**trade, "price": "-1"}, trade, {**trade, "side": "HOLD", "quantity": None}]
-    answer = call("POST", f"{PATH}batch/", {"trades": batch})
+    answer = call("POST", f"{PATH}/batch", {"trades": batch})
     assert answer.status == 400
     assert sorted(answer.names()) == ["trades[1].price", "trades[3].quantity", "trades[3].side"]
     assert rows("select count(*) from trades") == [(0,)]
@@ -146,7 +148,7 @@ def test_dates_are_inclusive_and_a_date_alone_is_its_whole_day(
 
 
 def test_pages_are_linked_until_the_last(call: Call, trade: dict[str, Any]) -> None:
-    call("POST", f"{PATH}batch/", {"trades": [trade] * 7})
+    call("POST", f"{PATH}/batch", {"trades": [trade] * 7})
     answer = call("GET", PATH, query={"ticker": "MSFT", "limit": "3"})
     pages = [answer.body]
     while link := answer.headers.get("link"):
@@ -167,20 +169,20 @@ def test_one_trade_is_shown_with_its_notification(call: Call, trade: dict[str, A
 
 
 def test_a_trade_that_is_not_there_answers_404(call: Call) -> None:
-    answer = call("GET", f"{PATH}77/")
+    answer = call("GET", f"{PATH}/77")
     assert (answer.status, answer.body["title"]) == (404, "Not Found")
 
 
-@pytest.mark.parametrize("path", ["/api/trades", "/api/trades/", "/api/health", "/api/health/"])
+@pytest.mark.parametrize("path", ["/api/trades", "/api/trades/", "/api/health"])
 def test_paths_work_with_and_without_their_slash(call: Call, path: str) -> None:
     assert call("GET", path).status == 200
 
 
 def test_health_says_whether_the_database_answers(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("GET", "/api/health/").body == {"status": "ok"}
+    assert call("GET", "/api/health").body == {"status": "ok"}
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:9/d")
     database.release()
-    assert call("GET", "/api/health/").status == 503
+    assert call("GET", "/api/health").status == 503
 
 
 # Wrong input
@@ -226,7 +228,7 @@ def test_a_json_number_with_an_endless_exponent_is_refused(
 ) -> None:
     raw = json.dumps({**trade, field: "NUMBER"}).replace('"NUMBER"', number)
     assert call("POST", PATH, raw=raw.encode()).names() == [field]
-    assert call("POST", f"{PATH}batch/", raw=f'{{"trades":[{raw}]}}'.encode()).names() == [f"trades[0].{field}"]
+    assert call("POST", f"{PATH}/batch", raw=f'{{"trades":[{raw}]}}'.encode()).names() == [f"trades[0].{field}"]
 
 
 @pytest.mark.parametrize("field", ["ticker", "price", "quantity", "side", "timestamp"])
@@ -252,8 +254,8 @@ def test_a_body_that_is_no_json_object_is_refused(call: Call, rows: Rows, raw: b
 
 
 def test_a_body_in_base64_is_read(call: Call, trade: dict[str, Any]) -> None:
-    # Without a text type API Gateway hands bytes over in base64; no Content-Type means JSON.
-    assert call("POST", PATH, trade, content_type="").status == 201
+    # API Gateway hands a body over in base64 where its type does not say that it is text.
+    assert call("POST", PATH, trade, content_type="application/JSON").status == 201
 
 
 def test_a_body_that_is_not_base64_though_it_says_so_is_refused(database_url: str, channels: Channels) -> None:
@@ -261,12 +263,13 @@ def test_a_body_that_is_not_base64_though_it_says_so_is_refused(database_url: st
     from functions.trades_api.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
 
     for body in ("%%%", base64.b64encode(b"\xff").decode()):
-        event = {**http_event("POST", PATH), "body": body, "isBase64Encoded": True}
+        event = http_event("POST", PATH, headers=[("content-type", "application/json")])
+        event |= {"body": body, "isBase64Encoded": True}
         assert handler(event, context())["statusCode"] == 400
 
 
 def test_a_body_of_another_type_is_refused(call: Call) -> None:
-    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+    for content_type in ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         assert call("POST", PATH, raw=b"a=1", content_type=content_type).status == 415
     assert call("POST", PATH, raw=b"{}", content_type="Application/JSON; charset=utf-8").status == 400
 
@@ -299,11 +302,11 @@ def test_a_bad_filter_is_named_and_never_ignored(call: Call, query: str, field: 
     "trade_id", ["0", "-1", "x", "1.0", "1.5", "1_0", "9223372036854775808", "%00", "1;drop table trades"]
 )
 def test_a_number_that_no_trade_can_have_is_refused(call: Call, trade_id: str) -> None:
-    assert call("GET", f"{PATH}{trade_id}/").status in {400, 404}
+    assert call("GET", f"{PATH}/{trade_id}").status in {400, 404}
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/", "/api/nothing/", "/api/trades/1/2/", "/api/trades/H%1A\u0015/", "/etc/passwd"]
+    "path", ["/", "/api/", "/api/nothing", "/api/trades/1/2/", "/api/trades/H%1A\u0015/", "/etc/passwd"]
 )
 def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
     answer = call("GET", path)
@@ -314,11 +317,10 @@ def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", PATH, "GET, POST"),
-        ("PUT", f"{PATH}1/", "GET"),
-        ("HEAD", f"{PATH}1", "GET"),
-        ("DELETE", f"{PATH}batch", "POST"),
-        ("POST", "/api/health/", "GET"),
+        ("DELETE", PATH, "GET, HEAD, OPTIONS, POST"),
+        ("PUT", f"{PATH}/1", "GET, HEAD, OPTIONS"),
+        ("DELETE", f"{PATH}/batch", "OPTIONS, POST"),
+        ("POST", "/api/health", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_an_unknown_method_answers_405_and_says_which_are_known(

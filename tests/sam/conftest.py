@@ -131,7 +131,7 @@ class Database:
 
 @pytest.fixture
 def database(laptop: RunningSystem) -> Database:
-    """The database, with the trades of events/trade_notifier, of which nobody was told, and one of everything else."""
+    """The database, with the trades of events/notification_publisher, not yet delivered, and one of everything else."""
     database = Database(laptop)
     database.rows("truncate trades, notifications, alerts, price_averages, price_windows, simulations; select 1")
     database.rows(
@@ -142,7 +142,7 @@ def database(laptop: RunningSystem) -> Database:
         "insert into alerts (id, ticker, price, timestamp, low_price, low_timestamp, rise_percent) values"
         " (gen_random_uuid(), 'AAPL', 100.1, '2025-06-03T12:06Z', 98, '2025-06-03T12:05:30Z', 2.14) returning id"
     )
-    announced = json.loads((ROOT / "events" / "trade_notifier" / "announced.json").read_text())
+    announced = json.loads((ROOT / "events" / "notification_publisher" / "announced.json").read_text())
     for record in announced["Records"]:
         event = json.loads(record["body"])
         database.rows(
@@ -167,7 +167,7 @@ def database(laptop: RunningSystem) -> Database:
 def sample(laptop: RunningSystem) -> None:
     """A history and a day's trades are in the bucket, and the laptop's own analyzer has analyzed the trades."""
     s3 = laptop.aws.client("s3")
-    bucket = laptop.environment["TRADES_BUCKET"]
+    bucket = laptop.environment["DATA_BUCKET"]
     key = "2024/05/15/trades.csv"
     s3.upload_file(str(ROOT / "events" / HISTORY), bucket, HISTORY)
     s3.upload_file(str(ROOT / "events" / key), bucket, key)

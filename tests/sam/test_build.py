@@ -47,7 +47,7 @@ def test_a_function_and_its_layers_are_far_from_what_lambda_refuses(
 def test_the_trading_layer_is_the_package_with_its_migrations_and_nothing_else(build: Path) -> None:
     built = files(build / "TradingLayer")
     assert built == {f"python/{name}" for name in files(ROOT / "layers" / "trading")}
-    assert "python/trading/migrations/0001_trades.sql" in built
+    assert "python/trading/core/migrations/0001_trades.sql" in built
 
 
 def test_the_runtime_layer_leaves_to_lambda_what_lambda_brings(build: Path) -> None:

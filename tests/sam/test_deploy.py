@@ -135,7 +135,7 @@ def deploy(file: Path, emulator: Aws) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def deployed_file(build: Path, emulator: Aws, address: str) -> Path:
     """The template that was deployed, its folders those of the build."""
-    settings = {"DATABASE_URL": address, "AWS_ENDPOINT_URL": emulator.endpoint}
+    settings = {"DATABASE_URL": address, "AWS_ENDPOINT_URL": emulator.endpoint, "AUTH_REQUIRED": "false"}
     file = build / "reduced.yaml"
     file.write_text(json.dumps(reduced(yaml_parse((build / "template.yaml").read_text()), settings)))
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})

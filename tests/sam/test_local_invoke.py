@@ -211,7 +211,19 @@ def says(**expected: object) -> Callable[[Any, Database], None]:
     return check
 
 
+def says_that_there_is_nothing(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])["title"]) == (404, "Not Found")
+
+
+def redirects_to_the_path_without_its_slash(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], answer["headers"]["location"]) == (308, "/api/health")
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
+    "not_found/no_such_path.json": says_that_there_is_nothing,
+    "not_found/slash_at_the_end.json": redirects_to_the_path_without_its_slash,
+    "notification_publisher/announced.json": delivers_both,
+    "notification_publisher/announced_one_poisoned.json": gives_back_the_poisoned_one,
     "notification_sweeper/every_minute.json": announces_both_to_who_delivers_them,
     "price_broadcaster/broadcast.json": posts_to_who_is_gone_and_forgets_them,
     "price_broadcaster/broadcast_one_poisoned.json": gives_back_the_unknown_broadcast,
@@ -246,8 +258,6 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "trade_analyzer/trades_put.json": analyses_the_sample,
     "trade_exporter/by_hand.json": exports_both_trades,
     "trade_exporter/every_night.json": exports_both_trades,
-    "trade_notifier/announced.json": delivers_both,
-    "trade_notifier/announced_one_poisoned.json": gives_back_the_poisoned_one,
     "trades_api/check_health.json": is_healthy,
     "trades_api/find_trades.json": finds_the_newest_first,
     "trades_api/record_trade.json": records_the_trade,

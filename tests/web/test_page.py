@@ -1,9 +1,8 @@
-"""What holds of every view: its types, who can use it, that it fits, and who may see it."""
+"""What holds of every view: who can use it, that it fits, and who may see it."""
 
 import base64
 import hashlib
 import json
-import subprocess
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,13 +15,6 @@ from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that h
 
 VIEWS = ["prices", "trades", f"analysis?date={DAY}", "simulation"]
 PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
-
-
-def test_the_scripts_agree_with_their_types(built: None) -> None:
-    del built
-    command = [build_page.program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
-    checked = subprocess.run(command, cwd=build_page.SOURCE, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout
 
 
 def settle(page: Page, view: str) -> None:

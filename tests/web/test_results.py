@@ -17,7 +17,7 @@ REJECTED = 150  # more than a page of them
 def with_trades(running: RunningSystem) -> None:
     """A day whose file has rows that are no trades, analyzed."""
     text = (ROOT / "events" / KEY).read_text() + "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z\n" * REJECTED
-    running.aws.client("s3").put_object(Bucket=running.environment["TRADES_BUCKET"], Key=KEY, Body=text.encode())
+    running.aws.client("s3").put_object(Bucket=running.environment["DATA_BUCKET"], Key=KEY, Body=text.encode())
     send(f"{running.url}/api/analyses/", {"date": DAY})
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from local.host.functions import LocalFunction
 
 ROUTES = [
-    Route("GET /trades", "Echo", scopes=("trading/trades:read", "trades:read")),
-    Route("GET /health", "Echo", is_open=True),
+    Route("GET /trades", "Echo", has_authorizer=True, scopes=("trading/trades:read", "trades:read")),
+    Route("GET /any", "Echo", has_authorizer=True),
+    Route("GET /health", "Echo"),
     Route("$default", "Echo"),
 ]
 
@@ -97,6 +98,7 @@ def test_a_good_token_lets_in_and_the_function_hears_who_it_is(door: Authorizer)
         {"aud": ["others", AUDIENCE]},
         {"scope": "trading/trades:read openid"},  # with the name of Cognito's resource server
         {"scope": None, "scp": "trades:read"},
+        {"scope": None, "scp": ["trades:write", "trades:read"]},
     ],
 )
 def test_every_spelling_that_api_gateway_takes_is_taken(door: Authorizer, changes: dict[str, Any]) -> None:
@@ -142,7 +144,7 @@ def bad_tokens(door: Authorizer, stranger: Authorizer) -> Iterator[tuple[str, st
 def test_every_bad_token_is_refused_in_api_gateways_words(door: Authorizer, stranger: Authorizer) -> None:
     for wrong, token in bad_tokens(door, stranger):
         authorization = token if token is None or token.startswith("Bearer") else f"Bearer {token}"
-        for path in ("/trades", "/elsewhere"):
+        for path in ("/trades", "/any"):
             answer = ask(door, path, authorization)
             assert answer == (401, {"message": "Unauthorized"}, "Bearer"), wrong
 
@@ -152,14 +154,20 @@ def test_a_good_token_without_the_scope_of_a_route_is_forbidden(door: Authorizer
     assert ask(door, "/trades", f"Bearer {signed(door, scope=scope)}")[:2] == (403, {"message": "Forbidden"})
 
 
-def test_any_good_token_reaches_the_route_of_everything_else(door: Authorizer) -> None:
-    status, caller, _ = ask(door, "/elsewhere", f"Bearer {signed(door, scope=None)}")
+def test_a_route_without_scopes_takes_any_good_token(door: Authorizer) -> None:
+    status, caller, _ = ask(door, "/any", f"Bearer {signed(door, scope=None)}")
     assert (status, caller["jwt"]["scopes"]) == (200, None)
 
 
-def test_health_is_open_and_without_a_door_everything_is(door: Authorizer) -> None:
-    assert ask(door, "/health", None)[:2] == (200, None)
-    assert ask(door, "/health", "Bearer nonsense")[:2] == (200, None)
+def test_a_claim_that_is_a_list_reaches_the_function_in_brackets(door: Authorizer) -> None:
+    _, caller, _ = ask(door, "/any", f"Bearer {signed(door, scope=None, scp=['a', 'b'])}")
+    assert caller["jwt"]["claims"]["scp"] == "[a b]"
+
+
+def test_health_and_what_no_route_matches_are_open_and_without_a_door_everything_is(door: Authorizer) -> None:
+    for path in ("/health", "/elsewhere"):
+        assert ask(door, path, None)[:2] == (200, None)
+        assert ask(door, path, "Bearer nonsense")[:2] == (200, None)
     assert ask(None, "/trades", None)[:2] == (200, None)
 
 

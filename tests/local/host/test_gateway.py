@@ -1,11 +1,12 @@
 import base64
+import re
 from typing import Any
 
 import pytest
 
 from local.host import gateway
 from local.host.gateway import Gateway, http_event
-from local.host.template import Route
+from local.host.template import Route, RouteKeyError
 
 
 def found(keys: list[str], method: str, path: str) -> tuple[str, dict[str, str]] | None:
@@ -26,6 +27,40 @@ def test_a_path_of_any_method_answers_what_no_method_of_its_own_does() -> None:
     assert found(keys, "GET", "/a/b") == ("GET /a/b", {})
     assert found(keys, "PUT", "/a/b") == ("ANY /a/b", {})
     assert found(keys, "PUT", "/a/c") == ("ANY /a/{id}", {"id": "c"})
+
+
+def test_a_greedy_variable_takes_the_rest_of_a_path_after_every_full_match() -> None:
+    keys = ["$default", "ANY /{all+}", "ANY /a/{rest+}", "GET /a/{id}", "ANY /a"]
+    assert found(keys, "GET", "/a/b") == ("GET /a/{id}", {"id": "b"})
+    assert found(keys, "PUT", "/a/b") == ("ANY /a/{rest+}", {"rest": "b"})
+    assert found(keys, "GET", "/a/b/c d/") == ("ANY /a/{rest+}", {"rest": "b/c d/"})
+    assert found(keys, "GET", "/a/") == ("ANY /a/{rest+}", {"rest": ""})
+    assert found(keys, "GET", "/a") == ("ANY /a", {})
+    assert found(keys, "GET", "/ab") == ("ANY /{all+}", {"all": "ab"})
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("GET /a/", "ends with a slash"),
+        ("GET /a//b", "a segment of the path is empty"),
+        ("GET a", "does not start with a slash"),
+        ("GET", "does not start with a slash"),
+        ("FETCH /a", "FETCH is not a method"),
+        ("/a", "/a is not a method"),
+        ("GET /{rest+}/b", "a greedy variable is not at the end"),
+        ("GET /a{id}", "a variable is not a whole segment"),
+        ("GET /{id}/{id}", "two variables have one name"),
+    ],
+)
+def test_a_route_that_api_gateway_refuses_stops_the_start(key: str, fault: str) -> None:
+    with pytest.raises(RouteKeyError, match=f"{re.escape(key)}: .*{fault}"):
+        Gateway([Route(key, "f")], {})
+
+
+@pytest.mark.parametrize("key", ["$default", "GET /", "ANY /a", "ANY /a/{proxy+}", "PATCH /a/{b}/c/{d}"])
+def test_a_route_that_api_gateway_takes_is_taken(key: str) -> None:
+    assert Gateway([Route(key, "f")], {})
 
 
 def test_a_trailing_slash_is_another_path_and_a_dot_is_a_dot() -> None:

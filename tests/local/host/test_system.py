@@ -57,7 +57,7 @@ def test_a_trade_over_http_is_recorded_found_and_its_notification_delivered(
 
 
 def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_does_not(running: RunningSystem) -> None:
-    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    s3, bucket = running.aws.client("s3"), running.environment["DATA_BUCKET"]
     key, result = "2024/05/15/trades.csv", "2024/05/15/analysis_2024-05-15.csv"
     s3.upload_file(str(ROOT / "events" / key), bucket, key)
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
 
 
 def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade: dict[str, Any]) -> None:
-    s3, bucket = running.aws.client("s3"), running.environment["TRADES_BUCKET"]
+    s3, bucket = running.aws.client("s3"), running.environment["DATA_BUCKET"]
     ask(f"{running.url}/api/trades/", {**trade, "timestamp": "2025-01-31T12:00:00Z"})
     assert invoke("TradeExporter", {"date": "2025-01-31"}) == {
         "output_file": "2025/01/31/trades.csv",
@@ -265,14 +265,15 @@ def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
     port = str(free_port(0, ["127.0.0.1"]))
     url = f"http://127.0.0.1:{port}"
     with started(checkout, PORT=port, AUTH="on") as process:
-        assert "python -m local.tools.issue_token" in wait_for(process, "Ctrl-C stops everything")
-        command = [sys.executable, "-m", "local.tools.issue_token", "trades:write", "--subject", "desk-7"]
+        assert "./trading token" in wait_for(process, "Ctrl-C stops everything")
+        command = [sys.executable, "-m", "local.cli", "token", "trades:write", "--subject", "desk-7"]
         token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
         assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
-        assert ask(f"{url}/api/health/")[0] == 200
+        assert ask(f"{url}/api/health")[0] == 200
         status, recorded = ask(f"{url}/api/trades/", trade, token)
         assert (status, recorded["recorded_by"]) == (201, "desk-7")
-        assert ask(f"{url}/api/trades/", token=token) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/api/trades/", token=token)[0] == 403  # the function's own answer
+        assert ask(f"{url}/api/alerts", token=token) == (403, {"message": "Forbidden"})
         assert ask(f"{url}/nowhere", token=token)[0] == 404
 
 
@@ -283,7 +284,7 @@ def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:
         with started(checkout, PORT=second_port) as second:
             assert "is running from this folder already" in wait_for(second, "Cannot start")
             assert second.wait(10) == 1
-        assert ask(f"http://127.0.0.1:{first_port}/api/health/")[0] == 200
+        assert ask(f"http://127.0.0.1:{first_port}/api/health")[0] == 200
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(checkout: Path) -> None:

@@ -40,7 +40,7 @@ def test_events_become_routes_queue_sources_and_schedules(tmp_path: Path) -> Non
         """
       Events:
         Get: {Type: HttpApi, Properties: {Method: GET, Path: "/a/{b}"}}
-        Any: {Type: HttpApi, Properties: {Method: ANY, Path: /c}}
+        Any: {Type: HttpApi, Properties: {Method: ANY, Path: "/c/{d+}"}}
         Rest: {Type: HttpApi}
         Messages: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, BatchSize: 5,
                    FunctionResponseTypes: [ReportBatchItemFailures]}}
@@ -48,7 +48,7 @@ def test_events_become_routes_queue_sources_and_schedules(tmp_path: Path) -> Non
   Queue: {Type: AWS::SQS::Queue}
 """,
     )
-    assert {route.key for route in system.routes} == {"$default", "ANY /c", "GET /a/{b}"}
+    assert {route.key for route in system.routes} == {"$default", "ANY /c/{d+}", "GET /a/{b}"}
     assert {route.function for route in system.routes} == {"Worker"}
     [source] = system.queue_sources
     assert (source.queue, source.function, source.batch_size) == ({"Fn::GetAtt": ["Queue", "Arn"]}, "Worker", 5)
@@ -78,11 +78,16 @@ def test_every_function_is_in_a_folder_of_its_own_and_every_folder_is_a_function
     assert declared == {file.parent for file in (ROOT / "functions").glob("*/app.py")}
 
 
-def test_every_route_is_there_with_and_without_its_slash() -> None:
+def test_a_route_that_api_gateway_refuses_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(template.RouteKeyError, match="GET /a/: the path ends with a slash"):
+        read(tmp_path, "      Events: {Get: {Type: HttpApi, Properties: {Method: GET, Path: /a/}}}\n")
+
+
+def test_every_path_is_there_with_what_is_below_it() -> None:
     routes = {route.key for route in template.read(template.transformed()).routes}
-    assert "$default" in routes
-    for route in routes - {"$default"}:
-        assert {route.rstrip("/"), route.rstrip("/") + "/"} <= routes
+    paths = {route for route in routes if not route.endswith("/{proxy+}")} - {"$default", "ANY /api/health"}
+    assert paths
+    assert routes == paths | {f"{path}/{{proxy+}}" for path in paths} | {"$default", "ANY /api/health"}
 
 
 def test_a_setting_that_speaks_of_what_the_laptop_leaves_out_is_left_out(tmp_path: Path) -> None:

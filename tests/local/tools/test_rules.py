@@ -10,7 +10,7 @@ from local.host import template
 from local.tools import rules
 
 Resources = dict[str, Any]
-QUEUE, FUNCTION = "NotificationsQueue", "TradeNotifier"
+QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,19 @@ def the(resources: Resources, kind: str) -> dict[str, Any]:
     return next(properties(resources, name) for name, each in resources.items() if each["Type"] == kind)
 
 
-def operations(resources: Resources) -> dict[str, Any]:
-    paths = the(resources, "AWS::ApiGatewayV2::Api")["Body"]["paths"]
-    return {f"{method} {path}": each for path, methods in paths.items() for method, each in methods.items()}
+def route(resources: Resources, key: str) -> dict[str, Any]:
+    return template.operations(the(resources, "AWS::ApiGatewayV2::Api"))[key]
+
+
+def add_route(key: str) -> Callable[[Resources], Any]:
+    """Return a way to break a template: a route too many, for the caller of another."""
+
+    def break_it(resources: Resources) -> None:
+        method, path = key.split(" ")
+        paths = the(resources, "AWS::ApiGatewayV2::Api")["Body"]["paths"]
+        paths.setdefault(path, {})[method.lower()] = route(resources, "ANY /api/trades")
+
+    return break_it
 
 
 def own_policy(resources: Resources, function: str) -> dict[str, Any]:
@@ -84,7 +94,8 @@ def each_of(kind: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Res
 
 
 NOBODY = [{"Name": "service", "Value": "nobody"}]
-SOURCE = "TradeNotifierAnnounced"
+SOURCE = "NotificationPublisherAnnounced"
+TRADES = "ANY /api/trades"
 
 BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(QUEUE, "RedrivePolicy"), f"{QUEUE} has no dead-letter queue"),
@@ -97,7 +108,10 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(SOURCE, "ScalingConfig"), f"{SOURCE} has no MaximumConcurrency"),
     (take(SOURCE, "FunctionResponseTypes"), f"{SOURCE} takes a batch for failed"),
     (take(FUNCTION, "LoggingConfig", "LogGroup"), f"{FUNCTION} has no log group of its own"),
-    (put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"), "TradeNotifier and TradesApi share a log"),
+    (
+        put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"),
+        "NotificationPublisher and TradesApi share a log",
+    ),
     (take(FUNCTION, "Timeout"), f"{FUNCTION} has no Timeout"),
     (
         take("TradesApi", "Environment", "Variables", "POWERTOOLS_METRICS_NAMESPACE"),
@@ -105,29 +119,46 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (take(FUNCTION, "MemorySize"), f"{FUNCTION} has no MemorySize"),
     (put("arn:aws:iam::1:role/x", FUNCTION, "Role"), f"{FUNCTION} has no role of its own"),
-    (put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"), "TradeNotifier and TradesApi share a role"),
+    (
+        put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"),
+        "NotificationPublisher and TradesApi share a role",
+    ),
     (take("TradesApiLogs", "RetentionInDays"), "TradesApiLogs keeps its logs for ever"),
+    (add_route("GET /api/trades/"), "API Gateway refuses the route GET /api/trades/: the path ends with a slash"),
     (
-        lambda resources: operations(resources)["get /api/trades/"].pop("security"),
-        "get /api/trades/ is open to everybody",
+        add_route("GET /{proxy+}/x"),
+        "API Gateway refuses the route GET /{proxy+}/x: a greedy variable is not at the end",
+    ),
+    (add_route("TRACE /x"), "API Gateway refuses the route TRACE /x: TRACE is not a method"),
+    (lambda resources: route(resources, TRADES).pop("security"), f"{TRADES} is open to everybody"),
+    (
+        lambda resources: route(resources, TRADES).update(security=[{"NONE": []}]),
+        f"{TRADES} names an authorizer that there is not",
+    ),
+    (lambda resources: route(resources, TRADES).update(security=[{"Token": []}]), f"{TRADES} asks for no scope"),
+    (
+        lambda resources: route(resources, "ANY /api/health").update(security=[{"Token": []}]),
+        "ANY /api/health is public, and asks for a token",
     ),
     (
-        lambda resources: operations(resources)["post /api/trades"].update(security=[{"NONE": []}]),
-        "post /api/trades is open to everybody",
+        lambda resources: put(properties(resources, f"{FUNCTION}Role")["Policies"], "NotFoundRole", "Policies")(
+            resources
+        ),
+        "NotFound answers $default, and may do more than write its log",
     ),
     (
-        lambda resources: operations(resources)["post /api/trades"].update(security=[{"Token": []}]),
-        "post /api/trades asks for no scope",
+        lambda resources: route(resources, TRADES)["security"][0]["Token"].remove("trading/trades:write"),
+        f"{TRADES} asks for trades:write in one spelling only",
     ),
     (
         each_of("AWS::Cognito::UserPoolResourceServer", lambda server: server["Scopes"].pop(0)),
-        "get /api/trades/ asks for a scope that nobody can have",
+        f"{TRADES} asks for trades:read, which nobody can have",
     ),
     (
         each_of(
             "AWS::Cognito::UserPoolClient", lambda client: client["AllowedOAuthScopes"].remove("trading/trades:write")
         ),
-        "post /api/trades asks for a scope that nobody can have",
+        f"{TRADES} asks for trades:write, which nobody can have",
     ),
     (
         each_of("AWS::ApiGatewayV2::Stage", lambda stage: stage["DefaultRouteSettings"].pop("ThrottlingRateLimit")),
@@ -157,20 +188,25 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(FUNCTION, "VpcConfig"), f"{FUNCTION} is outside the VPC"),
     (put({"SubnetIds": []}, "TradeAnalyzer", "VpcConfig"), "TradeAnalyzer is in the VPC"),
     (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not wait"),
+    (take(FUNCTION, "Environment", "Variables", "DB_USER"), f"{FUNCTION} uses the database, and has no DB_USER"),
+    (
+        put("proxy", "TradeAnalyzer", "Environment", "Variables", "DB_HOST"),
+        "TradeAnalyzer does not use the database, and has DB_HOST",
+    ),
     (put("0000_older.sql", "Schema", "NewestMigration"), "as its NewestMigration, and the newest is"),
     (drop("Schema"), "as its NewestMigration, and the newest is"),
     (take("Schema", "Architecture"), "Schema does not notice other processors"),
     (take("Schema", "Database"), "Schema does not notice another database"),
     (take(QUEUE, "SqsManagedSseEnabled"), f"{QUEUE} is not encrypted"),
     (take("NotificationsTopic", "KmsMasterKeyId"), "NotificationsTopic is not encrypted"),
-    (take("TradesBucket", "BucketEncryption"), "TradesBucket is not encrypted"),
+    (take("DataBucket", "BucketEncryption"), "DataBucket is not encrypted"),
     (take("DatabaseInstance", "StorageEncrypted"), "DatabaseInstance is not encrypted"),
     (take("DatabaseCluster", "StorageEncrypted"), "DatabaseCluster is not encrypted"),
     (
-        put(False, "TradesBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
-        "TradesBucket may become public",
+        put(False, "DataBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
+        "DataBucket may become public",
     ),
-    (drop("TradesBucketPolicy"), "TradesBucket takes requests without TLS"),
+    (drop("DataBucketPolicy"), "DataBucket takes requests without TLS"),
     (take("DatabaseInstance", "PubliclyAccessible"), "DatabaseInstance is public"),
     (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy lets in who has no TLS or no IAM token"),
     (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy lets in who has no TLS or no IAM token"),

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import Bucket, Rows
 from trading.analysis import exports, results
 from trading.analysis.exports import Export
-from trading.http.problems import ProblemError
+from trading.core.errors import ConflictError
 from trading.trades import ledger
 from trading.trades.ledger import NewTrade
 
@@ -55,7 +55,7 @@ def test_an_export_replaces_an_earlier_one(bucket: Bucket, rows: Rows, trade: di
 def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, rows: Rows) -> None:
     del rows
     bucket.put(KEY, "theirs")
-    with pytest.raises(ProblemError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left as they are"):
         exports.export_day(bucket.name, DAY)
     assert bucket.get(KEY) == "theirs"
 
@@ -63,7 +63,7 @@ def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, ro
 def test_a_packed_file_that_somebody_put_there_is_not_superseded(bucket: Bucket, rows: Rows) -> None:
     del rows
     bucket.put(f"{KEY}.gz", "theirs")
-    with pytest.raises(ProblemError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left as they are"):
         exports.export_day(bucket.name, DAY)
     assert bucket.keys() == [f"{KEY}.gz"]
 
@@ -85,7 +85,7 @@ def test_a_file_that_somebody_puts_there_during_the_export_stays(
         return copy(*arguments)
 
     monkeypatch.setattr(exports, "_copy", copy_while_they_write)
-    with pytest.raises(ProblemError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left as they are"):
         exports.export_day(bucket.name, DAY)
     assert bucket.get(KEY) == "theirs"
 

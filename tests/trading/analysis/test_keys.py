@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from trading.analysis import keys
-from trading.http.problems import ProblemError
+from trading.core.errors import InvalidError
 
 
 def test_the_files_of_a_day_stand_together_under_its_zero_padded_path() -> None:
@@ -28,13 +28,12 @@ def test_any_other_key_is_no_days_trades(key: str) -> None:
 
 
 def test_a_schedule_is_about_the_day_before() -> None:
-    assert keys.day_asked_for({"source": "aws.scheduler", "time": "2024-03-01T02:00:00Z"}) == date(2024, 2, 29)
+    assert keys.day_before("2024-03-01T02:00:00Z") == date(2024, 2, 29)
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "2024-02-30", "20240515", "2024-5-1", "yesterday", 5, "2024-05-15T00:00:00Z"]
 )
 def test_what_is_no_date_is_refused_by_its_name(text: object) -> None:
-    with pytest.raises(ProblemError, match="date: must be a day") as refusal:
-        keys.day_asked_for({"date": text} if text is not None else {})
-    assert refusal.value.problem.status == 400
+    with pytest.raises(InvalidError, match="date: must be a day"):
+        keys.read_day(text)

@@ -11,7 +11,7 @@ from tests.conftest import Bucket
 from trading.analysis import results, summary
 from trading.analysis.results import Analysis
 from trading.core import storage
-from trading.http.problems import ProblemError
+from trading.core.errors import ConflictError, InvalidError, NotFoundError
 
 DAY = date(2024, 5, 15)
 SOURCE = "2024/05/15/trades.csv"
@@ -60,14 +60,13 @@ def test_a_day_without_trades_has_an_analysis_with_a_header_alone(bucket: Bucket
 
 
 def test_a_day_without_a_file_is_not_found(bucket: Bucket) -> None:
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(NotFoundError):
         results.analyze_day(bucket.name, DAY)
-    assert refusal.value.problem.status == 404
 
 
 def test_a_header_without_a_column_is_an_error_and_writes_nothing(bucket: Bucket) -> None:
     bucket.put(SOURCE, SAMPLE.replace("quantity", "amount"))
-    with pytest.raises(ProblemError, match="no column quantity"):
+    with pytest.raises(InvalidError, match="no column quantity"):
         results.analyze_day(bucket.name, DAY)
     assert bucket.keys() == [SOURCE]
 
@@ -112,7 +111,7 @@ def test_a_source_that_is_replaced_while_it_is_read_is_read_again(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = HEADER + "\nT,1,1,BUY,2024-05-15T10:00:00Z\n"
-    monkeypatch.setattr(summary, "summarize", replacing(bucket, [newer], summary.summarize))
+    monkeypatch.setattr(results, "summarize", replacing(bucket, [newer], summary.summarize))
     bucket.put(SOURCE, SAMPLE)
     assert results.analyze_day(bucket.name, DAY) == Analysis(SOURCE, RESULT, 1, 1, 0)
     assert bucket.get(RESULT).splitlines()[1].startswith("T,1,1.000000")
@@ -122,11 +121,10 @@ def test_a_source_that_never_holds_still_is_an_error_and_no_result(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"{SAMPLE}T,{number},1,BUY,2024-05-15T10:00:00Z\n" for number in range(9)]
-    monkeypatch.setattr(summary, "summarize", replacing(bucket, texts, summary.summarize))
+    monkeypatch.setattr(results, "summarize", replacing(bucket, texts, summary.summarize))
     bucket.put(SOURCE, SAMPLE)
-    with pytest.raises(ProblemError, match="3 times") as refusal:
+    with pytest.raises(ConflictError, match="3 times"):
         results.analyze_day(bucket.name, DAY)
-    assert refusal.value.problem.status == 409
     assert bucket.keys() == [SOURCE]
 
 

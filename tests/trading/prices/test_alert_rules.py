@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.prices.alert_rules import Alert, Outcome, RiseWatch
+from trading.prices.alert_rules import Alert, Outcome, RiseDetector
 from trading.prices.ticks import Tick
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -18,8 +18,8 @@ def tick(seconds: float, price: str | Decimal) -> Tick:
 
 
 def alerts(ticks: Iterable[Tick]) -> list[Alert]:
-    watch = RiseWatch("AAPL")
-    return [alert for each in ticks if (alert := watch.judge(each).alert)]
+    watch = RiseDetector("AAPL")
+    return [alert for each in ticks if (alert := watch.update(each).alert)]
 
 
 def alerted_at(*points: tuple[float, str]) -> list[float]:
@@ -78,15 +78,15 @@ def test_a_late_tick_enters_the_window_and_cannot_alert() -> None:
     ],
 )
 def test_a_tick_is_repeated_or_late_or_too_old(seconds: float, outcome: Outcome) -> None:
-    watch = RiseWatch("AAPL")
-    watch.judge(tick(4, "1"))
-    watch.judge(tick(10, "1"))
-    assert watch.judge(tick(seconds, "1")).outcome is outcome
+    watch = RiseDetector("AAPL")
+    watch.update(tick(4, "1"))
+    watch.update(tick(10, "1"))
+    assert watch.update(tick(seconds, "1")).outcome is outcome
 
 
 def test_a_late_tick_that_comes_twice_counts_once() -> None:
-    watch = RiseWatch("AAPL")
-    outcomes = [watch.judge(tick(seconds, "1")).outcome for seconds in (10, 8, 8)]
+    watch = RiseDetector("AAPL")
+    outcomes = [watch.update(tick(seconds, "1")).outcome for seconds in (10, 8, 8)]
     assert outcomes == [Outcome.COUNTED, Outcome.COUNTED, Outcome.REPEATED]
 
 
@@ -135,29 +135,29 @@ def test_the_rule_is_that_of_who_looks_at_everything_each_time(ticks: list[Tick]
 def test_saved_and_restored_anywhere_it_finds_the_same_alerts_with_the_same_ids(
     ticks: list[Tick], cuts: set[int]
 ) -> None:
-    watch = RiseWatch("AAPL")
+    watch = RiseDetector("AAPL")
     found = []
     for start, end in pairwise(sorted({0, len(ticks), *(cut for cut in cuts if cut < len(ticks))})):
-        watch = RiseWatch("AAPL", watch.save())
-        found += [alert for each in ticks[start:end] if (alert := watch.judge(each).alert)]
+        watch = RiseDetector("AAPL", watch.save())
+        found += [alert for each in ticks[start:end] if (alert := watch.update(each).alert)]
     assert found == alerts(ticks)
 
 
 @given(streams)
 def test_what_comes_again_at_the_end_changes_nothing(ticks: list[Tick]) -> None:
-    watch = RiseWatch("AAPL")
+    watch = RiseDetector("AAPL")
     for each in ticks:
-        watch.judge(each)
+        watch.update(each)
     saved = watch.save()
     newest = max((each.timestamp for each in ticks), default=NOON)
     again = [each for each in ticks if each.timestamp >= newest - timedelta(seconds=60)]
-    assert all(watch.judge(each).outcome is not Outcome.COUNTED for each in again)
+    assert all(watch.update(each).outcome is not Outcome.COUNTED for each in again)
     assert watch.save() == saved
 
 
 def test_a_tick_of_the_first_year_and_one_of_the_last_are_judged_like_any_other() -> None:
-    watch = RiseWatch("AAPL")
+    watch = RiseDetector("AAPL")
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     for timestamp in (first, first + timedelta(seconds=1), last):
-        assert watch.judge(Tick("AAPL", Decimal(1), timestamp)).outcome is Outcome.COUNTED
-    assert watch.judge(Tick("AAPL", Decimal(1), first)).outcome is Outcome.TOO_OLD
+        assert watch.update(Tick("AAPL", Decimal(1), timestamp)).outcome is Outcome.COUNTED
+    assert watch.update(Tick("AAPL", Decimal(1), first)).outcome is Outcome.TOO_OLD

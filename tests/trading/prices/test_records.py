@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import Channels, Rows
 from trading.core import database
-from trading.http.problems import ProblemError
+from trading.core.errors import InvalidError
 from trading.notifications import events, outbox
+from trading.notifications.events import PriceAlerted
 from trading.prices import records
-from trading.prices.alert_rules import RiseWatch
+from trading.prices.alert_rules import RiseDetector
 from trading.prices.records import PriceAverage, PriceFilter, Recorded
 from trading.prices.ticks import Tick
 
@@ -37,13 +38,17 @@ def contents(rows: Rows) -> list[list[tuple[Any, ...]]]:
 RISE = [tick(0, "100"), tick(10, "98"), tick(20, "100.1")]
 
 
+def record(ticker: str, ticks: Sequence[Tick]) -> Recorded:
+    return records.record({ticker: ticks})[ticker]
+
+
 def averages(ticker: str = "AAPL") -> list[PriceAverage]:
     return records.find_averages(PriceFilter(ticker))[0]
 
 
 def test_ticks_come_to_an_average_for_each_five_minutes_that_have_any() -> None:
     ticks = [tick(0, "1.00"), tick(299.999999, "2"), tick(300, "4"), tick(900, "1"), tick(901, "1"), tick(902, "2")]
-    assert records.record("AAPL", ticks).counted == 6
+    assert record("AAPL", ticks).counted == 6
     third, second, first = averages()
     one, two = Decimal("1.00"), Decimal(2)
     assert first == PriceAverage("AAPL", NOON, Decimal("1.5"), open=one, high=two, low=one, close=two, count=2)
@@ -52,38 +57,40 @@ def test_ticks_come_to_an_average_for_each_five_minutes_that_have_any() -> None:
 
 
 def test_a_late_tick_may_open_its_five_minutes_and_one_that_is_too_old_is_in_no_average() -> None:
-    records.record("AAPL", [tick(302, "5")])
-    assert records.record("AAPL", [tick(301, "7"), tick(296, "9")]) == Recorded(1, 0, 1, [], newest=None)
+    record("AAPL", [tick(302, "5")])
+    assert record("AAPL", [tick(301, "7"), tick(296, "9")]) == Recorded(1, 0, 1, [], newest=None)
     [average] = averages()
     assert (average.open, average.close, average.high, average.count) == (Decimal(7), Decimal(5), Decimal(7), 2)
 
 
 def test_an_alert_is_recorded_with_its_notification() -> None:
-    [event] = records.record("AAPL", RISE).alerts
-    assert str(event.data.rise_percent) == "2.14"
+    [recorded] = record("AAPL", RISE).alerts
+    assert str(recorded.alert.rise_percent) == "2.14"
     [[alert_id, trade_id]] = database.query(
-        "select alert_id, trade_id from notifications where id = %(id)s", {"id": event.id}, repeatable=True
+        "select alert_id, trade_id from notifications where id = %(id)s",
+        {"id": recorded.notification_id},
+        repeatable=True,
     )
-    assert (alert_id, trade_id) == (event.data.id, None)
-    assert records.find_alerts(PriceFilter()) == ([event.data], None)
+    assert (alert_id, trade_id) == (recorded.alert.id, None)
+    assert records.find_alerts(PriceFilter()) == ([recorded.alert], None)
 
 
 def test_ticks_that_come_again_change_nothing(rows: Rows) -> None:
-    records.record("AAPL", RISE)
+    record("AAPL", RISE)
     before = contents(rows)
-    assert records.record("AAPL", RISE) == Recorded(0, 1, 2, [])
+    assert record("AAPL", RISE) == Recorded(0, 1, 2, [])
     assert contents(rows) == before
 
 
 def test_two_who_record_the_same_ticks_at_once_record_them_once(database_url: str) -> None:
     """The lock is what is tested: each thread has a connection of its own."""
 
-    def record(_: int) -> int:
+    def record_once(_: int) -> int:
         with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
-            return records._record(cursor, "AAPL", RISE).counted  # noqa: SLF001
+            return records._record(cursor, {"AAPL": RISE})["AAPL"].counted  # noqa: SLF001
 
     with ThreadPoolExecutor(8) as threads:
-        assert sorted(threads.map(record, range(8))) == [0] * 7 + [3]
+        assert sorted(threads.map(record_once, range(8))) == [0] * 7 + [3]
     [average] = averages()
     assert average.count == 3
 
@@ -91,7 +98,7 @@ def test_two_who_record_the_same_ticks_at_once_record_them_once(database_url: st
 def test_an_error_on_the_way_leaves_nothing_half_done(rows: Rows) -> None:
     rows("alter table alerts add check (ticker <> 'AAPL'); select 1")
     with pytest.raises(psycopg2.errors.CheckViolation):
-        records.record("AAPL", RISE)
+        record("AAPL", RISE)
     assert contents(rows) == [[], [], [], []]
 
 
@@ -114,13 +121,13 @@ def test_however_ticks_are_batched_averages_and_alerts_are_those_of_all_of_them(
     while rest:
         size = sizes[len(rest) % len(sizes)]
         batch, rest = rest[:size], rest[size:]
-        alerted += records.record("AAPL", batch).alerts
-        records.record("AAPL", batch)  # each comes twice
+        alerted += record("AAPL", batch).alerts
+        record("AAPL", batch)  # each comes twice
 
-    watch = RiseWatch("AAPL")
-    judged = [(each, watch.judge(each)) for each in ticks]
-    assert [event.data for event in alerted] == [judgement.alert for _, judgement in judged if judgement.alert]
-    counted = [each for each, judgement in judged if judgement.outcome.name == "COUNTED"]
+    detector = RiseDetector("AAPL")
+    judged = [(each, detector.update(each)) for each in ticks]
+    assert [recorded.alert for recorded in alerted] == [detection.alert for _, detection in judged if detection.alert]
+    counted = [each for each, detection in judged if detection.outcome.name == "COUNTED"]
     assert sorted(averages(), key=lambda average: average.bucket_start) == list(expected_averages(counted))
 
 
@@ -150,7 +157,7 @@ def test_averages_and_alerts_are_found_by_ticker_and_dates_in_pages() -> None:
     for ticker in ("AAPL", "MSFT"):
         for minutes in range(0, 50, 5):
             seconds = minutes * 60
-            records.record(ticker, [tick(seconds, "98", ticker), tick(seconds + 1, "100", ticker)])
+            record(ticker, [tick(seconds, "98", ticker), tick(seconds + 1, "100", ticker)])
     for find in (records.find_averages, records.find_alerts):
         found: list[Any] = []
         cursor = None
@@ -163,13 +170,14 @@ def test_averages_and_alerts_are_found_by_ticker_and_dates_in_pages() -> None:
         times = [getattr(each, "bucket_start", None) or each.timestamp for each in found]
         assert times == sorted(times, reverse=True)
         assert {each.ticker for each in found} == {"AAPL"}
-        with pytest.raises(ProblemError, match="start_date"):
+        with pytest.raises(InvalidError, match="start_date"):
             find(PriceFilter("AAPL", NOON, NOON - timedelta(days=1)))
     assert len(records.find_alerts(PriceFilter())[0]) == 20
 
 
 def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(channels: Channels, rows: Rows) -> None:
-    [event] = records.record("AAPL", RISE).alerts
+    [recorded] = record("AAPL", RISE).alerts
+    event = PriceAlerted.of(recorded.alert, recorded.notification_id)
     rows("update notifications set next_attempt_at = now() - interval '1 s' returning id")
     assert outbox.sweep(5) == outbox.Sweep(1, 0, 0)
     [announced] = channels.announced()
@@ -182,13 +190,13 @@ def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(c
 
 
 def test_the_newest_price_is_told_and_no_older_one_after_it() -> None:
-    assert records.record("AAPL", [tick(1, "1"), tick(3, "3"), tick(2, "2")]).newest == tick(3, "3")
-    assert records.record("AAPL", [tick(2.5, "2.5")]).newest is None
-    assert records.record("AAPL", [tick(3, "3")]).newest is None
+    assert record("AAPL", [tick(1, "1"), tick(3, "3"), tick(2, "2")]).newest == tick(3, "3")
+    assert record("AAPL", [tick(2.5, "2.5")]).newest is None
+    assert record("AAPL", [tick(3, "3")]).newest is None
 
 
 def test_ticks_of_the_first_year_are_averaged_like_any_other() -> None:
     first = Tick("AAPL", Decimal(1), datetime.min.replace(tzinfo=UTC))
-    assert records.record("AAPL", [first]).counted == 1
+    assert record("AAPL", [first]).counted == 1
     [average] = averages()
     assert average.bucket_start == first.timestamp

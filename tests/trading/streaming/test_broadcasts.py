@@ -146,6 +146,19 @@ def test_when_the_time_is_up_nobody_else_is_posted_to(there: Sockets) -> None:
     assert there.heard["here="] == []
 
 
+def test_between_two_frames_to_one_client_the_time_may_be_up(there: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.open("slow=")
+    take = there.take
+
+    def take_slowly(connection_id: str, text: str) -> int:
+        time.sleep(0.2)
+        return take(connection_id, text)
+
+    monkeypatch.setattr(there, "take", take_slowly)
+    assert broadcasts.post([broadcast(tick("AAPL", "100.10"), alerts=(RISE,) * 10)], 0.3) == Posted(0, 0, 1)
+    assert len(there.heard["slow="]) == 2
+
+
 def test_who_does_not_answer_holds_up_nobody_and_is_not_forgotten(
     there: Sockets, price_services: PriceServices
 ) -> None:

@@ -69,17 +69,17 @@ def test_a_connection_that_is_forgotten_or_expired_is_not_among_everyone(monkeyp
         connections.remember(name)
     connections.forget("b=")
     connections.forget("b=")
-    assert {each.id for each in connections.everyone()} == {"a=", "c="}
+    assert {each.id for each in connections.scan()} == {"a=", "c="}
     later = time.time() + connections.CONNECTION_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    assert list(connections.everyone()) == []
+    assert list(connections.scan()) == []
 
 
 def test_a_change_that_others_keep_overtaking_is_refused_in_the_end() -> None:
     connections.remember("a=")
     names = iter("ABCDEFGH")
 
-    def overtaken(before: protocol.Followed) -> protocol.Followed:
+    def overtaken(before: protocol.Subscriptions) -> protocol.Subscriptions:
         name = next(names)
         connections.change("a=", lambda _: frozenset({name}))
         return before

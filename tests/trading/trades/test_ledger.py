@@ -9,9 +9,9 @@ import pytest
 
 from tests.conftest import Rows
 from trading.core import database
-from trading.http.problems import ProblemError
+from trading.core.errors import NotFoundError
 from trading.trades import ledger
-from trading.trades.ledger import ClashError, NewTrade, RecordedTrade, TradeFilter
+from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, TradeFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -65,7 +65,7 @@ def test_the_same_client_trade_id_is_recorded_and_announced_once(rows: Rows) -> 
 )
 def test_the_same_client_trade_id_for_another_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
     record(new(client_trade_id="a"))
-    with pytest.raises(ClashError):
+    with pytest.raises(DuplicateIdError):
         record(new(client_trade_id="a", **change))
     assert rows("select count(*) from trades") == [(1,)]
 
@@ -119,14 +119,14 @@ def test_a_batch_with_trades_that_are_there_already_records_the_others(rows: Row
 
 def test_one_clash_refuses_the_whole_batch_and_names_its_row(rows: Rows) -> None:
     record(new(client_trade_id="a"))
-    with pytest.raises(ClashError) as clash:
+    with pytest.raises(DuplicateIdError) as clash:
         record(new(ticker="A"), new(client_trade_id="a", side="SELL"), new(client_trade_id="b"))
     assert clash.value.positions == [1]
     assert rows("select count(*) from trades") == [(1,)]
 
 
 def test_two_trades_of_one_batch_under_one_id_refuse_it(rows: Rows) -> None:
-    with pytest.raises(ClashError) as clash:
+    with pytest.raises(DuplicateIdError) as clash:
         record(new(client_trade_id="a"), new(client_trade_id="a", side="SELL"))
     assert clash.value.positions == [1]
     assert rows("select count(*) from trades") == [(0,)]
@@ -221,6 +221,5 @@ def test_a_trade_shows_when_its_notification_was_delivered(rows: Rows) -> None:
 
 def test_a_trade_that_does_not_exist_is_not_found(rows: Rows) -> None:
     del rows
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(NotFoundError):
         ledger.get(1)
-    assert refusal.value.problem.status == 404

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from trading.analysis import keys
 from trading.core import database, storage
+from trading.core.errors import ConflictError
 from trading.core.storage import Upload
-from trading.http.problems import ProblemError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -43,7 +42,7 @@ def export_day(bucket: str, day: date) -> Export:
     """Write the trades of a day, by their timestamps in UTC, to its file in the bucket.
 
     Raises:
-        ProblemError: 409, the file that is there was not written by an export; it stays as it is.
+        ConflictError: the file that is there was not written by an export; it stays as it is.
         database.DatabaseUnavailableError: nothing was written.
     """
     key = keys.trades_key(day)
@@ -60,10 +59,8 @@ def export_day(bucket: str, day: date) -> Export:
     return Export(key, count)
 
 
-def _theirs(day: date) -> ProblemError:
-    return ProblemError(
-        HTTPStatus.CONFLICT, f"The trades of {day} were put there by somebody else, and are left as they are."
-    )
+def _theirs(day: date) -> ConflictError:
+    return ConflictError(f"The trades of {day} were put there by somebody else, and are left as they are.")
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:

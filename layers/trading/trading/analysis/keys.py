@@ -1,12 +1,10 @@
 """Days: which one is meant, and where its files are in the bucket."""
 
 import re
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
 
+from trading.core.errors import FieldError, InvalidError
 from trading.core.values import parse_date
-from trading.http.problems import FieldError, invalid
 
 _SOURCE = re.compile(r"(\d{4})/(\d{2})/(\d{2})/trades\.csv(\.gz)?", re.ASCII)
 
@@ -41,15 +39,18 @@ def day_of(key: str) -> date | None:
         return None
 
 
-def day_asked_for(event: Mapping[str, Any]) -> date:
-    """Return the day that an invocation is about: its `date`, or the day before the time of its schedule.
+def day_before(instant: str) -> date:
+    """Return the day before an instant that ISO 8601 text names: the day that a nightly schedule is about."""
+    return datetime.fromisoformat(instant).date() - timedelta(days=1)
+
+
+def read_day(value: object) -> date:
+    """Return the day that a text such as 2024-05-15 names.
 
     Raises:
-        ProblemError: 400, it has no date, or none that exists.
+        InvalidError: it names none that exists.
     """
-    if event.get("source") == "aws.scheduler":
-        return datetime.fromisoformat(event["time"]).date() - timedelta(days=1)
     try:
-        return parse_date(event.get("date"))
-    except ValueError:
-        raise invalid(FieldError("date", "must be a day, such as 2024-05-15")) from None
+        return parse_date(value)
+    except ValueError as error:
+        raise InvalidError(FieldError("date", str(error))) from None

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
-from http import HTTPStatus
 
 from pydantic import TypeAdapter
 
@@ -16,9 +15,9 @@ from trading.analysis import keys
 from trading.analysis.csv_files import BadHeaderError
 from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core import storage
+from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from trading.core.storage import StoredObject, Upload
-from trading.core.values import plain
-from trading.http.problems import FieldError, ProblemError, invalid
+from trading.core.values import format_decimal
 
 REJECTS_HEADER = ("line", "reason", "row")
 REJECTS_DEFAULT = 1_000  # rows of a page
@@ -95,21 +94,20 @@ def analyze_day(bucket: str, day: date) -> Analysis:
     so that what stands there in the end is of its last version. The same source gives the same bytes.
 
     Raises:
-        ProblemError: 404, there are no trades of that day; 400, the file has no readable header or too many tickers;
-            409, the file was replaced each of three times while it was read.
-        trade_summary.UnreconciledError, trade_files.CutShortError,
+        NotFoundError: there are no trades of that day.
+        InvalidError: the file has no readable header or too many tickers.
+        ConflictError: the file was replaced each of three times while it was read.
+        summary.UnreconciledError, csv_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
     for _ in range(ATTEMPTS):
         source = _open_source(bucket, day)
         if source is None:
-            raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no file of trades of {day}.")
+            raise NotFoundError(f"There is no file of trades of {day}.")
         analysis = _analyze(bucket, day, source)
         if analysis:
             return analysis
-    raise ProblemError(
-        HTTPStatus.CONFLICT, f"{keys.trades_key(day)} was replaced {ATTEMPTS} times while it was read: try again."
-    )
+    raise ConflictError(f"{keys.trades_key(day)} was replaced {ATTEMPTS} times while it was read: try again.")
 
 
 def is_done(bucket: str, day: date) -> bool:
@@ -123,7 +121,7 @@ def stored_csv(bucket: str, day: date) -> str:
     """Return the CSV of a day's analysis.
 
     Raises:
-        ProblemError: 404, there is none.
+        NotFoundError: there is none.
         storage.IncompleteBodyError: it could not be read whole.
     """
     return _text(_open_analysis(bucket, day))
@@ -133,14 +131,14 @@ def stored(bucket: str, day: date) -> DayAnalysis:
     """Return a day's analysis.
 
     Raises:
-        ProblemError: 404, there is none; 409, it is not one of ours.
+        NotFoundError: there is none.
+        ConflictError: it is not one of ours.
         storage.IncompleteBodyError: it could not be read whole.
     """
     analysis = _open_analysis(bucket, day)
     if "rows" not in analysis.metadata:
-        raise ProblemError(
-            HTTPStatus.CONFLICT,
-            f"{analysis.key} was written by somebody else: POST the date to /api/analyses/ to make it anew, or read it"
+        raise ConflictError(
+            f"{analysis.key} was not produced by this API: POST the date to /api/analyses/ to make it anew, or read it"
             " as it is with Accept: text/csv.",
         )
     rows = _ROWS.validate_python(list(csv.DictReader(io.StringIO(_text(analysis)))))
@@ -154,13 +152,14 @@ def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tu
     so that an answer of Lambda's has room for it.
 
     Raises:
-        ProblemError: 404, there is no analysis; 400, the cursor is not one of ours.
+        NotFoundError: there is no analysis.
+        InvalidError: the cursor is not one of ours.
         storage.IncompleteBodyError: it could not be read whole.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
-        raise invalid(FieldError("cursor", "is not a cursor that this API gave out; leave it away to start anew"))
+        raise InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))
     if storage.describe(bucket, keys.analysis_key(day)) is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no analysis of {day}.")
+        raise NotFoundError(f"There is no analysis of {day}.")
     stored = storage.open_object(bucket, keys.rejects_key(day))
     if stored is None:
         return [], None
@@ -202,7 +201,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
 def _open_analysis(bucket: str, day: date) -> StoredObject:
     analysis = storage.open_object(bucket, keys.analysis_key(day))
     if analysis is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no analysis of {day}.")
+        raise NotFoundError(f"There is no analysis of {day}.")
     return analysis
 
 
@@ -217,7 +216,7 @@ def _analyze(bucket: str, day: date, source: StoredObject) -> Analysis | None:
         try:
             summary = summarize(source.chunks, lambda found: _write_rejects(rejects, found))
         except (BadHeaderError, TooManyTickersError) as error:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{source.key}: {error}") from error
+            raise InvalidError(FieldError(source.key, str(error))) from error
         if _describe_source(bucket, day) != source.etag:
             return None
         if summary.rows_rejected:
@@ -239,19 +238,19 @@ def to_csv(summary: Summary) -> bytes:
 def _row(ticker: TickerSummary) -> Sequence[str]:
     return (
         ticker.ticker,
-        plain(ticker.total_volume),
+        format_decimal(ticker.total_volume),
         str(ticker.average_price),
         str(ticker.mean_price),
         str(ticker.trade_count),
         *(_amount(each) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
-        plain(ticker.buy_volume),
-        plain(ticker.sell_volume),
+        format_decimal(ticker.buy_volume),
+        format_decimal(ticker.sell_volume),
     )
 
 
 def _amount(number: Decimal) -> str:
     """Return an amount with all of its digits, at least two after the point."""
-    whole, _, fraction = plain(number).partition(".")
+    whole, _, fraction = format_decimal(number).partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"
 
 

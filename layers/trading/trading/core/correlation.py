@@ -1,7 +1,8 @@
 """Correlation: the id under which the logs tell of one request, from HTTP through a queue to the notification."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
@@ -18,6 +19,12 @@ def begin(correlation_id: str | None) -> None:
     """Say what everything that follows is about, in the logs and on the way: nothing in particular, if `None`."""
     _current.set(correlation_id)
     logger.set_correlation_id(correlation_id)
+
+
+def of_record(record: Mapping[str, Any]) -> str | None:
+    """Return what a message of an SQS event is about, if it says."""
+    attribute = record.get("messageAttributes", {}).get(ATTRIBUTE)
+    return attribute["stringValue"] if attribute else None
 
 
 def attributes() -> "dict[str, MessageAttributeValueTypeDef]":

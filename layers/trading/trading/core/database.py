@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from trading.core import aws
+from trading.core.errors import UnavailableError
 from trading.core.settings import setting
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Cursor(psycopg2.extensions.cursor):
         self.has_pinned = self.has_pinned or len(self.query or b"") > PINNING_BYTES
 
 
-class DatabaseUnavailableError(Exception):
+class DatabaseUnavailableError(UnavailableError):
     """PostgreSQL does not answer, or went away before it was known whether the work was done."""
 
 

@@ -1,15 +1,12 @@
 """Pages of a search, each beginning after the key of the last row before it (keyset), so that depth costs nothing."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trading.core import database
-from trading.http.problems import FieldError, invalid
-
-PAGE_DEFAULT = 1_000
-PAGE_LIMIT = 5_000
+from trading.core.errors import FieldError, InvalidError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -17,37 +14,48 @@ _BIGINT = 2**63
 
 
 def find(
-    select: str, wanted: Mapping[str, Any], conditions: Mapping[str, str], *, order: str, after: str
-) -> tuple[list[tuple[Any, ...]], bool]:
-    """Return a page of what a statement selects, and whether there are more.
+    table: str, columns: Sequence[str], wanted: Mapping[str, Any], *, key: Sequence[str], equal: Sequence[str]
+) -> tuple[list[tuple[Any, ...]], str | None]:
+    """Return a page of a table's rows, the newest first, and the cursor of the next page if there is one.
 
     Args:
-        select: the statement up to its `where`.
+        table: where to look; this and all names of columns are constants of the code.
+        columns: what to return of each row.
         wanted: what is searched for, by name, None for what does not matter; with `limit` and `cursor`, and with
             `start_date` and `end_date`, both included.
-        conditions: what must hold of a row for each name, in SQL.
-        order: the columns of the key, in SQL.
-        after: what holds of the rows after the key `after_timestamp` and `after_id`, in SQL.
+        key: the columns that order the rows: a timestamp, which the dates bound, and a number if it is not unique.
+        equal: the columns that must have the wanted value of their name.
 
     Raises:
-        ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
     if wanted["start_date"] and wanted["end_date"] and wanted["start_date"] > wanted["end_date"]:
-        raise invalid(FieldError("start_date", "must not be after end_date"))
+        raise InvalidError(FieldError("start_date", "must not be after end_date"))
     parameters = {name: value for name, value in wanted.items() if value is not None}
-    clauses = [clause for name, clause in conditions.items() if name in parameters]
+    conditions = {
+        **{column: f"{column} = %({column})s" for column in equal},
+        "start_date": f"{key[0]} >= %(start_date)s",
+        "end_date": f"{key[0]} <= %(end_date)s",
+        "cursor": f"({', '.join(key)}) < ({', '.join(f'%(after_{number})s' for number, _ in enumerate(key))})",
+    }
     if "cursor" in parameters:
-        parameters["after_timestamp"], parameters["after_id"] = decode_cursor(parameters["cursor"])
-        clauses.append(after)
+        after = decode_cursor(parameters["cursor"])
+        parameters |= {f"after_{number}": part for number, part in enumerate(after)}
+    clauses = [clause for name, clause in conditions.items() if name in parameters]
     where = f"where {' and '.join(clauses)}" if clauses else ""
     # One row more than wanted tells whether there is another page.
-    statement = f"{select} {where} order by {order} limit %(limit)s + 1"
+    statement = (
+        f"select {', '.join([*columns, *key])} from {table} {where}"  # noqa: S608 - names are constants
+        f" order by {', '.join(f'{column} desc' for column in key)} limit %(limit)s + 1"
+    )
     rows = database.query(statement, parameters, repeatable=True)
-    return rows[: wanted["limit"]], len(rows) > wanted["limit"]
+    page = rows[: wanted["limit"]]
+    cursor = encode_cursor(*page[-1][len(columns) :]) if len(rows) > len(page) else None
+    return [row[: len(columns)] for row in page], cursor
 
 
-def encode_cursor(timestamp: datetime, row_id: int) -> str:
+def encode_cursor(timestamp: datetime, row_id: int = 0) -> str:
     """Return the opaque text that names a row by its sort key."""
     text = f"{(timestamp - _EPOCH) // _MICROSECOND}.{row_id}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -57,7 +65,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, int]:
     """Return the sort key that `encode_cursor` was given.
 
     Raises:
-        ProblemError: 400, the text is not a cursor of ours.
+        InvalidError: the text is not a cursor of ours.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
@@ -66,5 +74,5 @@ def decode_cursor(cursor: str) -> tuple[datetime, int]:
     except (ValueError, OverflowError):
         key = None
     if key is None or not 0 <= key[1] < _BIGINT:
-        raise invalid(FieldError("cursor", "is not a cursor that this API gave out; leave it away to start anew"))
+        raise InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))
     return key

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trading.core import aws, correlation
+from trading.core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 BATCH_LIMIT = 10  # entries of one SendMessageBatch call
 
 
-class QueueUnavailableError(Exception):
+class QueueUnavailableError(UnavailableError):
     """SQS did not answer in time, or refused the whole call."""
 
 

@@ -65,14 +65,11 @@ def describe(bucket: str, key: str) -> tuple[str, Mapping[str, str]] | None:
     return answer["ETag"], answer["Metadata"]
 
 
-def list_keys(bucket: str, prefix: str, *, after: str, limit: int) -> list[str]:
-    """Return the keys that begin with `prefix` and come after the key `after`, in order, so many at most."""
-    pages = (
-        aws.s3()
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=bucket, Prefix=prefix, StartAfter=after, PaginationConfig={"MaxItems": limit})
-    )
-    return [each["Key"] for page in pages for each in page.get("Contents", [])]
+def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
+    """Yield the keys that begin and end so and come after the key `after`, in order."""
+    pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
+    for page in pages:
+        yield from (each["Key"] for each in page.get("Contents", []) if each["Key"].endswith(suffix))
 
 
 def put(  # noqa: PLR0913, PLR0917 - an object has these parts

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
@@ -16,8 +17,16 @@ from pydantic import (
 )
 
 FRACTION_DIGITS = 6
+PAGE_DEFAULT = 1_000  # rows of a page
+PAGE_LIMIT = 5_000
 PRECISION = 80  # more digits than the sums of any file or interval have
 TICKER_PATTERN = r"^[A-Z]{1,5}(\.[A-Z])?$"
+CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
+# What a text must be that has to match a pattern, in words for people.
+PATTERN_PHRASES = {
+    TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
+    CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
+}
 
 _SIX_DECIMALS = Decimal("0.000001")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -94,7 +103,8 @@ def parse_date(value: object) -> date:
         ValueError: it is not of that form, or there is no such day.
     """
     if isinstance(value, str) and _DATE.fullmatch(value):
-        return date.fromisoformat(value)
+        with suppress(ValueError):
+            return date.fromisoformat(value)
     raise ValueError("must be a day, such as 2025-06-03")
 
 
@@ -118,7 +128,7 @@ def divided(dividend: Decimal, divisor: Decimal | int) -> Decimal:
         return (dividend / divisor if divisor else Decimal(0)).quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
 
 
-def plain(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """Return a number with all of its digits that mean something, without an exponent and without zeros after them."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -144,7 +154,7 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
 AnyCaseTicker = Annotated[
     str,
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}(\.[A-Za-z])?$", "examples": ["MSFT"]}),
 ]
@@ -168,7 +178,7 @@ BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_di
 # Money that this system has counted: it may be negative, and has as many digits as it needs.
 Amount = Annotated[
     Decimal,
-    PlainSerializer(plain, return_type=str),
+    PlainSerializer(format_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["-12.5"]}),
 ]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
@@ -179,14 +189,22 @@ StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Return the value of a JSON text, its fractions and the constants NaN and Infinity as decimals.
+
+    `object_pairs_hook` makes an object of its members, as it does for `json.loads`.
 
     Raises:
         ValueError: the text is not JSON, or nested too deep to be read.
     """
     try:
-        return json.loads(text, parse_float=_read_fraction, parse_int=_read_integer, parse_constant=Decimal)
+        return json.loads(
+            text,
+            parse_float=_read_fraction,
+            parse_int=_read_integer,
+            parse_constant=Decimal,
+            object_pairs_hook=object_pairs_hook,
+        )
     except RecursionError:
         raise ValueError("is nested too deep") from None
 

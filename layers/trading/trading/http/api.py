@@ -1,141 +1,196 @@
 """The HTTP edge that every API of this system shares, around Powertools' resolver.
 
-It adds what the contract asks for and the resolver leaves open: exact JSON numbers, paths with and without their
-trailing slash, 405, 413 and 415, and a problem (RFC 9457) for everything that goes wrong.
+It adds what the contract asks for and the resolver leaves open: a scope for each route, exact JSON numbers, paths with
+and without a trailing slash, HEAD and OPTIONS, 405, 413 and 415, and a problem (RFC 9457) for everything that fails.
 """
 
 import base64
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.core import correlation, values
-from trading.core.database import DatabaseUnavailableError
-from trading.core.pagination import PAGE_LIMIT
-from trading.core.queues import QueueUnavailableError
-from trading.core.values import EndDate, WholeNumber
+from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
+from trading.core.values import PAGE_LIMIT, EndDate, StartDate, WholeNumber
 from trading.http import problems
-from trading.http.problems import FieldError, Problem, ProblemError, invalid
+from trading.http.authorization import PUBLIC, authorize
+from trading.http.problems import Problem, RequestError
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler.api_gateway import Route
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 logger = Logger(child=True)
 
-# What searches that come in pages take, each in the same words.
-Until = Annotated[EndDate | None, Query(description="Itself included; a date alone is that whole day.")]
+# The parameters of every search that comes in pages.
+From = Annotated[StartDate | None, Query(description="Inclusive.")]
+Until = Annotated[EndDate | None, Query(description="Inclusive; a date without a time covers the whole day (UTC).")]
 Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
 Cursor = Annotated[str | None, Query(description="Where the page begins: follow the Link header.")]
 
+SECURITY_SCHEME = "token"  # its name in the API's description
 JSON = "application/json"
-BODY_LIMIT = 1_000_000  # characters; a batch of a thousand trades has a quarter of that
-BODILESS = {"GET", "HEAD", "DELETE"}  # a body that comes with these means nothing
+BODILESS = {"GET", "HEAD", "DELETE", "OPTIONS"}  # a body that comes with these means nothing
 RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Body:
+    """The body that a route takes: a JSON object, or bytes of one of these media types; and how many bytes at most."""
+
+    media_types: Sequence[str] = (JSON,)
+    # A batch of a thousand trades has a quarter of that.
+    limit: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """What a route asks of a request before its function is called, and what it tells who should try again."""
+
+    scope: str
+    body: Body
+    retry_hint: str
 
 
 class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver for API Gateway's HTTP APIs, with this system's contract around it.
 
-    Routes are declared with their trailing slash, and every body is a JSON object unless `put_text` says otherwise.
+    Routes are declared without a trailing slash, each with the scope that a token must have, or PUBLIC.
     """
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_read_object)
-        self._routed: list[tuple[str, str]] = []
-        self._texts: dict[str, tuple[str, int]] = {}
-        self.exception_handler(NotFoundError)(self._answer_unrouted)
+        self._edges: dict[Callable[..., Any], _Edge] = {}
+        self.subject = ""  # who is calling: of the request that is being answered
         self.exception_handler(RequestValidationError)(_answer_invalid)
-        self.exception_handler(ProblemError)(_answer_problem)
-        self.exception_handler(DatabaseUnavailableError)(_answer_without_database)
-        self.exception_handler(QueueUnavailableError)(_answer_without_queue)
+        self.exception_handler(RefusalError)(_answer_problem)
+        self.exception_handler(UnavailableError)(self._answer_unavailable)
         self.exception_handler(Exception)(self._answer_unexpected)
 
-    def route(self, rule: str, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:  # type: ignore[override]
-        """Declare a route, as the resolver does, and remember its method for the answer 405."""
-        self._routed.append((rule, method))
-        return super().route(rule, method, *args, **kwargs)
+    def get(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a GET, which answers HEAD as well."""
+        return self._declare("GET", rule, scope, described)
 
-    def put_text(self, rule: str, media_type: str, limit: int, **described: Any) -> Callable[..., Any]:
-        """Declare a PUT whose body is text of a media type, of so many characters at most, as it is in the event."""
-        self._texts[rule] = (media_type, limit)
-        body = {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
-        return self.put(rule, openapi_extensions={"requestBody": body}, **described)
+    def post(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a POST; `retry_hint` says what is safe to send again after a 503. A `body` is as in a PUT."""
+        return self._declare("POST", rule, scope, described)
+
+    def put(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a PUT; a `body` that is not JSON is read with `body_bytes`."""
+        return self._declare("PUT", rule, scope, described)
+
+    def _declare(self, method: str, rule: str, scope: str, described: dict[str, Any]) -> Callable[..., Any]:
+        body = described.pop("body", Body())
+        edge = _Edge(scope, body, described.pop("retry_hint", "Send the request again."))
+        if JSON not in body.media_types:
+            content = {media_type: {"schema": _described_bytes(media_type)} for media_type in body.media_types}
+            described["openapi_extensions"] = {"requestBody": {"required": True, "content": content}}
+        described["security"] = [] if scope == PUBLIC else [{SECURITY_SCHEME: [scope]}]
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            self._edges[function] = edge
+            return self.route(rule, method, operation_id=function.__name__, **described)(function)
+
+        return register
+
+    def body_bytes(self) -> bytes:
+        """Return the body of the request that is being answered, as it was sent, in whatever encoding."""
+        return _body_bytes(self.current_event.raw_event)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
         started = time.perf_counter()
         correlation.begin(event["requestContext"]["requestId"])
+        self.subject = ""
+        method = event["requestContext"]["http"]["method"]
         try:
-            path = event["rawPath"].rstrip("/") + "/"
-            self._check_method(event["requestContext"]["http"]["method"], path)
-            readable = _readable(event, *self._expected_body(path))
-            answer = super().resolve({**readable, "rawPath": path}, context)
-        except ProblemError as problem:
-            answer = _as_result(_answer_problem(problem))
+            answer = self._answer(method, event, context)
+        except RefusalError as error:
+            answer = _as_result(_answer_problem(error))
+        if method == "HEAD":
+            answer["body"] = ""
         logger.info(
             "request",
-            method=event["requestContext"]["http"]["method"],
+            method=method,
             path=event["rawPath"],
             status=answer["statusCode"],
+            subject=self.subject,
             milliseconds=round((time.perf_counter() - started) * 1_000, 1),
         )
         return answer
 
-    def _check_method(self, method: str, path: str) -> None:
-        """Refuse a method that a known path does not answer; a path that is spelled out comes before a pattern.
+    def _answer(self, method: str, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        path = _without_slash(event["rawPath"])
+        routes = self._routes_at(path)
+        if method == "OPTIONS":
+            return _as_result(Response(HTTPStatus.NO_CONTENT.value, headers={"Allow": _allowed(routes)}))
+        resolved = "GET" if method == "HEAD" else method
+        route = routes.get(resolved)
+        if route is None:
+            raise RequestError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{path} answers {' and '.join(sorted(routes))} only.",
+                {"Allow": _allowed(routes)},
+            )
+        edge = self._edges[route.func]
+        self.subject = authorize(event, edge.scope)
+        _refuse_unknown_parameters(event, route)
+        readable = {**_readable(event, edge.body), "rawPath": path}
+        if resolved != method:
+            http = {**event["requestContext"]["http"], "method": resolved}
+            readable["requestContext"] = {**event["requestContext"], "http": http}
+        return super().resolve(readable, context)
+
+    def _routes_at(self, path: str) -> "dict[str, Route]":
+        """Return the routes of a path by their methods; a path that is spelled out comes before a pattern.
 
         Raises:
-            ProblemError: 405, with the methods that it does answer.
+            NotFoundError: there is none.
         """
-        exact = {known for rule, known in self._routed if rule == path}
-        allowed = exact or {known for rule, known in self._routed if _pattern(rule).fullmatch(path)}
-        if allowed and method not in allowed:
-            raise ProblemError(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{path} answers {' and '.join(sorted(allowed))} only.",
-                headers={"Allow": ", ".join(sorted(allowed))},
-            )
+        for table in (self._static_routes, self._dynamic_routes):
+            found = {route.method: route for route in table if route.rule.match(path)}
+            if found:
+                return found
+        raise NotFoundError(f"There is nothing at {path}.")
 
-    def _expected_body(self, path: str) -> tuple[str, int]:
-        texts = (body for rule, body in self._texts.items() if _pattern(rule).fullmatch(path))
-        return next(texts, (JSON, BODY_LIMIT))
-
-    def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
-        path = self.current_event.path.rstrip("/") or "/"
-        return _answer_problem(ProblemError(HTTPStatus.NOT_FOUND, f"There is nothing at {path}."))
+    def _answer_unavailable(self, error: UnavailableError) -> Response[str]:
+        logger.warning("Something that this depends on is away", reason=str(error))
+        hint = self._edges[self.context["_route"].func].retry_hint
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return _problem_response(
+            problems.problem(status, f"The system cannot answer now. {hint}"),
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
 
     def _answer_unexpected(self, error: Exception) -> Response[str]:
         logger.error("A request failed unexpectedly", exc_info=error)
         request_id = self.current_event.request_context.request_id
-        return _answer_problem(
-            ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, f"Something went wrong here. Request id: {request_id}")
-        )
+        detail = f"Something went wrong here. Request id: {request_id}"
+        return _problem_response(problems.problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
-def returns(model: Any, description: str) -> "OpenAPIResponse":
+def described_json(model: Any, description: str) -> "OpenAPIResponse":
     """Return what the API's description says of an answer: a JSON body that is a `model`."""
-    return {"description": description, "content": {"application/json": {"model": model}}}
+    return {"description": description, "content": {JSON: {"model": model}}}
 
 
-def refuses(description: str) -> "OpenAPIResponse":
+def described_problem(description: str) -> "OpenAPIResponse":
     """Return what the API's description says of a refusal: a problem."""
     return {"description": description, "content": {problems.MEDIA_TYPE: {"model": Problem}}}
 
 
-def json_answer(status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> Response[str]:
+def json_response(status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> Response[str]:
     """Return a response whose body is JSON already: the resolver passes text on as it is."""
-    return Response(status.value, content_type="application/json", body=body.decode(), headers={**(headers or {})})
+    return Response(status.value, content_type=JSON, body=body.decode(), headers={**(headers or {})})
 
 
 def next_page(path: str, given: Mapping[str, str], cursor: str | None) -> dict[str, str]:
@@ -143,86 +198,120 @@ def next_page(path: str, given: Mapping[str, str], cursor: str | None) -> dict[s
     return {"Link": f'<{path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'} if cursor else {}
 
 
-def refuse_unknown_parameters(given: Iterable[str], known: Iterable[str]) -> None:
+def _without_slash(path: str) -> str:
+    """Return a path without the one slash that may end it.
+
+    Raises:
+        NotFoundError: it ends in more than one.
+    """
+    if path.endswith("//"):
+        raise NotFoundError(f"There is nothing at {path}.")
+    return path.removesuffix("/") or "/"
+
+
+def _allowed(routes: "Mapping[str, Route]") -> str:
+    more = {"OPTIONS", "HEAD"} if "GET" in routes else {"OPTIONS"}
+    return ", ".join(sorted(routes.keys() | more))
+
+
+def _refuse_unknown_parameters(event: Mapping[str, Any], route: "Route") -> None:
     """Refuse query parameters that mean nothing here: a misspelled filter must not find everything.
 
     Raises:
-        ProblemError: 400, naming each of them.
+        InvalidError: it names each of them.
     """
-    unknown = [FieldError(name, "is not a parameter of this path") for name in sorted(set(given) - set(known))]
+    given = event.get("queryStringParameters")
+    if not given:
+        return
+    known = {field.alias for field in route.dependant.query_params}
+    unknown = [FieldError(name, "is not a parameter of this path") for name in sorted(given.keys() - known)]
     if unknown:
-        raise invalid(*unknown)
+        raise InvalidError(*unknown)
 
 
-@cache
-def _pattern(rule: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
-
-
-def _readable(event: Mapping[str, Any], expected: str, limit: int) -> dict[str, Any]:
-    """Return the event with a body that is text.
+def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
+    """Return the event with a body that the resolver can read; one that is not JSON stays as it is.
 
     Raises:
-        ProblemError: 413, 415 or 400, the body is too long, not of the expected media type, or no text.
+        RequestError: 413 or 415, the body is too large or not of an expected media type.
+        InvalidError: it is not what it says: JSON that is no text, or base64 that is none.
     """
     readable = {**event}
     if not event.get("body") or event["requestContext"]["http"]["method"] in BODILESS:
         return readable
-    if len(event["body"]) > limit:
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {limit:,} characters at most.")
-    media_type = (event["headers"].get("content-type") or expected).partition(";")[0].strip().lower()
-    if media_type != expected:
-        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {expected}, not {media_type}.")
+    body = _body_bytes(event)
+    if len(body) > expected.limit:
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {expected.limit:,} bytes at most.")
+    media_type = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in expected.media_types:
+        found = f"not {media_type}" if media_type else "and say so"
+        accepted = " or ".join(expected.media_types)
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}, {found}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
     readable["headers"] = {**event["headers"], "content-type": media_type}
-    if event.get("isBase64Encoded"):
+    if media_type == JSON:
         try:
-            readable["body"] = base64.b64decode(event["body"], validate=True).decode()
-        except ValueError:
-            raise invalid(FieldError("body", "is not UTF-8 text")) from None
-        readable["isBase64Encoded"] = False
+            readable |= {"body": body.decode(), "isBase64Encoded": False}
+        except UnicodeDecodeError:
+            raise InvalidError(FieldError("body", "is not UTF-8 text")) from None
     return readable
+
+
+def _body_bytes(event: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a body, which API Gateway hands over in base64 unless their media type is one of text.
+
+    Raises:
+        InvalidError: it is not the base64 that it says it is.
+    """
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError:
+        raise InvalidError(FieldError("body", "is not base64")) from None
+
+
+def _described_bytes(media_type: str) -> dict[str, str]:
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _read_object(body: str) -> dict[str, Any]:
     try:
-        value = values.read_json(body)
+        value = values.read_json(body, object_pairs_hook=_object)
     except ValueError as error:
-        raise invalid(FieldError("body", f"is not JSON: {error}")) from None
+        raise InvalidError(FieldError("body", f"is not JSON: {error}")) from None
     if not isinstance(value, dict):
-        raise invalid(FieldError("body", "must be a JSON object"))
+        raise InvalidError(FieldError("body", "must be a JSON object"))
     return value
 
 
-def _answer_problem(error: ProblemError) -> Response[str]:
-    return Response(
-        error.problem.status,
-        content_type=problems.MEDIA_TYPE,
-        body=error.problem.write(),
-        headers={**error.headers},
-    )
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Readers disagree about which of two equal names counts, so there may be none.
+
+    Raises:
+        InvalidError: a name occurs twice.
+    """
+    value = dict(members)
+    if len(value) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidError(FieldError(twice, "occurs more than once in the same object"))
+    return value
+
+
+def _answer_problem(error: RefusalError) -> Response[str]:
+    headers = error.headers if isinstance(error, RequestError) else {}
+    return _problem_response(problems.problem_of(error), headers)
 
 
 def _answer_invalid(error: RequestValidationError) -> Response[str]:
     errors = [FieldError(_field(entry["loc"]), _message(entry)) for entry in error.errors()]
-    return _answer_problem(invalid(*errors))
+    return _answer_problem(InvalidError(*errors))
 
 
-def _answer_without_database(error: DatabaseUnavailableError) -> Response[str]:
-    logger.warning("The database is away", reason=str(error))
-    return _answer_unavailable(
-        "The database does not answer. A trade sent with a client_trade_id is safe to send again."
-    )
-
-
-def _answer_without_queue(error: QueueUnavailableError) -> Response[str]:
-    logger.warning("The queue is away", reason=str(error))
-    return _answer_unavailable("The queue does not answer. Prices are safe to send again: what came twice counts once.")
-
-
-def _answer_unavailable(detail: str) -> Response[str]:
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return _answer_problem(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers))
+def _problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[str]:
+    return Response(problem.status, content_type=problems.MEDIA_TYPE, body=problem.write(), headers={**(headers or {})})
 
 
 def _field(location: tuple[str | int, ...]) -> str:
@@ -234,13 +323,37 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 
 def _message(entry: Mapping[str, Any]) -> str:
-    return str(entry["msg"]).removeprefix("Value error, ")
+    """Return what is wrong with a field in words for people; pydantic's own are for who wrote the model."""
+    context = entry.get("ctx", {})
+    if entry["type"] == "string_pattern_mismatch":
+        return values.PATTERN_PHRASES[context["pattern"]]
+    phrase = _PHRASES.get(entry["type"])
+    return phrase.format(**context) if phrase else str(entry["msg"]).removeprefix("Value error, ")
+
+
+# https://docs.pydantic.dev/latest/errors/validation_errors/
+_PHRASES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
 
 
 def _as_result(response: Response[str]) -> dict[str, Any]:
     return {
         "statusCode": response.status_code,
         "headers": dict(response.headers),
-        "body": response.body,
+        "body": response.body or "",
         "isBase64Encoded": False,
     }

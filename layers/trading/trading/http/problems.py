@@ -1,24 +1,25 @@
-"""Problems: what a client is told when a request cannot be served, as RFC 9457 words it."""
+"""Problems: how a request that cannot be served is answered, as RFC 9457 words it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
+from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError, RefusalError
+
 MEDIA_TYPE = "application/problem+json"
+ERRORS_LIMIT = 100  # an answer of Lambda's has 6 MB
 
-
-@dataclass(frozen=True)
-class FieldError:
-    """What is wrong with one field of a request; `field` is its path: `price`, `trades[3].price`."""
-
-    field: str
-    message: str
+STATUSES: dict[type[RefusalError], HTTPStatus] = {
+    InvalidError: HTTPStatus.BAD_REQUEST,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a client is told: RFC 9457's members (section 3.1), and `errors`, which name fields."""
+    """What a client is told: RFC 9457's members (section 3.1), and `errors`, which name at most 100 fields."""
 
     type: str
     title: str
@@ -31,25 +32,24 @@ class Problem:
         return json.dumps(asdict(self))
 
 
-class ProblemError(Exception):
-    """A request that is answered with a problem instead of a result."""
+class RequestError(RefusalError):
+    """A request that HTTP itself refuses, with a status and headers of its own: 401, 403, 405, 413, 415."""
 
-    def __init__(
-        self,
-        status: HTTPStatus,
-        detail: str,
-        errors: Sequence[FieldError] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
-        # "about:blank": the status says what kind of problem it is (section 4.2.1).
-        self.problem = Problem("about:blank", status.phrase, status.value, detail, list(errors))
+        self.status = status
         self.headers = dict(headers or {})
 
 
-def invalid(*errors: FieldError) -> ProblemError:
-    """Return the problem of a request whose fields are wrong (400)."""
-    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
-    if len(errors) > 3:  # noqa: PLR2004 - three say enough in a sentence; `errors` has them all
-        detail += f"; and {len(errors) - 3} more"
-    return ProblemError(HTTPStatus.BAD_REQUEST, detail, errors)
+def problem_of(error: RefusalError) -> Problem:
+    """Return what a client is told of an error."""
+    status = error.status if isinstance(error, RequestError) else STATUSES[type(error)]
+    return problem(status, error.detail, error.errors)
+
+
+def problem(status: HTTPStatus, detail: str, errors: list[FieldError] | None = None) -> Problem:
+    """Return a problem of the type that its status alone names ("about:blank", section 4.2.1)."""
+    listed = list(errors or [])
+    if len(listed) > ERRORS_LIMIT:
+        detail = f"{detail} (the first {ERRORS_LIMIT} of {len(listed):,} errors are listed)"
+    return Problem("about:blank", status.phrase, status.value, detail, listed[:ERRORS_LIMIT])

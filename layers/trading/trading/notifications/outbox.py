@@ -28,7 +28,7 @@ logger = Logger(child=True)
 ANNOUNCE_SECONDS = 0.3
 ANNOUNCE_CALL_SECONDS = 0.7
 SWEEP_CALL_SECONDS = 5.0
-# Longer than the notifier may run: whoever holds a lease is still at work, and who died loses it before the message
+# Longer than the publisher may run: whoever holds a lease is still at work, and who died loses it before the message
 # is seen again.
 LEASE_SECONDS = 60
 SWEEP_ATTEMPTS = 10

@@ -52,14 +52,14 @@ class Outcome(Enum):
     TOO_OLD = "too old"  # more than five seconds older than the newest
 
 
-class Judgement(NamedTuple):
+class Detection(NamedTuple):
     """What became of a tick, and the alert that it raised."""
 
     outcome: Outcome
     alert: Alert | None = None
 
 
-_COUNTED, _REPEATED, _TOO_OLD = Judgement(Outcome.COUNTED), Judgement(Outcome.REPEATED), Judgement(Outcome.TOO_OLD)
+_COUNTED, _REPEATED, _TOO_OLD = Detection(Outcome.COUNTED), Detection(Outcome.REPEATED), Detection(Outcome.TOO_OLD)
 
 
 type _Point = tuple[datetime, Decimal]  # a plain tuple: one is made for every tick
@@ -78,7 +78,7 @@ class WatchState:
 _STATE = TypeAdapter(WatchState)
 
 
-class RiseWatch:
+class RiseDetector:
     """Watches the prices of one ticker, tick by tick in the order of their arrival, at a constant cost for each.
 
     `lows` is a monotonic queue: from the lowest price of the window on, each that no later one has undercut.
@@ -87,7 +87,7 @@ class RiseWatch:
     def __init__(self, ticker: str, saved: str | None = None) -> None:
         """Begin anew, or where the watch stood that was `saved`."""
         state = _STATE.validate_json(saved) if saved else WatchState(None, [], [], None)
-        self._ticker = ticker
+        self.ticker = ticker
         self._newest = state.newest
         self._recent = deque(state.recent)  # the timestamps of the last seconds, in the order of their arrival
         self._seen = set(state.recent)
@@ -104,7 +104,7 @@ class RiseWatch:
         state = WatchState(self._newest, list(self._recent), list(self._lows), self._alerted)
         return _STATE.dump_json(state).decode()
 
-    def judge(self, tick: Tick) -> Judgement:
+    def update(self, tick: Tick) -> Detection:
         """Take a tick, whose price is above zero, into the window, and say what became of it."""
         timestamp, price = tick.timestamp, tick.price
         newest = self._newest
@@ -122,9 +122,9 @@ class RiseWatch:
         low_timestamp, low_price = lows[0]
         if price <= THRESHOLD * low_price:
             return _COUNTED
-        return Judgement(Outcome.COUNTED, self._raise(tick, low_timestamp, low_price))
+        return Detection(Outcome.COUNTED, self._raise(tick, low_timestamp, low_price))
 
-    def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Judgement:
+    def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Detection:
         """Take a tick that others overtook: it may be the low of a later one, and raises nothing itself."""
         if newest - timestamp > LATENESS:
             return _TOO_OLD

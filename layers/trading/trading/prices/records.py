@@ -1,6 +1,6 @@
 """What the database keeps of prices: five-minute averages, alerts, and where the alert rule stands with each ticker."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from trading.core import database, pagination
-from trading.core.pagination import PAGE_DEFAULT
-from trading.core.values import PRECISION, Price, divided
-from trading.notifications.events import PriceAlerted
-from trading.prices.alert_rules import ALERT_COLUMNS, Alert, Outcome, RiseWatch
-from trading.prices.ticks import Tick
+from trading.core.values import PAGE_DEFAULT, PRECISION, Price, divided
+from trading.prices.alert_rules import ALERT_COLUMNS, Alert, Outcome, RiseDetector
+from trading.prices.ticks import AHEAD, Tick
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -24,23 +22,34 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedAlert:
+    """An alert that this very call has written, and the id of its notification."""
+
+    alert: Alert
+    notification_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What became of ticks of one ticker: how many counted, came again or too late, and what there is to tell of them.
 
-    `newest` is the latest price of the ticker, where one of these ticks is that.
+    `newest` is the latest price of the ticker, where one of these ticks is that. `is_restarted`: the clock has gone
+    back, and the ticker's window began anew.
     """
 
     counted: int
     repeated: int
     too_old: int
-    alerts: list[PriceAlerted]
+    alerts: list[RecordedAlert]
     newest: Tick | None = None
+    is_restarted: bool = False
 
 
 @dataclass(slots=True)
 class _Bucket:
     """Ticks of one ticker and five minutes, as far as they have come."""
 
+    ticker: str
     bucket_start: datetime
     price_sum: Decimal
     count: int
@@ -52,32 +61,41 @@ class _Bucket:
     closed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    ticker: str
+    state: str
+
+
+_WINDOWS = TypeAdapter(list[_Window])
 _BUCKETS = TypeAdapter(list[_Bucket])
 _ALERTS = TypeAdapter(list[Alert])
 
 
-def record(ticker: str, ticks: Sequence[Tick]) -> Recorded:
-    """Judge ticks of one ticker in their order, and keep what they come to, in one transaction.
+def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
+    """Judge the ticks of each ticker in their order, and keep what they come to, all in one transaction.
 
     Ticks that came before change nothing, so the same may be recorded any number of times.
 
     Raises:
         database.DatabaseUnavailableError: nothing is known to be recorded.
     """
-    return database.run(lambda cursor: _record(cursor, ticker, ticks), repeatable=True, atomic=True)
+    return database.run(lambda cursor: _record(cursor, batch), repeatable=True, atomic=True)
 
 
-# One statement: the row of the window is locked already, so nobody else writes of this ticker.
+# One statement: the rows of the windows are locked already, so nobody else writes of these tickers.
 _WRITE = f"""
 with saved as (
-    update price_windows set state = %(state)s where ticker = %(ticker)s
+    update price_windows as held set state = window_.state::json
+    from json_to_recordset(%(windows)s) as window_(ticker text, state text)
+    where held.ticker = window_.ticker
 ), averaged as (
     insert into price_averages as held
         (ticker, bucket_start, price_sum, count, open, opened_at, high, low, close, closed_at)
-    select %(ticker)s, bucket_start, price_sum, count, open, opened_at, high, low, close, closed_at
+    select ticker, bucket_start, price_sum, count, open, opened_at, high, low, close, closed_at
     from json_to_recordset(%(buckets)s) as bucket(
-        bucket_start timestamptz, price_sum numeric, count bigint, open numeric, opened_at timestamptz, high numeric,
-        low numeric, close numeric, closed_at timestamptz
+        ticker text, bucket_start timestamptz, price_sum numeric, count bigint, open numeric, opened_at timestamptz,
+        high numeric, low numeric, close numeric, closed_at timestamptz
     )
     on conflict (ticker, bucket_start) do update set
         price_sum = held.price_sum + excluded.price_sum,
@@ -104,55 +122,92 @@ select alert_id, notification_id from announced
 """  # noqa: S608 - the columns are a constant
 
 
-def _record(cursor: "Cursor", ticker: str, ticks: Sequence[Tick]) -> Recorded:
-    watch = RiseWatch(ticker, _locked_state(cursor, ticker))
-    judgements = [watch.judge(tick) for tick in ticks]
-    outcomes = [judgement.outcome for judgement in judgements]
-    counted = [tick for tick, outcome in zip(ticks, outcomes, strict=True) if outcome is Outcome.COUNTED]
-    alerts = [judgement.alert for judgement in judgements if judgement.alert]
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the ticks of one ticker came to, and where its rule stands after them."""
+
+    state: str
+    counted: list[Tick]
+    outcomes: list[Outcome]
+    alerts: list[Alert]
+    newest: datetime | None
+    is_restarted: bool
+
+
+def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
+    states = _locked_states(cursor, list(batch))
+    now = datetime.now(UTC)
+    judged = {ticker: _judge(RiseDetector(ticker, states[ticker]), ticks, now) for ticker, ticks in batch.items()}
+    changed = {ticker: each for ticker, each in judged.items() if each.counted}
     written: dict[str, str] = {}
-    if counted:
+    if changed:
+        windows = [_Window(ticker, each.state) for ticker, each in changed.items()]
+        buckets = [bucket for ticker, each in changed.items() for bucket in _buckets(ticker, each.counted)]
+        alerts = [alert for each in changed.values() for alert in each.alerts]
         cursor.execute(
             _WRITE,
             {
-                "ticker": ticker,
-                "state": watch.save(),
-                "buckets": _BUCKETS.dump_json(_buckets(counted)).decode(),
+                "windows": _WINDOWS.dump_json(windows).decode(),
+                "buckets": _BUCKETS.dump_json(buckets).decode(),
                 "alerts": _ALERTS.dump_json(alerts).decode(),
             },
         )
         written = dict(cursor.fetchall())
-    return Recorded(
-        counted=len(counted),
-        repeated=outcomes.count(Outcome.REPEATED),
-        too_old=outcomes.count(Outcome.TOO_OLD),
-        alerts=[PriceAlerted.of(alert, written[alert.id]) for alert in alerts if alert.id in written],
-        newest=next((tick for tick in counted if tick.timestamp == watch.newest), None),
+    return {ticker: _recorded(each, written) for ticker, each in judged.items()}
+
+
+def _judge(detector: RiseDetector, ticks: Sequence[Tick], now: datetime) -> _Judged:
+    # No tick is believed that is further ahead of the clock than this, so the clock has gone back since the newest.
+    # What it saw of that future would make all that comes now too old.
+    is_restarted = detector.newest is not None and detector.newest > now + AHEAD
+    if is_restarted:
+        detector = RiseDetector(detector.ticker)
+    detections = [detector.update(tick) for tick in ticks]
+    return _Judged(
+        state=detector.save(),
+        counted=[
+            tick for tick, detection in zip(ticks, detections, strict=True) if detection.outcome is Outcome.COUNTED
+        ],
+        outcomes=[detection.outcome for detection in detections],
+        alerts=[detection.alert for detection in detections if detection.alert],
+        newest=detector.newest,
+        is_restarted=is_restarted,
     )
 
 
-def _locked_state(cursor: "Cursor", ticker: str) -> str | None:
-    """Return where the rule stands with a ticker, and keep others off it until the transaction ends."""
-    statement = "select state::text from price_windows where ticker = %s for update"
-    cursor.execute(statement, (ticker,))
-    row = cursor.fetchone()
-    if row is None:
-        cursor.execute("insert into price_windows (ticker) values (%s) on conflict do nothing", (ticker,))
-        cursor.execute(statement, (ticker,))
-        row = cursor.fetchone()
-    assert row is not None  # noqa: S101 - nothing deletes these rows
-    state: str | None = row[0]
-    return state
+def _recorded(judged: _Judged, written: Mapping[str, str]) -> Recorded:
+    return Recorded(
+        counted=len(judged.counted),
+        repeated=judged.outcomes.count(Outcome.REPEATED),
+        too_old=judged.outcomes.count(Outcome.TOO_OLD),
+        alerts=[RecordedAlert(alert, written[alert.id]) for alert in judged.alerts if alert.id in written],
+        newest=next((tick for tick in judged.counted if tick.timestamp == judged.newest), None),
+        is_restarted=judged.is_restarted,
+    )
 
 
-def _buckets(ticks: Iterable[Tick]) -> list[_Bucket]:
+def _locked_states(cursor: "Cursor", tickers: list[str]) -> dict[str, str | None]:
+    """Return where the rule stands with each ticker, and keep others off them until the transaction ends."""
+    # All lock in the same order, so that none waits for another that waits for it.
+    statement = "select ticker, state::text from price_windows where ticker = any(%s) order by ticker for update"
+    cursor.execute(statement, (tickers,))
+    states: dict[str, str | None] = dict(cursor.fetchall())
+    missing = sorted(set(tickers) - states.keys())
+    if missing:
+        cursor.execute("insert into price_windows (ticker) select unnest(%s) on conflict do nothing", (missing,))
+        cursor.execute(statement, (missing,))
+        states |= dict(cursor.fetchall())
+    return states
+
+
+def _buckets(ticker: str, ticks: Iterable[Tick]) -> list[_Bucket]:
     buckets: dict[datetime, _Bucket] = {}
     for tick in ticks:
         start = tick.timestamp - (tick.timestamp - _EPOCH) % BUCKET
         bucket = buckets.get(start)
         if bucket is None:
             price, at = tick.price, tick.timestamp
-            buckets[start] = _Bucket(start, price, 1, price, at, price, price, price, at)
+            buckets[start] = _Bucket(ticker, start, price, 1, price, at, price, price, price, at)
         else:
             _add(bucket, tick)
     return list(buckets.values())
@@ -199,44 +254,31 @@ def find_averages(wanted: PriceFilter) -> tuple[list[PriceAverage], str | None]:
     """Return a page of a ticker's averages, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    rows, has_more = pagination.find(
-        "select ticker, bucket_start, price_sum, count, open, high, low, close from price_averages",
+    rows, next_cursor = pagination.find(
+        "price_averages",
+        ("ticker", "bucket_start", "price_sum", "count", "open", "high", "low", "close"),
         asdict(wanted),
-        {
-            "ticker": "ticker = %(ticker)s",
-            "start_date": "bucket_start >= %(start_date)s",
-            "end_date": "bucket_start <= %(end_date)s",
-        },
-        order="bucket_start desc",
-        after="bucket_start < %(after_timestamp)s",
+        key=("bucket_start",),
+        equal=("ticker",),
     )
     found = [
         PriceAverage(ticker, start, divided(price_sum, count), opened, high, low, close, count)
         for ticker, start, price_sum, count, opened, high, low, close in rows
     ]
-    return found, pagination.encode_cursor(found[-1].bucket_start, 0) if has_more else None
+    return found, next_cursor
 
 
 def find_alerts(wanted: PriceFilter) -> tuple[list[Alert], str | None]:
     """Return a page of alerts, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    rows, has_more = pagination.find(
-        f"select {', '.join(ALERT_COLUMNS)}, number from alerts",  # noqa: S608 - the columns are a constant
-        asdict(wanted),
-        {
-            "ticker": "ticker = %(ticker)s",
-            "start_date": "timestamp >= %(start_date)s",
-            "end_date": "timestamp <= %(end_date)s",
-        },
-        order="timestamp desc, number desc",
-        after="(timestamp, number) < (%(after_timestamp)s, %(after_id)s)",
+    rows, next_cursor = pagination.find(
+        "alerts", ALERT_COLUMNS, asdict(wanted), key=("timestamp", "number"), equal=("ticker",)
     )
-    found = [Alert(*alert) for *alert, _ in rows]
-    return found, pagination.encode_cursor(found[-1].timestamp, rows[-1][-1]) if has_more else None
+    return [Alert(*row) for row in rows], next_cursor

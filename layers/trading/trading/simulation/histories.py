@@ -1,18 +1,22 @@
 """Histories: the bars of tickers, kept in S3 as the CSV that was sent."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from pydantic import TypeAdapter
 
 from trading.core import storage
+from trading.core.values import TICKER_PATTERN
 from trading.simulation import history_files
 from trading.simulation.bars import At, History, ReadingNotes
 
 BARS_LIMIT = 25_000  # what the answer of a simulation has room for, with some thousand trades
 
-_FOLDER = "history/"
+_FOLDER, _ENDING = "history/", ".csv"
+_TICKER = re.compile(TICKER_PATTERN)  # not every file that is put there is called as one
 _SUMMARY = "history"  # the metadata that holds a StoredHistory
 _CONNECTIONS = 10  # to S3 at a time, as many as its client keeps
 
@@ -42,7 +46,7 @@ def store(bucket: str, ticker: str, data: bytes, *, adjusted: bool) -> tuple[Sto
     first, last = history.bars[0].at, history.bars[-1].at
     stored = StoredHistory(ticker, len(history.bars), first, last, history.frequency, history.notes)
     is_new = storage.describe(bucket, _key(ticker)) is None
-    storage.put(bucket, _key(ticker), data, storage.CSV, {_SUMMARY: _STORED.dump_json(stored).decode()})
+    storage.put(bucket, _key(ticker), data, "text/csv", {_SUMMARY: _STORED.dump_json(stored).decode()})
     return stored, is_new
 
 
@@ -65,8 +69,9 @@ def load(bucket: str, ticker: str) -> History | None:
 def find(bucket: str, limit: int, cursor: str | None) -> tuple[list[StoredHistory], str | None]:
     """Return what is stored, so many at most, in the order of tickers, and the cursor of the next page."""
     after = _key(cursor) if cursor else ""
-    keys = storage.list_keys(bucket, _FOLDER, after=after, limit=limit + 1)
-    tickers = [key.removeprefix(_FOLDER).removesuffix(".csv") for key in keys]
+    keys = storage.list_keys(bucket, _FOLDER, _ENDING, after=after)
+    names = (key.removeprefix(_FOLDER).removesuffix(_ENDING) for key in keys)
+    tickers = list(islice(filter(_TICKER.match, names), limit + 1))
     with ThreadPoolExecutor(_CONNECTIONS) as threads:
         page = list(threads.map(partial(_describe, bucket), tickers[:limit]))
     return page, tickers[limit - 1] if len(tickers) > limit else None
@@ -80,4 +85,4 @@ def _describe(bucket: str, ticker: str) -> StoredHistory:
 
 
 def _key(ticker: str) -> str:
-    return f"{_FOLDER}{ticker}.csv"
+    return f"{_FOLDER}{ticker}{_ENDING}"

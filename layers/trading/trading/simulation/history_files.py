@@ -17,7 +17,7 @@ from itertools import chain, pairwise
 
 from trading.core import tables
 from trading.core.tables import Row, Table, UnknownTableError
-from trading.core.values import PRECISION, parse_date, parse_instant, plain
+from trading.core.values import PRECISION, format_decimal, parse_date, parse_instant
 from trading.simulation.bars import At, Bar, History, ReadingNotes
 
 PRICES = ("open", "high", "low", "close")
@@ -113,7 +113,7 @@ def write_csv(history: History) -> str:
     for bar in history.bars:
         prices = (bar.open, bar.high, bar.low, bar.close)
         at = bar.at.isoformat().replace("+00:00", "Z")
-        writer.writerow((at, *("" if price is None else plain(price) for price in prices)))
+        writer.writerow((at, *("" if price is None else format_decimal(price) for price in prices)))
     return text.getvalue()
 
 
@@ -342,7 +342,7 @@ def _widen(prices: dict[str, Decimal], line: int) -> bool:
         for bound, word, sign in (("high", "above", 1), ("low", "below", -1)):
             if name in prices and bound in prices and (excess := sign * (prices[name] - prices[bound])) > 0:
                 if excess > prices[bound] * _TOLERANCE:
-                    found = f"{name} {plain(prices[name])} is {word} {bound} {plain(prices[bound])}"
+                    found = f"{name} {format_decimal(prices[name])} is {word} {bound} {format_decimal(prices[bound])}"
                     raise HistoryError(line, f"{found}: have columns been swapped?")
                 prices[bound] = prices[name]
                 is_moved = True

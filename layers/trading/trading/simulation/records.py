@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from http import HTTPStatus
 from itertools import islice
 from time import monotonic
 from typing import Annotated, Literal
@@ -14,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from trading.core import database
+from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.values import BasisPoints, Price, Ticker
-from trading.http.problems import FieldError, ProblemError, invalid
 from trading.prices import records
 from trading.prices.records import BUCKET, PriceFilter
 from trading.simulation import engine, histories, results
@@ -127,7 +126,7 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
 
     Raises:
-        ProblemError: 400, the windows make no sense together, the ticker's history is not there or cannot be used, a
+        InvalidError: the windows make no sense together, the ticker's history is not there or cannot be used, a
             sweep takes too long, or the answer is too large.
         database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
     """
@@ -142,10 +141,10 @@ def record(new: NewSimulation, bucket: str) -> Answer:
         result = RESULT.dump_json(_simulate(new, strategies, history, deadline)).decode()
     except UnusableHistoryError as error:
         field = "fill" if isinstance(error, MissingOpensError) else "ticker"
-        raise invalid(FieldError(field, f"the history of {new.ticker} {error}")) from None
+        raise InvalidError(FieldError(field, f"the history of {new.ticker} {error}")) from None
     if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
         reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
-        raise invalid(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
+        raise InvalidError(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
@@ -160,7 +159,7 @@ def get(simulation_id: int) -> bytes:
     """Return a recorded simulation as JSON.
 
     Raises:
-        ProblemError: 404, there is no such simulation.
+        NotFoundError: there is no such simulation.
         database.DatabaseUnavailableError: the database does not answer.
     """
     return _get(simulation_id).to_json()
@@ -174,7 +173,7 @@ def get_result(simulation_id: int) -> SimulationResult:
 def _get(simulation_id: int) -> _Row:
     rows = _find("id", simulation_id)
     if not rows:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no simulation {simulation_id}.")
+        raise NotFoundError(f"There is no simulation {simulation_id}.")
     return rows[0]
 
 
@@ -187,16 +186,16 @@ def _strategies(new: NewSimulation) -> list[Strategy]:
     """Return the strategies to try: one, or one for each pair of the sweep."""
     if new.sweep:
         if new.fast is not None or new.slow is not None:
-            raise invalid(FieldError("sweep", "takes the place of fast and slow: leave them out"))
+            raise InvalidError(FieldError("sweep", "takes the place of fast and slow: leave them out"))
         pairs = list(islice(window_pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
         if not 1 <= len(pairs) <= PAIRS_LIMIT:
             counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
-            raise invalid(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
+            raise InvalidError(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
     elif new.fast is None or new.slow is None:
         missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
-        raise invalid(*missing)
+        raise InvalidError(*missing)
     elif new.fast >= new.slow:
-        raise invalid(FieldError("fast", "must be less than slow"))
+        raise InvalidError(FieldError("fast", "must be less than slow"))
     else:
         pairs = [(new.fast, new.slow)]
     return [
@@ -219,9 +218,9 @@ def _history(bucket: str, ticker: str) -> History:
     try:
         history = histories.load(bucket, ticker)
     except HistoryError as error:
-        raise invalid(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
+        raise InvalidError(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
     if history is None:
-        raise invalid(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker}/ first"))
+        raise InvalidError(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker} first"))
     return history
 
 
@@ -230,7 +229,9 @@ def _averages(ticker: str) -> History:
     over = datetime.now(UTC) - BUCKET
     averages, _ = records.find_averages(PriceFilter(ticker, end_date=over, limit=BARS_LIMIT))
     if not averages:
-        raise invalid(FieldError("ticker", "has no five-minute average yet: publish its prices to /api/prices/ first"))
+        raise InvalidError(
+            FieldError("ticker", "has no five-minute average yet: publish its prices to /api/prices/ first")
+        )
     return History([Bar(each.bucket_start, each.open, each.high, each.low, each.close) for each in reversed(averages)])
 
 
@@ -255,10 +256,12 @@ def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tupl
     """Yield pairs for as long as there is time.
 
     Raises:
-        ProblemError: 400, it is over.
+        InvalidError: it is over.
     """
     for tried, pair in enumerate(pairs):
         if monotonic() > deadline:
             reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
-            raise invalid(FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars"))
+            raise InvalidError(
+                FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars")
+            )
         yield pair

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trading.core.values import plain
+from trading.core.values import format_decimal
 from trading.simulation import svg
 from trading.simulation.bars import At
 from trading.simulation.engine import Strategy
@@ -88,10 +88,10 @@ def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
         ("Cash", money(strategy.cash)),
         ("Filled at", "the next bar's open" if strategy.fill == "open" else "the close of the signal's bar"),
         ("Shares", "fractional" if strategy.fractional else "whole"),
-        ("Commission per trade", plain(strategy.commission_per_trade)),
-        ("Commission per share", plain(strategy.commission_per_share)),
-        ("Commission", f"{plain(strategy.commission_basis_points)} basis points"),
-        ("Slippage", f"{plain(strategy.slippage_basis_points)} basis points"),
+        ("Commission per trade", format_decimal(strategy.commission_per_trade)),
+        ("Commission per share", format_decimal(strategy.commission_per_share)),
+        ("Commission", f"{format_decimal(strategy.commission_basis_points)} basis points"),
+        ("Slippage", f"{format_decimal(strategy.slippage_basis_points)} basis points"),
     ]
 
 
@@ -185,10 +185,10 @@ def _marks(result: SimulationResult) -> list[Mark]:
     positions = {bar.at: position for position, bar in enumerate(result.bars)}
     marks = []
     for trade in (result.trades[number] for number in svg.some(len(result.trades), TRADES_SHOWN)):
-        text = f"{when(trade.entry_at)}: bought {plain(trade.shares)} at {plain(trade.entry_price)}"
+        text = f"{when(trade.entry_at)}: bought {format_decimal(trade.shares)} at {format_decimal(trade.entry_price)}"
         marks.append(Mark("buy", positions[trade.entry_at], float(trade.entry_price), text))
         if trade.exit_at is not None and trade.exit_price is not None:
-            text = f"{when(trade.exit_at)}: sold at {plain(trade.exit_price)}, profit {money(trade.profit)}"
+            text = f"{when(trade.exit_at)}: sold at {format_decimal(trade.exit_price)}, profit {money(trade.profit)}"
             marks.append(Mark("sell", positions[trade.exit_at], float(trade.exit_price), text))
     return marks
 

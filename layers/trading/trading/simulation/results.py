@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from pydantic import TypeAdapter
 
-from trading.core.values import Amount, Side, plain
+from trading.core.values import Amount, Side, format_decimal
 from trading.simulation.bars import At, ReadingNotes
 from trading.simulation.engine import Simulation, Strategy
 from trading.simulation.metrics import Metrics, SimulatedTrade
@@ -82,12 +82,12 @@ def trades_csv(trades: Sequence[SimulatedTrade]) -> str:
         writer.writerow(
             (
                 trade.entry_at,
-                plain(trade.entry_price),
-                plain(trade.shares),
+                format_decimal(trade.entry_price),
+                format_decimal(trade.shares),
                 trade.exit_at,
-                None if trade.exit_price is None else plain(trade.exit_price),
-                plain(trade.fees),
-                plain(trade.profit),
+                None if trade.exit_price is None else format_decimal(trade.exit_price),
+                format_decimal(trade.fees),
+                format_decimal(trade.profit),
             )
         )
     return text.getvalue()

@@ -22,7 +22,7 @@ from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
 from trading.streaming import connections, protocol
 from trading.streaming.connections import Connection
-from trading.streaming.protocol import Followed
+from trading.streaming.protocol import Subscriptions
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -93,7 +93,7 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
     alerts = [alert for each in broadcasts for alert in each.alerts]
 
     @cache  # for most follow the same
-    def frames(followed: Followed) -> list[str]:
+    def frames(followed: Subscriptions) -> list[str]:
         followed_ticks = [tick for tick in newest if protocol.follows(followed, tick.ticker)]
         told = [protocol.alerted(alert) for alert in alerts if protocol.follows(followed, alert.ticker)]
         return ([ticks.frame(followed_ticks)] if followed_ticks else []) + told
@@ -102,7 +102,7 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
     with ThreadPoolExecutor(POSTERS) as posters:
         posting = [
             posters.submit(_post, client, each, frames(each.followed), deadline)
-            for each in connections.everyone()
+            for each in connections.scan()
             if frames(each.followed)
         ]
         outcomes = [each.result() for each in posting]
@@ -119,13 +119,13 @@ def _newest(received: Iterable[Tick]) -> list[Tick]:
 
 def _post(client: "ApiGatewayManagementApiClient", connection: Connection, frames: list[str], deadline: float) -> str:
     """Post frames to a connection one after the other, and return what became of it."""
-    if time.monotonic() > deadline:
-        return "failed"
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
 
     try:
         try:
             for frame in frames:
+                if time.monotonic() > deadline:
+                    return "failed"
                 client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.GONE:

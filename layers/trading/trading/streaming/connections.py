@@ -13,7 +13,15 @@ from datetime import UTC, datetime
 from trading.core import aws
 from trading.core.settings import setting
 from trading.streaming import protocol
-from trading.streaming.protocol import EVERYTHING, Followed, ListFollowed, MessageError, Ping, Subscribe, Unsubscribe
+from trading.streaming.protocol import (
+    EVERYTHING,
+    ListFollowed,
+    MessageError,
+    Ping,
+    Subscribe,
+    Subscriptions,
+    Unsubscribe,
+)
 
 TICKET_SECONDS = 60
 # API Gateway ends a connection after two hours; what is left of one then goes a little later.
@@ -38,7 +46,7 @@ class Connection:
     """Somebody on the socket, and what they follow."""
 
     id: str
-    followed: Followed
+    followed: Subscriptions
 
 
 def issue_ticket() -> Ticket:
@@ -107,7 +115,7 @@ def forget_gone(connection_id: str) -> bool:
     return True
 
 
-def followed(connection_id: str) -> Followed:
+def followed(connection_id: str) -> Subscriptions:
     """Return what a connection follows.
 
     Raises:
@@ -123,7 +131,7 @@ def followed(connection_id: str) -> Followed:
     return _read(answer["Item"]["followed"]["S"])
 
 
-def change(connection_id: str, rule: Callable[[Followed], Followed]) -> Followed:
+def change(connection_id: str, rule: Callable[[Subscriptions], Subscriptions]) -> Subscriptions:
     """Apply a rule to what a connection follows, and return what it follows then.
 
     Two changes at once are made one after the other.
@@ -149,7 +157,7 @@ def change(connection_id: str, rule: Callable[[Followed], Followed]) -> Followed
     raise MessageError("busy", "this connection is being changed elsewhere: try again")
 
 
-def everyone() -> Iterator[Connection]:
+def scan() -> Iterator[Connection]:
     """Yield everybody who is connected."""
     pages = (
         aws.dynamodb()
@@ -185,9 +193,9 @@ def answer(connection_id: str, text: str) -> str:
         return error.write()
 
 
-def _written(followed: Followed) -> str:
+def _written(followed: Subscriptions) -> str:
     return " ".join(sorted(followed))
 
 
-def _read(text: str) -> Followed:
+def _read(text: str) -> Subscriptions:
     return frozenset(text.split())

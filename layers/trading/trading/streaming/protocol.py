@@ -15,7 +15,7 @@ from trading.prices.alert_rules import Alert
 EVERYTHING = "*"
 FOLLOW_LIMIT = 100
 
-type Followed = frozenset[str]
+type Subscriptions = frozenset[str]
 
 
 class MessageError(Exception):
@@ -87,7 +87,7 @@ def read_message(text: str) -> Message:
     raise MessageError("bad_message", f"{where}: {problem['msg']}" if where else str(problem["msg"]))
 
 
-def after_subscribing(followed: Followed, tickers: Iterable[str]) -> Followed:
+def after_subscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subscriptions:
     """Return what is followed then: names replace everything, and everything replaces names.
 
     Raises:
@@ -102,7 +102,7 @@ def after_subscribing(followed: Followed, tickers: Iterable[str]) -> Followed:
     return together
 
 
-def after_unsubscribing(followed: Followed, tickers: Iterable[str]) -> Followed:
+def after_unsubscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subscriptions:
     """Return what is followed then.
 
     Raises:
@@ -116,12 +116,12 @@ def after_unsubscribing(followed: Followed, tickers: Iterable[str]) -> Followed:
     return followed - unwanted
 
 
-def follows(followed: Followed, ticker: str) -> bool:
+def follows(followed: Subscriptions, ticker: str) -> bool:
     """Whether a client hears of a ticker."""
     return ticker in followed or EVERYTHING in followed
 
 
-def subscribed(followed: Followed) -> str:
+def subscribed(followed: Subscriptions) -> str:
     """Return the answer that says what is followed, all of it."""
     return _written("subscribed", tickers=sorted(followed))
 

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from trading.core import database, pagination
-from trading.core.pagination import PAGE_DEFAULT
-from trading.core.values import Instant, Price, Quantity, Side, Ticker
-from trading.http.problems import ProblemError
+from trading.core.errors import NotFoundError
+from trading.core.values import CLIENT_ID_PATTERN, PAGE_DEFAULT, Instant, Price, Quantity, Side, Ticker
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -29,7 +27,7 @@ class NewTrade(BaseModel):
     quantity: Quantity
     side: Side
     timestamp: Instant = Field(examples=["2025-06-03T12:00:00Z"])
-    client_trade_id: Annotated[str, StringConstraints(pattern=r"^[ -~]{1,100}$")] | None = Field(
+    client_trade_id: Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)] | None = Field(
         default=None, description="Makes a repeated request safe: the same id is recorded once."
     )
 
@@ -83,12 +81,6 @@ class TradeFilter:
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
 _NEW_TRADES = TypeAdapter(list[NewTrade])
-_CONDITIONS = {
-    "ticker": "ticker = %(ticker)s",
-    "side": "side = %(side)s",
-    "start_date": "timestamp >= %(start_date)s",
-    "end_date": "timestamp <= %(end_date)s",
-}
 
 # One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
 # rows are written in the order of their unique key, so that two batches that share keys wait for one another in one
@@ -120,7 +112,7 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
     if it is the same trade.
 
     Raises:
-        ClashError: such an id belongs to another trade; nothing was recorded.
+        DuplicateIdError: such an id belongs to another trade; nothing was recorded.
         database.DatabaseUnavailableError: nothing is known to be recorded; safe to repeat with `client_trade_id`.
     """
     return database.run(
@@ -130,7 +122,7 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
     )
 
 
-class ClashError(Exception):
+class DuplicateIdError(Exception):
     """A `client_trade_id` names more than one trade: the positions of those that are not what it names."""
 
     def __init__(self, positions: list[int]) -> None:
@@ -162,7 +154,7 @@ def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list
         if not entry.trade.is_same_as(trade)
     ]
     if clashes:
-        raise ClashError(clashes)
+        raise DuplicateIdError(clashes)
     return answer
 
 
@@ -170,25 +162,20 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
     """Return a page of trades, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        ProblemError: 400, the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    rows, has_more = pagination.find(
-        f"select {_COLUMNS} from trades",  # noqa: S608 - the columns are a constant
-        asdict(wanted),
-        _CONDITIONS,
-        order="timestamp desc, id desc",
-        after="(timestamp, id) < (%(after_timestamp)s, %(after_id)s)",
+    rows, next_cursor = pagination.find(
+        "trades", TRADE_COLUMNS, asdict(wanted), key=("timestamp", "id"), equal=("ticker", "side")
     )
-    found = [Trade(*row) for row in rows]
-    return found, pagination.encode_cursor(found[-1].timestamp, found[-1].id) if has_more else None
+    return [Trade(*row) for row in rows], next_cursor
 
 
 def get(trade_id: int) -> TrackedTrade:
     """Return one trade and when its notification was delivered.
 
     Raises:
-        ProblemError: 404, there is no such trade.
+        NotFoundError: there is no such trade.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows = database.query(
@@ -198,5 +185,5 @@ def get(trade_id: int) -> TrackedTrade:
         repeatable=True,
     )
     if not rows:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no trade {trade_id}.")
+        raise NotFoundError(f"There is no trade {trade_id}.")
     return TrackedTrade(*rows[0])

@@ -1,0 +1,37 @@
+"""The requests that no route matches: a redirect to the same path without its last slash, or a problem (404)."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trading.http.problems import MEDIA_TYPE, Problem
+
+# A path of the API that ends in one slash. No segment is empty or made of dots, which a client would resolve to another
+# path or, at the beginning, to another host.
+WITH_SLASH = re.compile(r"/api(/(?!\.{1,2}/)[^/]+)+/")
+# What a query may hold as it is: https://www.rfc-editor.org/rfc/rfc3986#appendix-A
+QUERY_CHARACTERS = "%!$&'()*+,;=:@/?-._~"
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway event of payload format 2.0 with 308 or 404."""
+    path, method = event["rawPath"], event["requestContext"]["http"]["method"]
+    if WITH_SLASH.fullmatch(path):
+        return {"statusCode": HTTPStatus.PERMANENT_REDIRECT.value, "headers": {"location": _location(event)}}
+    status = HTTPStatus.NOT_FOUND
+    problem = Problem("about:blank", status.phrase, status.value, f"There is nothing at {path}.", [])
+    return {
+        "statusCode": status.value,
+        "headers": {"content-type": MEDIA_TYPE},
+        "body": "" if method == "HEAD" else problem.write(),
+    }
+
+
+def _location(event: dict[str, Any]) -> str:
+    """Return the path and query of a request without the path's last slash, encoded: API Gateway has decoded them."""
+    path = quote(event["rawPath"].removesuffix("/"))
+    query = quote(event.get("rawQueryString", ""), safe=QUERY_CHARACTERS)
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,45 @@
+"""Notifications off the queue: each is delivered to the topic, and one that fails goes back to the queue alone."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trading.core import correlation
+from trading.notifications import events, outbox
+from trading.notifications.events import TradeRecorded
+
+logger = Logger()
+metrics = Metrics()
+# A batch in which nothing succeeded is answered record by record as well, not with an error of the whole.
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def deliver(record: SQSRecord) -> None:
+    """Deliver the notification that a message carries."""
+    correlation.begin(correlation.of_record(record.raw_event))
+    try:
+        event = events.read(record.body)
+        sent = outbox.deliver(event)
+    except Exception:
+        logger.exception("A notification was not delivered", message_id=record.message_id)
+        raise
+    outcome = "delivered" if sent else "was delivered before"
+    logger.info(outcome, event_id=event.id, type=event.type, about=event.data.id)
+    if sent:
+        metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 1)
+    if sent and isinstance(event, TradeRecorded):  # an alert's time is the tick's, which may be of any day
+        lag = (datetime.now(UTC) - event.time).total_seconds() * 1_000
+        metrics.add_metric("NotificationLag", MetricUnit.Milliseconds, max(0, round(lag)))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Deliver a batch of SQS messages and return those that failed, for SQS to bring again."""
+    metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 0)  # somebody was here, whatever comes of it
+    return dict(process_partial_response(event, deliver, processor, context))

@@ -1,0 +1,43 @@
+"""Errors: why the system cannot do what it was asked. `http/problems.py` turns each into an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field of a request; `field` is its path: `price`, `trades[3].price`."""
+
+    field: str
+    message: str
+
+
+class RefusalError(Exception):
+    """A request that was understood and not carried out: a sentence that says why, and the fields it is about."""
+
+    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+
+
+class InvalidError(RefusalError):
+    """Something in the request is malformed, out of range, or makes no sense with the rest."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
+        if len(errors) > 3:  # noqa: PLR2004 - three say enough in a sentence; `errors` has them all
+            detail += f"; and {len(errors) - 3} more"
+        super().__init__(detail, errors)
+
+
+class NotFoundError(RefusalError):
+    """What the request is about does not exist."""
+
+
+class ConflictError(RefusalError):
+    """The request contradicts what is stored."""
+
+
+class UnavailableError(Exception):
+    """Something that the system depends on does not answer now; the same request may succeed later."""
