@@ -1,9 +1,9 @@
-"""`trading simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE`: what two moving averages would have earned on the prices of a file."""
 
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -23,9 +23,10 @@ from rich.text import Text
 
 from local.cli.console import printable
 from trading.core.values import exact_decimal
-from trading.simulation import engine, histories, report, results
+from trading.simulation import engine, history_files, report, results
+from trading.simulation.bars import History, ReadingNotes
 from trading.simulation.engine import LookaheadError, Strategy, UnusableHistoryError
-from trading.simulation.histories import History, HistoryError
+from trading.simulation.history_files import HistoryError
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import METRICS, Sweep, SweptPair, parse_windows, try_pairs, window_pairs
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     try:
         strategy = _strategy(asked)
-        history = histories.read_csv(asked.file.read_bytes())
+        history = history_files.read_csv(asked.file.read_bytes(), adjusted=asked.adjusted)
         sweep = _swept(history, strategy, asked, errors) if asked.sweep else None
         if sweep:
             pair = sweep.simulated()
@@ -72,9 +73,8 @@ def _fail(message: str, errors: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument(
-        "file", type=Path, help="CSV of date,open,high,low,close; date,close is enough for --fill close"
-    )
+    parser.add_argument("file", type=Path, help="CSV of prices; a date and a close are enough for --fill close")
+    parser.add_argument("--adjusted", action="store_true", help="take the file's adjusted closes, and scale the rest")
     parser.add_argument("--fast", type=int, default=50, metavar="BARS", help="of the fast average (%(default)s)")
     parser.add_argument("--slow", type=int, default=200, metavar="BARS", help="of the slow average (%(default)s)")
     parser.add_argument("--cash", type=_amount(12), default=Decimal(10_000), help="at the start (%(default)s)")
@@ -158,10 +158,12 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
         _show_sweep(console, result.sweep)
     strategy, bars = result.strategy, result.bars
     console.print(
-        f"{result.name}, {strategy.fast}/{strategy.slow}: {len(bars):,} bars from {bars[0].at} to {bars[-1].at}",
+        f"{result.name}, {strategy.fast}/{strategy.slow}: {report.bars_of(result)} from {bars[0].at} to {bars[-1].at}",
         style="bold",
         markup=False,
     )
+    for note in _notes(result.notes or ReadingNotes()):
+        console.print(note)
     summary = Table(box=box.SIMPLE, show_header=False)
     summary.add_column(style="dim")
     summary.add_column(justify="right", no_wrap=True)
@@ -170,6 +172,8 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
     console.print(summary)
     if cuts is not None:
         console.print(f"No look-ahead: cut after each of {cuts:,} bars, the signals before the cut stayed the same.")
+    if result.no_trades_reason:
+        console.print(f"No trades: {result.no_trades_reason}")
     for trade in result.trades:
         if trade.exit_at is None:
             console.print(
@@ -177,10 +181,19 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
             )
 
 
+def _notes(notes: ReadingNotes) -> Iterator[str]:
+    if notes.rounded_prices:
+        yield f"Prices rounded to six decimals: {notes.rounded_prices:,}."
+    if notes.widened_bars:
+        yield f"Bars with an open or close beyond their high or low by a rounding: {notes.widened_bars:,}."
+    if notes.skipped_rows:
+        yield f"Rows without prices, which have been skipped: {notes.skipped_rows:,}."
+
+
 def _show_sweep(console: Console, sweep: Sweep) -> None:
     fasts, slows = (sorted({getattr(pair, name) for pair in sweep.pairs}) for name in ("fast", "slow"))
     values = {(pair.fast, pair.slow): pair.value for pair in sweep.pairs}
-    known = [value for value in values.values() if value is not None]
+    known = [value for value in values.values() if value is not None and math.isfinite(value)]
     lowest, highest = min(known, default=0), max(known, default=0)
     best = sweep.best()
     title = f"{sweep.metric} of {len(values):,} pairs, slow down and fast across; {report.best_of(sweep)}"
@@ -189,13 +202,17 @@ def _show_sweep(console: Console, sweep: Sweep) -> None:
         line = Text(f"{slow:5} ")
         for fast in fasts:
             value = values.get((fast, slow))
-            share = None if value is None else (value - lowest) / (highest - lowest) if highest > lowest else 1
+            share = None if value is None else _share(value, lowest, highest)
             line.append_text(_cell(share, is_best=best is not None and (fast, slow) == (best.fast, best.slow)))
         console.print(line)
     across = "".join(f"{fast:<9}" for fast in fasts[::3])
     key = f"      0 is {lowest:,.2f}, 9 is {highest:,.2f}, and <> is the best.\n" if best else ""
     console.print(f"      {across}\n{key}")
     console.print(f"Warning: {sweep.warning}\n", style="yellow")
+
+
+def _share(value: float, lowest: float, highest: float) -> float:
+    return (min(value, highest) - lowest) / (highest - lowest) if highest > lowest else 1
 
 
 def _cell(share: float | None, *, is_best: bool) -> Text:

@@ -272,18 +272,18 @@ def test_after_a_reset_there_is_nothing_and_with_auth_on_a_token_is_wanted(
     port = str(free_port(0, ["127.0.0.1"]))
     url = f"http://127.0.0.1:{port}"
     with started(checkout, PORT=port, AUTH="on") as process:
-        assert "python -m local.tools.issue_token" in wait_for(process, "Ctrl-C stops everything")
+        assert "./trading token" in wait_for(process, "Ctrl-C stops everything")
         scopes = ["trades:read", "trades:write"]
-        command = [sys.executable, "-m", "local.tools.issue_token", *scopes, "--subject", "desk-7"]
+        command = [sys.executable, "-m", "local.cli", "token", *scopes, "--subject", "desk-7"]
         token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
-        command = [sys.executable, "-m", "local.tools.issue_token", "trades:read", "--subject", "desk-8"]
+        command = [sys.executable, "-m", "local.cli", "token", "trades:read", "--subject", "desk-8"]
         reading = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
         assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
         assert ask(f"{url}/api/health/")[0] == 200
         assert ask(f"{url}/api/trades/", token=token) == (200, [])
         status, recorded = ask(f"{url}/api/trades/", trade, token)
         assert (status, recorded["recorded_by"]) == (201, "desk-7")
-        assert ask(f"{url}/api/trades/", trade, reading) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/api/trades/", trade, reading)[0] == 403
         assert ask(f"{url}/nowhere", token=token)[0] == 404
 
 

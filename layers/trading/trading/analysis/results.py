@@ -156,7 +156,9 @@ def find_days(bucket: str, limit: int, cursor: str | None) -> tuple[list[date], 
         before = parse_date(cursor) if cursor is not None else date.max
     except ValueError:
         raise InvalidError(BAD_CURSOR) from None
-    days = [day for key in storage.list_keys(bucket, ".csv") if (day := keys.analyzed_day_of(key)) and day < before]
+    days = [
+        day for key in storage.list_keys(bucket, suffix=".csv") if (day := keys.analyzed_day_of(key)) and day < before
+    ]
     page = sorted(days, reverse=True)[:limit]
     return page, str(page[-1]) if len(page) < len(days) else None
 
