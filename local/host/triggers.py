@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import REGION
+from trading.notifications import events
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +63,18 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
     async for queue, messages in _received(aws, queue_arn, batch_size=10):
         for message in messages:
             try:
-                logger.info("NOTIFICATION  %s", _one_line(json.loads(message["Body"])["Message"]))
+                logger.info("NOTIFICATION  %s", _one_line(_prose(json.loads(message["Body"])["Message"])))
             except (ValueError, TypeError, KeyError, AttributeError):
                 _say_unreadable(name, message)
         await queue.delete(messages)
+
+
+def _prose(message: str) -> str:
+    """Return what people are told of a message: prose, where it is an event of this system."""
+    try:
+        return events.prose(events.read(message))
+    except ValueError:
+        return message
 
 
 async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) -> None:

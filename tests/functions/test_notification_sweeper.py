@@ -21,7 +21,7 @@ def sweep(seconds: float = 30) -> dict[str, int]:
 def due(rows: Rows, trade: dict[str, Any]) -> None:
     """Three trades whose announcements were lost a while ago."""
     ledger.record([NewTrade.model_validate(trade)] * 3, "local")
-    rows("update notifications set next_attempt_at = now() returning id")
+    rows("update notifications set due_at = now() returning id")
 
 
 @pytest.mark.usefixtures("due")
@@ -58,7 +58,7 @@ def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(
     aws.sqs.cache_clear()
     assert channels.announced() == []
 
-    rows("update notifications set next_attempt_at = now() returning id")  # a minute passes
+    rows("update notifications set due_at = now() returning id")  # a minute passes
     assert sweep()["announced"] == 12
     messages = [
         {"MessageId": event["id"], "ReceiptHandle": "", "Body": json.dumps(event), "MD5OfBody": ""}

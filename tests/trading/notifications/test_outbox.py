@@ -35,7 +35,7 @@ def record_many(trade: dict[str, Any], count: int) -> list[RecordedTrade]:
     return ledger.record([NewTrade.model_validate(trade)] * count, "local")
 
 
-MAKE_DUE = "update notifications set next_attempt_at = now() - interval '1 s', sending_until = null returning id"
+MAKE_DUE = "update notifications set due_at = now() - interval '1 s', sending_until = null returning id"
 
 
 # What is announced
@@ -194,7 +194,7 @@ def test_each_attempt_waits_twice_as_long_and_the_last_gives_up(
     for _ in range(10):
         rows(MAKE_DUE)
         assert outbox.sweep(10) == Sweep(1, 0, 0)
-        waits += rows("select round(extract(epoch from next_attempt_at - now()) / 60) from notifications")
+        waits += rows("select round(extract(epoch from due_at - now()) / 60) from notifications")
     assert [int(minutes) for (minutes,) in waits] == [2**attempt for attempt in range(1, 11)]
 
     rows(MAKE_DUE)

@@ -11,7 +11,7 @@ from tests.conftest import Rows
 from trading.core import database
 from trading.core.errors import NotFoundError
 from trading.trades import ledger
-from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, TradeFilter
+from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, Trade, TradeFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -147,10 +147,12 @@ def test_batches_that_share_ids_in_opposite_orders_do_not_lock_one_another_out(r
 
 def test_the_database_itself_refuses_what_no_trade_can_be(rows: Rows) -> None:
     del rows
-    good = {"ticker": "MSFT", "price": "1", "quantity": "1", "side": "BUY", "timestamp": NOON.isoformat()}
+    good = json.loads(new().model_dump_json())
     for field, value in (
         ("price", "NaN"), ("price", "-1"), ("price", "1000000000000"), ("price", "0.0000001"),
-        ("quantity", "Infinity"), ("quantity", "1000000000"), ("ticker", "msft"), ("side", "HOLD"),
+        ("quantity", "Infinity"), ("quantity", "1000000000"), ("quantity", "0.00000000001"), ("ticker", "msft"),
+        ("ticker", "BTC-EURUS"), ("side", "HOLD"), ("account", ""), ("account", "a\n"), ("fee", "-1"), ("fee", "NaN"),
+        ("currency", "usd"), ("note", "x" * 1_001), ("tags", ["tag"] * 11),
     ):  # fmt: skip
         with pytest.raises(psycopg2.errors.CheckViolation):
             database.query(
@@ -181,7 +183,8 @@ def test_pages_follow_one_another_without_gap_or_repetition_even_where_timestamp
         t.id for t in sorted(whole, key=lambda t: (t.timestamp, t.id), reverse=True)
     ]
 
-    seen, cursor = [], None
+    seen: list[Trade] = []
+    cursor = None
     for _ in range(5):
         page, cursor = ledger.find(TradeFilter(limit=5, cursor=cursor))
         seen += page

@@ -49,7 +49,8 @@ def export_day(bucket: str, day: date) -> Export:
         raise _theirs(day)
 
     with Upload(bucket, key, storage.CSV, EXPORTED, replaces=present[0] if present else None) as upload:
-        count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False)
+        count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False, atomic=True)
+        database.release()  # a setting has pinned the connection
         try:
             upload.complete()
         except storage.ReplacedError:
@@ -62,5 +63,7 @@ def _theirs(day: date) -> ConflictError:
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:
+    # A day may take longer than the role's statements and transactions may.
+    cursor.execute("select set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true)")
     cursor.copy_expert(statement, upload)
     return cursor.rowcount
