@@ -1,6 +1,5 @@
 # Each target is a line or two: what it does is in the program that it calls. `make help` lists them.
 
-PYTHON ?= python3.13
 # Which stack: dev or prod, as samconfig.toml has them.
 ENVIRONMENT ?= dev
 STACK = $(if $(filter prod,$(ENVIRONMENT)),trading-prod,trading)
@@ -23,10 +22,19 @@ start: .venv/.ready ## run the whole system on this machine (PORT=8000)
 	@$(MAKE) --no-print-directory page || echo "The system starts without its page."
 	@exec $(RUN) local
 
+.PHONY: reset
+reset: .venv/.ready ## delete all that `make start` keeps, asking nothing
+	@$(RUN) local.host.reset
+
 .PHONY: page
 page: .venv/.ready ## build the browser page
-	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+	$(npm)
 	@$(RUN) local.tools.build_page
+
+# A machine without Node.js gets one of this checkout's own.
+define npm
+@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv-web/.ready
+endef
 
 .PHONY: demo
 demo: .venv/.ready ## show what the system does, in half a minute
@@ -36,8 +44,12 @@ demo: .venv/.ready ## show what the system does, in half a minute
 test: .venv/.ready ## run the tests; needs no Docker
 	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
 
+.PHONY: torture
+torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost
+	$(RUN) tests.torture.under_fire
+
 .PHONY: test-web
-test-web: page .venv-browser/.ready ## check the page's types, and use it in a browser; needs Chromium
+test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
 	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
 
 .PHONY: test-sam
@@ -47,6 +59,8 @@ test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and depl
 .PHONY: lint
 lint: .venv/.ready ## check style and types
 	$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy
+	$(npm)
+	$(RUN) local.tools.build_page --check
 
 .PHONY: validate
 validate: .venv/.ready .venv-sam/.ready .venv-checkov/.ready ## check the template, as written and as transformed
@@ -73,9 +87,10 @@ deploy: build ## build, and deploy to AWS, showing what will change and asking (
 	@$(MAKE) --no-print-directory publish
 
 .PHONY: release
-release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+release: .venv/.ready .venv-sam/.ready ## deploy what was built, the page too, asking nothing: for machines
+	@test -f .build/web/index.html || { echo "Build the page first: make page"; exit 1; }
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
-	@$(MAKE) --no-print-directory publish
+	$(RUN) local.tools.publish $(STACK)
 
 .PHONY: publish
 publish: page ## put the page into the bucket of a deployed stack
@@ -102,10 +117,7 @@ lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 
 # An environment is ready when what its list pins is installed, and is made anew when that list changes.
 .venv/.ready: requirements/dev.txt
-	$(PYTHON) -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
-	$(UV) pip install --quiet --no-deps --editable .
-	@touch $@
+	@sh local/tools/environment.sh $(UV_VERSION)  # PYTHON=… names a Python to take
 
 .venv-%/.ready: requirements/%.txt .venv/.ready
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-$*

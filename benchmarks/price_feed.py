@@ -136,7 +136,7 @@ def _number_and_time(payload: bytes) -> tuple[int, float]:
 def _feed() -> Iterator[int]:
     """Run a feed in a process of its own, and yield its port."""
     process = subprocess.Popen(
-        [OURS, "-m", "local.cli.feed", "--port", "0", "--interval", "1", "--seed", "benchmark"],
+        [OURS, "-m", "local.cli", "feed", "--port", "0", "--interval", "1", "--seed", "benchmark"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -3,25 +3,28 @@
 import asyncio
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
 import time
+from functools import partial
 
-from local.cli import console, feed, live_prices
+from local.cli import console, feed, feed_server, live_prices
 from local.host import authorizer, system
 from local.host.authorizer import Authorizer
+from local.host.aws_services import AwsError
 from local.host.postgres import PostgresError
 from local.host.template import ROOT
 
 FOLDER = ROOT / ".local"
 SIGN_IN = """The API wants a token. Get one for everything, or name the scopes that it shall allow:
 
-  TOKEN=$(.venv/bin/python -m local.tools.issue_token trades:read trades:write --subject desk-7)
+  TOKEN=$(./trading token trades:read trades:write --subject desk-7)
 
 """
-# What the mock market does every two seconds would hide everything else.
-ROUTINE = "POST   /api/prices/ 202"
+# What the mock market and an open page ask again and again would bury everything else.
+ROUTINE = re.compile(r"GET +\S+ [23]|POST +/api/prices(/ticket)?/? 2")
 
 
 async def serve(port: int, door: Authorizer | None) -> None:
@@ -32,13 +35,15 @@ async def serve(port: int, door: Authorizer | None) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
     options = feed.Options(seed=secrets.token_hex(4))
-    logging.getLogger("local.host.gateway").addFilter(lambda record: not record.getMessage().startswith(ROUTINE))
+    for handler in logging.getLogger().handlers:  # the console; the log has it all
+        handler.addFilter(lambda record: not ROUTINE.match(record.getMessage()))
+    token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     say = logging.getLogger("local.prices").info
     # Where the feed's port is taken, by one that somebody else started say, any will do.
-    feed_port = system.free_port(feed.PORT, [system.LOOPBACK])
+    feed_port = system.free_port(feed_server.PORT, [system.LOOPBACK])
     async with (
         system.running(FOLDER, port, door) as running,
-        live_prices.published(running.url, options, feed_port, say, door) as feed_url,
+        live_prices.published(running.url, options, feed_port, say, token) as feed_url,
     ):
         header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(
@@ -64,7 +69,7 @@ Ctrl-C stops everything.
         )
         await stop.wait()
         print("\nStopping…", flush=True)
-    print("Stopped. The trades are kept; start again to see them.", flush=True)
+    print("Stopped. All that was recorded is kept; start again to see it, or `make reset` to begin anew.", flush=True)
 
 
 def main() -> int:
@@ -78,7 +83,7 @@ def main() -> int:
         asyncio.run(serve(int(port), authorizer.chosen(FOLDER)))
     except KeyboardInterrupt:  # before there was anything to stop
         return 130
-    except (authorizer.UnknownChoiceError, system.StartError, PostgresError) as error:
+    except (authorizer.UnknownChoiceError, system.StartError, PostgresError, AwsError) as error:
         print(f"Cannot start: {error}.", file=sys.stderr)
         return 1
     return 0

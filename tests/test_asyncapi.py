@@ -11,9 +11,9 @@ import pytest
 import yaml
 from websockets.asyncio.client import connect
 
-from local.cli import feed as price_feed
-from local.cli import reader
-from local.cli.feed import Options, serving
+from local.cli import feed_connection, feed_server, reader
+from local.cli.feed import Options
+from local.cli.feed_server import serving
 from local.host import system, template
 from local.host.template import ROOT
 from trading.prices.alert_rules import RiseDetector
@@ -175,8 +175,8 @@ def test_every_request_has_a_route_of_the_template() -> None:
 
 def test_addresses_and_limits_are_those_of_the_code() -> None:
     servers = {name: server["host"] for name, server in DESCRIPTION["servers"].items()}
-    assert servers["feed"] == f"localhost:{price_feed.PORT}"
+    assert servers["feed"] == f"localhost:{feed_server.PORT}"
     assert servers["laptop"] == f"127.0.0.1:{system.SOCKET_PORT}"
     assert DESCRIPTION["components"]["schemas"]["Tickers"]["maxItems"] == protocol.FOLLOW_LIMIT
-    limits = f"{price_feed.MESSAGES_PER_SECOND} messages of {price_feed.MESSAGE_LIMIT // 1024} KB"
+    limits = f"{feed_connection.MESSAGES_PER_SECOND} messages of {feed_connection.MESSAGE_LIMIT // 1024} KB"
     assert limits in DESCRIPTION["channels"]["feed"]["description"]

@@ -21,8 +21,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def deliver(record: SQSRecord) -> None:
     """Deliver the notification that a message carries."""
-    carried = record.message_attributes[correlation.ATTRIBUTE]
-    correlation.begin(carried.string_value if carried else None)
+    correlation.begin(correlation.of_record(record.raw_event))
     try:
         event = events.read(record.body)
         sent = outbox.deliver(event)

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from trading.core import correlation
 from trading.streaming import broadcasts
 
 FRESH_SECONDS = 10
@@ -20,6 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Post what a batch of SQS messages carries, and return those that cannot be read; what is stale is passed over."""
     fresh, stale, failed = [], 0, []
     for record in event["Records"]:
+        correlation.begin(correlation.of_record(record))
         try:
             broadcast = broadcasts.read_message(record["body"])
         except ValueError:

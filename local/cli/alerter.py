@@ -1,36 +1,30 @@
-"""`python -m local.cli.alerter`: watch the prices of a feed, and tell of each that rises by 2 % within a minute.
+"""The alerter: follows the prices of a feed over any number of connections, and tells of each rise."""
 
-Where the trading system wants a token, it is in the environment as TOKEN: see `python -m local.tools.issue_token`.
-"""
-
-import argparse
 import asyncio
 import json
-import os
-import signal
-import sys
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
-from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.uri import parse_uri
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from local.cli import backoff, console, reader
-from local.cli.display import Display, JsonLines, Lines, LiveTable
-from local.cli.publisher import Publisher, publishing
+from local.cli import backoff, reader
+from local.cli.client import is_here
+from local.cli.console import printable
+from local.cli.display import Display
+from local.cli.publisher import Publisher
 from local.cli.reader import Answer, Prices, UnreadableError
-from trading.prices.alert_rules import Alert, Outcome, RiseDetector
+from local.cli.watches import Watches
+from trading.prices.alert_rules import Alert, Outcome
+from trading.prices.ticks import AHEAD, Tick
 from trading.streaming.protocol import EVERYTHING
 
-URL = "ws://localhost:8765"
 LONGEST_WAIT = 30.0
 SILENCE_SECONDS = 10.0
 # A feed that counts has so long to answer where it goes on; until then, what comes is part of what it will repeat.
@@ -38,8 +32,8 @@ RESUME_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 TICKET_SECONDS = 10.0
 SHOWN_ALERTS = 1_000  # which are remembered, so that none is shown twice
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-BRIEF = 200
+BRIEF = 200  # characters
+NAMED = 10  # tickers, in a line that is about many
 SINCE_LIMIT = 14 * 1024  # characters, of the 16 KB that the feed takes
 
 
@@ -51,13 +45,26 @@ class Alerter:
     """Follows a feed for as long as it runs, over any number of connections."""
 
     def __init__(
-        self, url: str, display: Display, *, tickers: Sequence[str] = (), publisher: Publisher | None = None
+        self,
+        url: str,
+        display: Display,
+        *,
+        tickers: Sequence[str] = (),
+        publisher: Publisher | None = None,
+        token: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """Follow a feed at ws://…, or at http://… a trading system's socket.
+
+        `token` returns what opens a trading system; it is called for each connection, because tokens expire.
+        """
         self._url = url
+        self._token = token
         self._wanted = sorted({ticker.upper() for ticker in tickers})
         self._display = display
         self._publisher = publisher
-        self._watches: dict[str, RiseDetector] = {}
+        self._watches = Watches()
+        self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
+        self._absent = set(self._wanted)  # tickers of which no price came, until that is said
         self._shown: OrderedDict[tuple[str, datetime], None] = OrderedDict()
         self._seqs: dict[str, int] = {}
         self._lost: list[str] = []  # tickers of gaps that were not told of
@@ -65,7 +72,7 @@ class Alerter:
         self._heard = 0.0
         self._usual_wait = 0.0  # between the latest two arrays
         self._started = time.monotonic()
-        self._connections = self._prices = self._alerts = self._unreadable = 0
+        self._connections = self._prices = self._alerts = self._unreadable = self._passed_over = 0
         self._waits = backoff.waits(LONGEST_WAIT)
 
     async def run(self) -> None:
@@ -76,15 +83,15 @@ class Alerter:
         """
         while True:
             try:
-                url = self._url if _is_socket(self._url) else await _with_ticket(self._url)
+                url = self._url if _is_socket(self._url) else await _with_ticket(self._url, self._token())
                 async with connect(
-                    url, proxy=None if _is_here(url) else True, close_timeout=CLOSE_SECONDS
+                    url, proxy=None if is_here(url) else True, close_timeout=CLOSE_SECONDS
                 ) as connection:
                     await self._follow(connection)
             except (InvalidStatus, ClientResponseError) as error:
                 status = error.status if isinstance(error, ClientResponseError) else error.response.status_code
                 if 400 <= status < 500 and status not in {408, 425, 429}:  # noqa: PLR2004 - those may pass
-                    raise RefusedError(f"HTTP {status}; a ticket in the address is good for one connection") from None
+                    raise RefusedError(f"HTTP {status}{_hint(self._url, status)}") from None
                 why = f"HTTP {status}"
             except ConnectionClosed as error:
                 close = error.rcvd
@@ -103,6 +110,8 @@ class Alerter:
             text += f", connections {self._connections}"
         if self._unreadable:
             text += f", unreadable messages {self._unreadable:,}"
+        if self._passed_over:
+            text += f", prices ahead of the clock {self._passed_over:,}"
         if self._publisher:
             text += f". To the trading system: {self._publisher.summary()}"
         return f"{text}."
@@ -112,7 +121,8 @@ class Alerter:
         loop = asyncio.get_running_loop()
         self._connections += 1
         self._display.say(f"Connected to {_shown(self._url)}.")
-        self._heard, self._ignores_until = loop.time(), 0.0
+        connected = self._heard = loop.time()
+        self._ignores_until = 0.0
         # A client that wants everything, and has nothing to resume, need not say so: another's feed may not listen.
         if self._wanted or self._seqs:
             request: dict[str, Any] = {"action": "subscribe", "tickers": self._wanted or [EVERYTHING]}
@@ -130,6 +140,7 @@ class Alerter:
             except TimeoutError:
                 is_silent = True
                 self._display.say(f"The feed is silent: no prices for {patience:.0f} s.")
+                self._tell_of_absent(patience)
                 continue
             heard_before = self._heard
             try:
@@ -139,6 +150,8 @@ class Alerter:
                 if not complained:
                     self._display.say(f"An unreadable message, {_brief(str(error))}. Others are only counted.")
                 complained = True
+            if self._absent and loop.time() - connected > patience:
+                self._tell_of_absent(patience)
             if is_silent and self._heard > heard_before:
                 is_silent = False
                 self._display.say(f"Prices again, after {self._heard - heard_before:.0f} s.")
@@ -160,13 +173,25 @@ class Alerter:
                     raise UnreadableError(heard.unreadable[0])
             case Alert():
                 self._show(heard)
+            case Answer():
+                self._answer(heard)
+
+    def _answer(self, answer: Answer) -> None:
+        """Take what is neither a price nor an alert.
+
+        Raises:
+            OSError: the server no longer knows this connection.
+        """
+        match answer:
             case Answer(type="gap"):
-                self._lost.append(_brief(str(heard.members.get("ticker"))))
+                self._lost.append(str(answer.members.get("ticker")))
             case Answer(type="error", members={"code": "not_connected"}):
                 raise OSError("it has forgotten this connection")  # a new one is what helps
             case Answer(type="error"):
                 self._ignores_until = 0.0
-                said = [str(heard.members[name]) for name in ("code", "message") if name in heard.members]
+                if answer.members.get("code") == "unknown_ticker":
+                    self._absent.clear()  # this says it
+                said = [str(answer.members[name]) for name in ("code", "message") if name in answer.members]
                 self._display.say(f"The feed says {_brief(': '.join(said))}.")
             case Answer(type="subscribed"):
                 self._ignores_until = 0.0
@@ -178,21 +203,45 @@ class Alerter:
             return
         self._waits = backoff.waits(LONGEST_WAIT)
         self._seqs |= prices.seqs
-        ticks = [tick for tick in prices.ticks if not self._wanted or tick.ticker.upper() in self._wanted]
+        wanted = [tick for tick in prices.ticks if not self._wanted or tick.ticker.upper() in self._wanted]
+        self._absent.difference_update(tick.ticker.upper() for tick in wanted)
+        ticks = self._without_future(wanted)
         if not ticks:
             return
         self._display.prices(ticks)
         self._prices += len(ticks)
-        counted = []
-        for tick in ticks:
-            watch = self._watches.get(tick.ticker) or self._watches.setdefault(tick.ticker, RiseDetector(tick.ticker))
-            detection = watch.update(tick)
-            if detection.outcome is Outcome.COUNTED:
-                counted.append(tick)
+        detections = [self._watches.update(tick) for tick in ticks]
+        self._begin_anew([tick.ticker for tick, (_, is_new_run) in zip(ticks, detections, strict=True) if is_new_run])
+        for detection, _ in detections:
             if detection.alert:
                 self._show(detection.alert)
         if self._publisher:
-            self._publisher.offer(counted)
+            counted = zip(ticks, detections, strict=True)
+            self._publisher.offer([tick for tick, (detection, _) in counted if detection.outcome is Outcome.COUNTED])
+
+    def _begin_anew(self, tickers: Sequence[str]) -> None:
+        """Say that the feed has begun anew; its alerts of these tickers may come again."""
+        if tickers:
+            self._display.say(f"The feed has begun anew, at an earlier time: {_listed(tickers)}.")
+            for key in [key for key in self._shown if key[0] in tickers]:
+                del self._shown[key]
+
+    def _without_future(self, ticks: list[Tick]) -> list[Tick]:
+        """Return the ticks that can be believed. One of tomorrow would make all others of its ticker too old."""
+        latest = datetime.now(UTC) + AHEAD
+        future = {tick.ticker: tick for tick in ticks if tick.timestamp > latest}
+        if not future:
+            return ticks
+        believed = [tick for tick in ticks if tick.timestamp <= latest]
+        self._passed_over += len(ticks) - len(believed)
+        if names := [name for name in future if name not in self._ahead]:
+            self._ahead.update(names)
+            newest = max(future[name].timestamp for name in names)
+            self._display.say(
+                f"Prices dated ahead of this machine's clock, up to {newest:%Y-%m-%d %H:%M:%S} UTC, are left out:"
+                f" {_listed(names)}."
+            )
+        return believed
 
     def _show(self, alert: Alert) -> None:
         """Show an alert once, were it ours and the server's."""
@@ -207,13 +256,20 @@ class Alerter:
 
     def _tell_of_gaps(self) -> None:
         if self._lost:
-            self._display.say(f"Some prices are lost, the feed no longer has them: {', '.join(self._lost)}.")
+            self._display.say(f"Some prices are lost, the feed no longer has them: {_listed(self._lost)}.")
             self._lost.clear()
 
+    def _tell_of_absent(self, patience: float) -> None:
+        """Say once which tickers nobody seems to have."""
+        if self._absent:
+            names = _listed(sorted(self._absent))
+            self._display.say(f"No price of {names} in {patience:.0f} s. Does the feed have such a ticker?")
+            self._absent.clear()
 
-async def _with_ticket(url: str) -> str:
+
+async def _with_ticket(url: str, token: str | None) -> str:
     """Return the address of a trading system's socket, with the ticket that opens it once."""
-    headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"} if "TOKEN" in os.environ else {}
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         ClientSession(headers=headers, timeout=ClientTimeout(TICKET_SECONDS), raise_for_status=True) as session,
         session.post(f"{url.rstrip('/')}/api/prices/ticket/") as response,
@@ -226,8 +282,13 @@ def _is_socket(url: str) -> bool:
     return urlsplit(url).scheme in {"ws", "wss"}
 
 
-def _is_here(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK
+def _hint(url: str, status: int) -> str:
+    """Return what may help against a refusal."""
+    if _is_socket(url):
+        return "; a ticket in the address is good for one connection" if "?" in url else ""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return ": set TOKEN to a valid token"
+    return ": the token needs the scope prices:read" if status == HTTPStatus.FORBIDDEN else ""
 
 
 def _shown(url: str) -> str:
@@ -236,69 +297,10 @@ def _shown(url: str) -> str:
 
 
 def _brief(text: str) -> str:
-    """Return what a stranger said as something that a terminal can show."""
-    return "".join(character if character.isprintable() else "?" for character in text[:BRIEF])
+    """Return the beginning of what a stranger said, as a terminal can show it."""
+    return printable(text[:BRIEF])
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m local.cli.alerter", description=__doc__)
-    parser.add_argument(
-        "--url",
-        type=_url,
-        default=URL,
-        help="of a feed, or http://… of a trading system, whose socket is followed then (default: %(default)s)",
-    )
-    parser.add_argument("--tickers", default="", help="such as AAPL,MSFT; all without")
-    parser.add_argument("--publish", metavar="URL", help="send the prices on, to http://127.0.0.1:8000 say")
-    parser.add_argument("--json", action="store_true", help="write JSON lines, as they are on the socket")
-    return parser.parse_args(arguments)
-
-
-def _url(text: str) -> str:
-    with suppress(InvalidURI):
-        parse_uri(f"ws{text.removeprefix('http')}" if text.startswith("http") else text)
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no address of a feed, such as {URL}")
-
-
-def _display(*, as_json: bool) -> Display:
-    if as_json:
-        return JsonLines(_print)
-    terminal = Console()
-    return LiveTable(terminal) if terminal.is_terminal else Lines(_print)
-
-
-def _print(text: str) -> None:
-    print(text, flush=True)
-
-
-async def _watch(arguments: argparse.Namespace) -> int:
-    tickers = [ticker for ticker in arguments.tickers.split(",") if ticker]
-    with _display(as_json=arguments.json) as display:
-        token = (lambda: os.environ["TOKEN"]) if "TOKEN" in os.environ else None
-        published = publishing(arguments.publish, display.say, token) if arguments.publish else nullcontext()
-        async with published as publisher:
-            alerter = Alerter(arguments.url, display, tickers=tickers, publisher=publisher)
-            running = asyncio.create_task(alerter.run())
-            for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(signal_number, running.cancel)
-            await asyncio.wait([running])
-        display.say(alerter.summary())
-    try:
-        running.result()
-    except asyncio.CancelledError:  # by Ctrl-C
-        return 0
-    except RefusedError as error:
-        print(f"The feed refuses us: {error}.", file=sys.stderr)
-    return 1
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Watch the feed that the command line names, until Ctrl-C, and return the exit code."""
-    given = _arguments(arguments)
-    console.show_all()
-    return asyncio.run(_watch(given))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(map(_brief, names[:NAMED]))}{more}"

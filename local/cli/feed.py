@@ -1,32 +1,22 @@
-"""`python -m local.cli.feed`: a mock market on ws://localhost:8765, which sends its prices to everybody who connects.
+"""A mock market, and who listens to it: what the feed sends, and what it answers.
 
 It sends an array of every ticker's price every two seconds, and understands what docs/asyncapi.yaml describes.
 """
 
-import argparse
 import asyncio
-import errno
 import json
 import logging
-import math
-import re
-import secrets
-import signal
-import socket
-import sys
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from local.cli import console
-from local.cli.market import CALM, NORMAL, STARTING_PRICES, VOLATILE, Market, Mood
-from trading.core.values import TICKER_PATTERN
+from local.cli.feed_connection import FeedConnection
+from local.cli.market import NORMAL, STARTING_PRICES, Market, Mood
 from trading.streaming import protocol
 from trading.streaming.protocol import (
     EVERYTHING,
@@ -40,20 +30,10 @@ from trading.streaming.protocol import (
 
 logger = logging.getLogger(__name__)
 
-PORT = 8765
-LAST_PORT = 65_535
-MESSAGE_LIMIT = 16 * 1024  # bytes
-MESSAGES_PER_SECOND = 20
 # A client is dropped when so many bytes wait for it here, besides the little that the system takes for it.
 WAITING_LIMIT = 1024 * 1024
-SYSTEM_BUFFER = 64 * 1024
-# How long a client that is dropped has to read why.
-CLOSE_SECONDS = 3.0
 # What is kept for those who come back: all of it together is well below what may wait for one client.
 REPLAY_TICKS = 5_000
-BACKLOG = 1_024  # clients that connect at the same moment
-# A sequence begins with the milliseconds of the start: at this distance, no number is ever used by two runs.
-SHORTEST_WAIT = 0.01
 # A faster clock begins so far in the past, and goes no further than the present.
 LEAD = timedelta(days=1)
 
@@ -99,15 +79,15 @@ class Feed:
     """
 
     def __init__(self, options: Options) -> None:
-        self.port = 0
+        self.port = 0  # the server's, once there is one
         self._options = options
         self._market = Market(options.tickers, options.seed, options.mood)
         self._clock = Clock(options.speed)
+        # It begins with the milliseconds of the start: no number is ever used by two runs.
         self._sequence = int(datetime.now(UTC).timestamp() * 1_000)
         # The texts of the latest rounds, each by its tickers; the last of them has the number `_sequence`.
         self._rounds: deque[dict[str, str]] = deque(maxlen=max(1, REPLAY_TICKS // len(options.tickers)))
-        self._followed: dict[ServerConnection, Subscriptions] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._followed: dict[FeedConnection, Subscriptions] = {}
 
     @property
     def url(self) -> str:
@@ -125,7 +105,7 @@ class Feed:
             await asyncio.sleep(due - loop.time())
             self._market.move(self._options.interval)
 
-    async def attend(self, connection: ServerConnection) -> None:
+    async def attend(self, connection: FeedConnection) -> None:
         """Send a client what it follows, at first everything, and answer what it says, until it is gone."""
         self._followed[connection] = frozenset({EVERYTHING})
         try:
@@ -134,16 +114,15 @@ class Feed:
             pass  # as clients do, with or without a goodbye
         except Exception:
             logger.exception("The feed failed a client")
-            await _close(connection, CloseCode.INTERNAL_ERROR, "the feed failed")
+            await connection.drop(CloseCode.INTERNAL_ERROR, "the feed failed")
         finally:
             self._followed.pop(connection, None)
 
     async def stop(self) -> None:
         """Say goodbye to everybody."""
-        for connection in list(self._followed):
-            self._drop(connection, CloseCode.GOING_AWAY, "the feed stops")
-        if self._closing:
-            await asyncio.wait(self._closing)
+        dropping = [connection.drop(CloseCode.GOING_AWAY, "the feed stops") for connection in self._followed]
+        if dropping:
+            await asyncio.wait(dropping)
 
     def _send_round(self) -> None:
         self._sequence += 1
@@ -153,7 +132,7 @@ class Feed:
             for ticker, price in self._market.prices().items()
         }
         self._rounds.append(texts)
-        listeners: defaultdict[Subscriptions, list[ServerConnection]] = defaultdict(list)
+        listeners: defaultdict[Subscriptions, list[FeedConnection]] = defaultdict(list)
         for connection, followed in self._followed.items():
             listeners[followed].append(connection)
         for followed, connections in listeners.items():
@@ -164,21 +143,12 @@ class Feed:
         for connection in list(self._followed):
             if connection.transport.get_write_buffer_size() > WAITING_LIMIT:
                 logger.warning("A client was dropped: it does not read what it asked for")
-                self._drop(connection, CloseCode.TRY_AGAIN_LATER, "too slow: over 1 MB of prices was waiting")
+                self._followed.pop(connection)
+                connection.drop(CloseCode.TRY_AGAIN_LATER, "too slow: over 1 MB of prices was waiting")
 
-    async def _listen(self, connection: ServerConnection) -> None:
-        loop = asyncio.get_running_loop()
-        second, count = loop.time(), 0
+    async def _listen(self, connection: FeedConnection) -> None:
         async for message in connection:
             if connection not in self._followed:  # it was dropped, and this was waiting
-                return
-            if loop.time() - second >= 1:
-                second, count = loop.time(), 0
-            count += 1
-            if count > MESSAGES_PER_SECOND:
-                reason = f"more than {MESSAGES_PER_SECOND} messages in a second"
-                broadcast([connection], MessageError("too_many_messages", reason).write())
-                await _close(connection, CloseCode.POLICY_VIOLATION, reason)
                 return
             try:
                 answers = self._answers(connection, message)
@@ -189,7 +159,7 @@ class Feed:
                 broadcast([connection], answer)
             await connection.send(answers[-1])
 
-    def _answers(self, connection: ServerConnection, message: str | bytes) -> list[str]:
+    def _answers(self, connection: FeedConnection, message: str | bytes) -> list[str]:
         """Return what is to be said to a message, the prices that a client has missed included.
 
         Raises:
@@ -238,149 +208,6 @@ class Feed:
         )
         return gaps + [_array(texts) for texts in rounds if texts]
 
-    def _drop(self, connection: ServerConnection, code: CloseCode, reason: str) -> None:
-        self._followed.pop(connection, None)
-        task = asyncio.create_task(_close(connection, code, reason))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-
-@asynccontextmanager
-async def serving(options: Options, port: int) -> AsyncIterator[Feed]:
-    """Serve a market on a port of this machine (0: any), at 127.0.0.1 and, where there is one, at ::1.
-
-    Raises:
-        OSError: the port cannot be listened on.
-    """
-    feed = Feed(options)
-    async with AsyncExitStack() as stack:
-        protocol = _listeners(port)
-        feed.port = protocol[0].getsockname()[1]
-        for each in protocol:
-            await stack.enter_async_context(
-                serve(
-                    feed.attend,
-                    sock=each,
-                    backlog=BACKLOG,
-                    compression=None,  # which every client would be given anew
-                    max_size=MESSAGE_LIMIT,
-                    close_timeout=CLOSE_SECONDS,
-                )
-            )
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(feed.run())
-            try:
-                yield feed
-            finally:
-                running.cancel()
-                await feed.stop()
-
-
-async def _close(connection: ServerConnection, code: CloseCode, reason: str) -> None:
-    """Close a connection; one whose client does not read is cut off, for it would never be closed."""
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close(code, reason)
-    except TimeoutError:
-        connection.transport.abort()
-
-
-def _listeners(port: int) -> list[socket.socket]:
-    first = _listener(socket.AF_INET, "127.0.0.1", port)
-    try:
-        return [first, _listener(socket.AF_INET6, "::1", first.getsockname()[1])]
-    except OSError as error:
-        if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:  # a machine without IPv6
-            return [first]
-        first.close()
-        raise
-
-
-def _listener(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BUFFER)  # its connections have it too
-        listener.bind((address, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
 
 def _array(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
-
-
-def _options(arguments: Sequence[str] | None) -> tuple[Options, int]:
-    """Return the market that the command line asks for, and the port."""
-    parser = argparse.ArgumentParser(prog="python -m local.cli.feed", description="A mock market over WebSocket.")
-    parser.add_argument("--port", type=int, default=PORT, help="of this machine (default: %(default)s; 0: any)")
-    parser.add_argument(
-        "--tickers",
-        type=_tickers,
-        default=Options.tickers,
-        help=f"such as AAPL,BRK.B (default: {','.join(Options.tickers)})",
-    )
-    parser.add_argument(
-        "--interval",
-        type=float,
-        default=Options.interval,
-        help="seconds from one array to the next (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--speed", type=float, default=Options.speed, help="seconds of the market's clock in one of ours"
-    )
-    parser.add_argument("--seed", default=secrets.token_hex(4), help="the same seed gives the same prices")
-    moods = parser.add_mutually_exclusive_group()
-    moods.add_argument("--calm", dest="mood", action="store_const", const=CALM, default=NORMAL, help="no jumps")
-    moods.add_argument(
-        "--volatile", dest="mood", action="store_const", const=VOLATILE, help="an alert every ten seconds"
-    )
-    given = parser.parse_args(arguments)
-    if not 0 <= given.port <= LAST_PORT:
-        parser.error(f"--port is a number up to {LAST_PORT}")
-    if not 1 <= given.speed < math.inf:
-        parser.error("--speed is 1 or more")
-    if not SHORTEST_WAIT <= given.interval / given.speed < math.inf:
-        parser.error(f"--interval is {SHORTEST_WAIT} seconds or more, by our clock")
-    return Options(given.tickers, given.interval, given.seed, given.mood, given.speed), given.port
-
-
-def _tickers(text: str) -> tuple[str, ...]:
-    tickers = tuple(dict.fromkeys(text.split(",")))
-    for ticker in tickers:
-        if not re.fullmatch(TICKER_PATTERN, ticker):
-            raise argparse.ArgumentTypeError(f"{ticker!r} is no ticker, such as AAPL or BRK.B")
-    return tickers
-
-
-async def _serve(options: Options, port: int) -> None:
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    async with serving(options, port) as feed:
-        print(
-            f"{len(options.tickers)} tickers every {options.interval:g} s on {feed.url}, seed {options.seed}."
-            " Ctrl-C stops.",
-            flush=True,
-        )
-        await stop.wait()
-    print("Stopped.")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the market that the command line asks for, until Ctrl-C, and return the exit code."""
-    options, port = _options(arguments)
-    console.show_all()
-    try:
-        asyncio.run(_serve(options, port))
-    except OSError as error:
-        why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-        print(f"Cannot start: port {port} {why}: choose another with --port.", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -30,7 +30,7 @@ _ROW = re.compile(r"prices\[(\d+)\]")
 class Publisher:
     """Sends prices to `POST {url}/api/prices/`, one batch at a time, and tells of what it cannot send."""
 
-    def __init__(self, url: str, say: Callable[[str], None], token: Callable[[], str] | None = None) -> None:
+    def __init__(self, url: str, say: Callable[[str], None], token: Callable[[], str | None] = lambda: None) -> None:
         self._url = f"{url.rstrip('/')}/api/prices/"
         self._say = say
         self._token = token
@@ -102,8 +102,8 @@ class Publisher:
         body = f'{{"prices":{frame(self._sending)}}}'
         try:
             headers = {"Content-Type": "application/json"}
-            if self._token:
-                headers["Authorization"] = f"Bearer {self._token()}"
+            if token := self._token():
+                headers["Authorization"] = f"Bearer {token}"
             async with session.post(self._url, data=body.encode(), headers=headers) as response:
                 status = response.status
                 answer = await response.json(content_type=None) if status == HTTPStatus.BAD_REQUEST else None
@@ -139,7 +139,7 @@ class Publisher:
 
 @asynccontextmanager
 async def publishing(
-    url: str, say: Callable[[str], None], token: Callable[[], str] | None = None
+    url: str, say: Callable[[str], None], token: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[Publisher]:
     """Run a publisher; at the end, what is left has a moment to be sent.
 

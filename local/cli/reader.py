@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from trading.core.values import read_json
+from trading.core.values import parse_instant, read_json
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
 
 # What is shown on a terminal, and written by hand into JSON, has nothing in it that means something there.
 _TICKER = re.compile(r"[A-Za-z0-9._:^=/-]{1,32}")
 _PRICES = (Decimal("1e-9"), Decimal("1e12"))  # whatever is beyond has more digits than a line
+_EPOCH = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?", re.ASCII)
 _MILLISECONDS = 10**11  # a number of seconds as large as this is in the year 5138
 _ALERT = TypeAdapter(Alert)
 
@@ -44,7 +45,7 @@ def read(message: str | bytes, received: datetime) -> Prices | Alert | Answer:
     """Return what a message says; a price without a time has the one at which it was received.
 
     Prices are objects with `ticker`, `price` (a number, or one in quotes) and `timestamp` (ISO 8601, in UTC where it
-    does not say, or a number of seconds or milliseconds since 1970), in an array or alone.
+    does not say, or a number of seconds or milliseconds since 1970, in quotes or not), in an array or alone.
 
     Raises:
         UnreadableError: it is none of this.
@@ -108,9 +109,10 @@ def _price(value: Any) -> Decimal:
 
 def _instant(value: Any) -> datetime:
     try:
+        if isinstance(value, str) and _EPOCH.fullmatch(value):
+            value = Decimal(value)
         if isinstance(value, str):
-            instant = datetime.fromisoformat(value)
-            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+            return parse_instant(value)
         if type(value) is int or isinstance(value, Decimal):
             # A time of day may pass through a float: it is no price.
             return datetime.fromtimestamp(float(value / 1_000 if value >= _MILLISECONDS else value), UTC)

@@ -1,9 +1,9 @@
-"""`python -m local.cli.simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE`: what two moving averages would have earned on the prices of a file."""
 
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -11,6 +11,7 @@ from functools import partial
 from itertools import batched
 from os import process_cpu_count
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, signal
 
 from rich import box
 from rich.color import Color
@@ -20,13 +21,17 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from local.cli.console import printable
 from trading.core.values import exact_decimal
-from trading.simulation import engine, histories, report, results
+from trading.simulation import engine, history_files, report, results
+from trading.simulation.bars import History, ReadingNotes
 from trading.simulation.engine import LookaheadError, Strategy, UnusableHistoryError
-from trading.simulation.histories import History, HistoryError
+from trading.simulation.history_files import HistoryError
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import METRICS, Sweep, SweptPair, parse_windows, try_pairs, window_pairs
 
+STDOUT = Path("-")
+EXAMPLE = "Example: trading simulate events/history/MSFT.csv --fast 10 --slow 30 --html report.html"
 TASKS_OF_A_PROCESSOR = 8  # of a sweep: so many steps its progress has, and so often the history is handed over
 # From what is bad to what is good, as three numbers for red, green and blue.
 COLD, WARM = (30, 41, 59), (96, 165, 250)
@@ -38,29 +43,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     try:
         strategy = _strategy(asked)
-        history = histories.read_csv(asked.file.read_bytes())
+        history = history_files.read_csv(asked.file.read_bytes(), adjusted=asked.adjusted)
         sweep = _swept(history, strategy, asked, errors) if asked.sweep else None
         if sweep:
             pair = sweep.simulated()
             strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
         done = engine.simulate(history, strategy)
         cuts = engine.check_lookahead(history, strategy) if asked.check_lookahead else None
-        result = results.result_of(done, asked.file.stem, sweep)
-        for path, written in ((asked.json, _json), (asked.csv, _csv), (asked.html, report.render)):
-            if path:
-                path.write_text(written(result), encoding="utf-8")
+        result = results.result_of(done, printable(asked.file.stem), sweep)
     except (OSError, ValueError, HistoryError, UnusableHistoryError, LookaheadError) as error:
-        errors.print(f"Cannot simulate {asked.file}: {error}", markup=False, highlight=False)
-        return 1
-    _show(result, cuts)
+        return _fail(f"Cannot simulate {asked.file}: {error}", errors)
+    if asked.json == STDOUT:
+        print(_json(result), end="")
+    else:
+        _show(result, cuts)
+    for path, written in ((asked.json, _json), (asked.csv, _csv), (asked.html, report.render)):
+        if path and path != STDOUT:
+            try:
+                path.write_text(written(result), encoding="utf-8")
+            except OSError as error:
+                return _fail(f"Cannot write {path}: {error.strerror}", errors)
     return 0
 
 
+def _fail(message: str, errors: Console) -> int:
+    errors.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+    return 1
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.cli.simulate", description=__doc__)
-    parser.add_argument(
-        "file", type=Path, help="CSV of date,open,high,low,close; date,close is enough for --fill close"
-    )
+    parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("file", type=Path, help="CSV of prices; a date and a close are enough for --fill close")
+    parser.add_argument("--adjusted", action="store_true", help="take the file's adjusted closes, and scale the rest")
     parser.add_argument("--fast", type=int, default=50, metavar="BARS", help="of the fast average (%(default)s)")
     parser.add_argument("--slow", type=int, default=200, metavar="BARS", help="of the slow average (%(default)s)")
     parser.add_argument("--cash", type=_amount(12), default=Decimal(10_000), help="at the start (%(default)s)")
@@ -78,8 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         "--sweep", nargs=2, type=_windows, metavar=("fast=5:100:5", "slow=50:300:10"), help="try every pair of windows"
     )
     parser.add_argument("--by", choices=METRICS, default="sharpe", help="what makes a pair the best (%(default)s)")
-    for name, what in (("json", "the whole result"), ("csv", "the trades"), ("html", "the report")):
+    for name, what in (("csv", "the trades"), ("html", "the report")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what} there")
+    parser.add_argument(
+        "--json", nargs="?", type=Path, const=STDOUT, metavar="FILE", help="write the whole result there, or print it"
+    )
     return parser
 
 
@@ -115,7 +132,8 @@ def _swept(history: History, strategy: Strategy, asked: argparse.Namespace, erro
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(try_pairs, history, strategy, asked.by)
     found: list[SweptPair] = []
-    with ProcessPoolExecutor(processors) as processes:
+    # Ctrl-C ends the processes too, without a word of theirs.
+    with ProcessPoolExecutor(processors, initializer=signal, initargs=(SIGINT, SIG_DFL)) as processes:
         # Processes are forked here, before the progress bar has a thread.
         tried = [processes.submit(try_some, some) for some in tasks]
         with Progress(console=errors, transient=True) as progress:
@@ -140,10 +158,12 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
         _show_sweep(console, result.sweep)
     strategy, bars = result.strategy, result.bars
     console.print(
-        f"{result.name}, {strategy.fast}/{strategy.slow}: {len(bars):,} bars from {bars[0].at} to {bars[-1].at}",
+        f"{result.name}, {strategy.fast}/{strategy.slow}: {report.bars_of(result)} from {bars[0].at} to {bars[-1].at}",
         style="bold",
         markup=False,
     )
+    for note in _notes(result.notes or ReadingNotes()):
+        console.print(note)
     summary = Table(box=box.SIMPLE, show_header=False)
     summary.add_column(style="dim")
     summary.add_column(justify="right", no_wrap=True)
@@ -152,6 +172,8 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
     console.print(summary)
     if cuts is not None:
         console.print(f"No look-ahead: cut after each of {cuts:,} bars, the signals before the cut stayed the same.")
+    if result.no_trades_reason:
+        console.print(f"No trades: {result.no_trades_reason}")
     for trade in result.trades:
         if trade.exit_at is None:
             console.print(
@@ -159,10 +181,19 @@ def _show(result: SimulationResult, cuts: int | None) -> None:
             )
 
 
+def _notes(notes: ReadingNotes) -> Iterator[str]:
+    if notes.rounded_prices:
+        yield f"Prices rounded to six decimals: {notes.rounded_prices:,}."
+    if notes.widened_bars:
+        yield f"Bars with an open or close beyond their high or low by a rounding: {notes.widened_bars:,}."
+    if notes.skipped_rows:
+        yield f"Rows without prices, which have been skipped: {notes.skipped_rows:,}."
+
+
 def _show_sweep(console: Console, sweep: Sweep) -> None:
     fasts, slows = (sorted({getattr(pair, name) for pair in sweep.pairs}) for name in ("fast", "slow"))
     values = {(pair.fast, pair.slow): pair.value for pair in sweep.pairs}
-    known = [value for value in values.values() if value is not None]
+    known = [value for value in values.values() if value is not None and math.isfinite(value)]
     lowest, highest = min(known, default=0), max(known, default=0)
     best = sweep.best()
     title = f"{sweep.metric} of {len(values):,} pairs, slow down and fast across; {report.best_of(sweep)}"
@@ -171,13 +202,17 @@ def _show_sweep(console: Console, sweep: Sweep) -> None:
         line = Text(f"{slow:5} ")
         for fast in fasts:
             value = values.get((fast, slow))
-            share = None if value is None else (value - lowest) / (highest - lowest) if highest > lowest else 1
+            share = None if value is None else _share(value, lowest, highest)
             line.append_text(_cell(share, is_best=best is not None and (fast, slow) == (best.fast, best.slow)))
         console.print(line)
     across = "".join(f"{fast:<9}" for fast in fasts[::3])
     key = f"      0 is {lowest:,.2f}, 9 is {highest:,.2f}, and <> is the best.\n" if best else ""
     console.print(f"      {across}\n{key}")
     console.print(f"Warning: {sweep.warning}\n", style="yellow")
+
+
+def _share(value: float, lowest: float, highest: float) -> float:
+    return (min(value, highest) - lowest) / (highest - lowest) if highest > lowest else 1
 
 
 def _cell(share: float | None, *, is_best: bool) -> Text:

@@ -1,32 +1,46 @@
-"""AWS's services on a laptop: moto's server, and CloudFormation in it to make what the template declares."""
+"""AWS's services on a laptop: moto's server in a process of its own (`aws_server.py`), which can be started again."""
 
 import json
-import logging
-from collections.abc import Mapping, Sequence
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
-from local.host.template import REGION, Expression, System
+from local.host.template import REGION, ROOT, Expression, System
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-STACK = "trading"
+START_SECONDS = 30
+STOP_SECONDS = 5
 # moto asks for no more than that there are some.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
+# What a resource is called by its own service: moto would draw another name at each start.
+NAMES = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+
+class AwsError(Exception):
+    """The services do not start; the message says why."""
 
 
 class Aws:
-    """The services at an endpoint, and the stack that was made there."""
+    """The services at an endpoint."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **limits: Any) -> Any:
         """Return a boto3 client of a service here."""
         return boto3.client(
             service,
@@ -34,59 +48,128 @@ class Aws:
             region_name=REGION,
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(retries={"total_max_attempts": 1}),  # a service on this machine answers or is gone
+            # A service on this machine answers or is gone.
+            config=Config(retries={"total_max_attempts": 1}, **limits),
         )
 
-    def deploy(self, system: System, expressions: Mapping[str, Expression]) -> dict[str, str]:
-        """Make the template's services, and return what its expressions mean there, by the same keys.
 
-        An expression that means nothing (AWS::NoValue) is left out.
+class AwsServer:
+    """A process that serves what `folder` keeps; what was answered survives its end, and is there at the next start."""
+
+    name = "AWS's services"
+
+    def __init__(self, folder: Path, port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
+        self.services = Aws(f"http://{addresses[0]}:{port}")
+        self.log = folder / "server.log"
+        self._folder = folder
+        self._command = [sys.executable, "-m", "local.host.aws_server", str(folder), str(port), *addresses]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._changing = threading.RLock()  # who stops it while it starts waits for that
+
+    def declare(self, template: Mapping[str, Any]) -> None:
+        """Have the server make what a template of CloudFormation declares, when it starts next."""
+        self._make_folder()
+        (self._folder / "template.json").write_text(json.dumps(template))
+
+    def start(self) -> dict[str, str]:
+        """Start the server, and when it answers return what the expressions of its template mean, by their keys.
+
+        Raises:
+            AwsError: it does not start.
         """
-        outputs = {f"Value{number}": {"Value": value} for number, value in enumerate(expressions.values())}
-        keys = dict(zip(outputs, expressions, strict=True))
-        cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(
-            StackName=STACK,
-            TemplateBody=json.dumps(
-                {
-                    "Parameters": system.parameters,
-                    "Conditions": system.conditions,
-                    "Resources": {name: _named(name, service) for name, service in system.services.items()},
-                    "Outputs": outputs,
-                }
-            ),
-        )
-        for name, service in system.services.items():
-            self._finish(name, service)
-        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-        return {keys[output["OutputKey"]]: output["OutputValue"] for output in stack["Outputs"]}
+        with self._changing:
+            self.stop()  # what is left of one that ended
+            self._make_folder()
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,  # it ends when this does, however that comes
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=ROOT,
+                    env={**os.environ, **CREDENTIALS},
+                    start_new_session=True,  # Ctrl-C is for the program that started it
+                )
+            assert self._process.stdout is not None
+            readable, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+            line = self._process.stdout.readline() if readable else b""
+            if not line:
+                self.stop()
+                lines = self.log.read_text(errors="replace").splitlines()
+                raise AwsError(f"AWS's services do not start: {lines[-1] if lines else 'no answer'} - see {self.log}")
+            outputs: dict[str, str] = json.loads(line)
+            return outputs
 
-    def _finish(self, name: str, service: Mapping[str, Any]) -> None:
-        """Do what moto's CloudFormation leaves out: tell a bucket to tell EventBridge."""
-        if "EventBridgeConfiguration" in service.get("Properties", {}).get("NotificationConfiguration", {}):
-            resource = self.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=name)
-            self.client("s3").put_bucket_notification_configuration(
-                Bucket=resource["StackResourceDetail"]["PhysicalResourceId"],
-                NotificationConfiguration={"EventBridgeConfiguration": {}},
-            )
+    def ended(self) -> str | None:
+        """Return how the process ended by itself, or nothing while it runs or where it shall not run."""
+        return exit_of(self._process.poll()) if self._process else None
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is read there is believed
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, where it was started."""
+        return self._process.pid if self._process else None
+
+    def stop(self) -> None:
+        """Stop the server."""
+        with self._changing:
+            if self._process is None:
+                return
+            process, self._process = self._process, None
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                pipe.close()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def exit_of(status: int | None) -> str | None:
+    """Return a process's exit in words: by which signal, or with which status; nothing while it runs."""
+    if status is None:
+        return None
+    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def cloudformation(system: System, expressions: Mapping[str, Expression]) -> dict[str, Any]:
+    """Return the template of what a laptop makes of the system's services, with an output for each expression.
+
+    An expression that means nothing (AWS::NoValue) has no output.
+    """
+    return {
+        "Parameters": system.parameters,
+        "Conditions": system.conditions,
+        "Resources": {name: _named(name, service) for name, service in system.services.items()},
+        "Outputs": {
+            f"Value{number}": {"Description": key, "Value": value}
+            for number, (key, value) in enumerate(expressions.items())
+        },
+    }
 
 
 def _named(name: str, service: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource as it is declared; CloudFormation, but not moto's, gives a FIFO queue a name that ends so."""
-    if not service.get("Properties", {}).get("FifoQueue"):
+    """Return a resource with a name that is the same at each start."""
+    if service["Type"] not in NAMES:
         return service
-    return {**service, "Properties": {**service["Properties"], "QueueName": f"{name}.fifo"}}
+    properties = service.get("Properties", {})
+    if service["Type"] == "AWS::S3::Bucket":
+        given = f"trading-{name}".lower()
+    else:
+        given = f"{name}.fifo" if properties.get("FifoQueue") else name
+    return {**service, "Properties": {NAMES[service["Type"]]: given, **properties}}
 
 
 @contextmanager
-def running(port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> "Iterator[Aws]":
-    """Serve AWS's services on a port of each address; what they hold is in memory and the same at all of them."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto logs every request otherwise
-    servers = [ThreadedMotoServer(address, port, verbose=False) for address in addresses]
-    for server in servers:
+def running(port: int) -> Iterator[Aws]:
+    """Serve AWS's services, empty ones, for as long as they are needed."""
+    with tempfile.TemporaryDirectory(prefix="trading-aws-") as folder:
+        server = AwsServer(Path(folder), port)
         server.start()
-    try:
-        yield Aws(f"http://{addresses[0]}:{port}")
-    finally:
-        for server in servers:
+        try:
+            yield server.services
+        finally:
             server.stop()

@@ -3,12 +3,19 @@
 With AUTH=on the tour has a token, and nobody comes in without one.
 """
 
+import signal
+
+if __name__ == "__main__":  # the imports take a second, in which Ctrl-C shows no traceback either
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import json
 import logging
 import shutil
+import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +118,8 @@ async def show_daily_numbers(running: RunningSystem) -> None:
 async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
     """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
     print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
-    async with live_prices.published(running.url, Options(speed=60), 0, _indented, door):
+    token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
+    async with live_prices.published(running.url, Options(speed=60), 0, _indented, token):
         ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
         async with connect(ticket["url"]) as socket, asyncio.timeout(ALERT_SECONDS):
             print(f"  the first frame on it: {(await socket.recv(decode=True))[:150]}…")
@@ -157,4 +165,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:  # everything has been taken down
+        sys.exit(130)

@@ -2,25 +2,43 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import time
 import uuid
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from local.host.aws_services import CREDENTIALS
+from local.host.aws_services import CREDENTIALS, exit_of
 from local.host.template import Function
+
+logger = logging.getLogger(__name__)
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 CONCURRENCY = 4  # processes of one function: Lambda gives each event one of its own
 LINE_LIMIT = 32 * 1024 * 1024  # bytes; Lambda's events and answers end at 6 MB
 
 
+IMPORT_SECONDS = 30
+END_SECONDS = 1  # from the end of its output to the end of a process
+# A process that ends sooner is not replaced at once, for the next would do the same.
+SHORT_LIFE_SECONDS = 2
+
+
 class FunctionError(Exception):
     """A function raised, ran out of time or died; the message says which."""
+
+
+class FunctionDiedError(FunctionError):
+    """A function's process ended before it answered: whether its work was done is not known."""
+
+
+class _NotReceivedError(Exception):
+    """A process had ended before an event was handed to it."""
 
 
 class LocalFunction:
@@ -40,7 +58,7 @@ class LocalFunction:
             "_HANDLER": function.handler,
         }
         self._idle: list[Process] = []
-        self._running: set[Process] = set()
+        self._watchers: dict[Process, asyncio.Task[None]] = {}
         self._free = asyncio.Semaphore(CONCURRENCY)
 
     async def invoke(self, event: Mapping[str, Any]) -> Any:
@@ -57,38 +75,46 @@ class LocalFunction:
         }
         line = json.dumps({"event": event, "context": context}).encode() + b"\n"
         async with self._free:
-            process = self._living() or await self._start()
-            try:
-                answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
-            except BaseException as error:
-                await self._end(process)
-                if isinstance(error, TimeoutError):
-                    raise FunctionError(f"{self.name} timed out after {self._function.timeout} s") from None
-                raise
+            while True:
+                process = self._idle.pop() if self._idle else await self._start_for_sure()
+                try:
+                    answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
+                except _NotReceivedError:
+                    logger.warning("A process of %s had ended, and another is asked - see %s", self.name, self.log)
+                except BaseException as error:
+                    await self._end(process)
+                    if isinstance(error, TimeoutError):
+                        raise FunctionError(f"{self.name} timed out after {self._function.timeout} s") from None
+                    if isinstance(error, ValueError):
+                        raise FunctionError(f"{self.name} answered what cannot be read") from None
+                    raise
+                else:
+                    break
             if answer is None:
-                await self._end(process)
-                raise FunctionError(f"{self.name} ended before it answered")
+                raise await self._death(process, "before it answered")
             self._idle.append(process)
         if "error" in answer:
             raise FunctionError("{errorType}: {errorMessage}".format(**answer["error"]))
         return answer["result"]
 
     async def warm(self) -> None:
-        """Start a process, which imports the handler at once, so that the first event need not wait for that."""
-        self._idle.append(await self._start())
+        """Start a process where there is none, so that the first event need not wait for it."""
+        if self._watchers:
+            return
+        try:
+            self._idle.append(await self._start())
+        except FunctionError as error:
+            logger.warning("%s - see %s", error, self.log)
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the function's processes."""
+        return [process.pid for process in self._watchers]
 
     async def close(self) -> None:
         """End the function's processes."""
-        for process in list(self._running):
+        for process in list(self._watchers):
             await self._end(process)
-
-    def _living(self) -> Process | None:
-        while self._idle:
-            process = self._idle.pop()
-            if process.returncode is None:
-                return process
-            self._running.discard(process)
-        return None
 
     async def _start(self) -> Process:
         with self.log.open("ab") as log:
@@ -103,23 +129,72 @@ class LocalFunction:
                 limit=LINE_LIMIT,
                 start_new_session=True,  # Ctrl-C is for the program that started it
             )
-        self._running.add(process)
+        self._watchers[process] = asyncio.create_task(self._watch(process))
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(IMPORT_SECONDS):
+                is_ready = await process.stdout.readline()
+        except BaseException as error:
+            await self._end(process)
+            if isinstance(error, TimeoutError):
+                raise FunctionError(f"{self.name} is not imported within {IMPORT_SECONDS} s") from None
+            raise
+        if not is_ready:
+            raise await self._death(process, "before it was ready")
         return process
 
+    async def _start_for_sure(self) -> Process:
+        """Start a process, once more where the first is killed before it is ready."""
+        with suppress(FunctionDiedError):
+            return await self._start()
+        return await self._start()
+
+    async def _death(self, process: Process, when: str) -> FunctionDiedError:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        _kill(process)  # where it is its output alone that has ended
+        return FunctionDiedError(f"{self.name} {exit_of(await process.wait())} {when}")
+
+    async def _watch(self, process: Process) -> None:
+        """Wait until a process ends by itself, and start another that is ready for the next event."""
+        started = time.monotonic()
+        how = exit_of(await process.wait())
+        del self._watchers[process]
+        if process in self._idle:
+            self._idle.remove(process)
+            logger.warning("A process of %s %s - see %s", self.name, how, self.log)
+        if time.monotonic() - started > SHORT_LIFE_SECONDS:
+            await self.warm()
+
     async def _end(self, process: Process) -> None:
-        self._running.discard(process)
-        if process.returncode is None:
-            process.kill()
+        if watcher := self._watchers.pop(process, None):
+            watcher.cancel()
+            _kill(process)
             await process.wait()
 
 
+def _kill(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+
+
 async def _ask(process: Process, line: bytes) -> dict[str, Any] | None:
+    """Return what a process answers, or nothing where it ended before it had answered.
+
+    Raises:
+        _NotReceivedError: it had ended before it was asked.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(line)
+    if process.stdin.is_closing():
+        raise _NotReceivedError
     try:
-        process.stdin.write(line)
         await process.stdin.drain()
         answer = await process.stdout.readline()
     except ConnectionError:
         return None
-    return json.loads(answer) if answer else None
+    if not answer.endswith(b"\n"):
+        return None
+    result: dict[str, Any] = json.loads(answer)
+    return result

@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
-from local.host.functions import FunctionError, LocalFunction
+from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
 from local.host.template import ROOT, Route, check_route_key
 
@@ -86,7 +87,7 @@ class Gateway:
             result = await self._functions[route.function].invoke(event)
         except FunctionError as error:
             logger.warning("%s - see %s", error, self._functions[route.function].log)
-            return _message(500, "Internal Server Error")
+            return _failure(error)
         return _response(result)
 
     def _caller(self, request: web.Request, route: Route) -> dict[str, Any] | None:
@@ -182,7 +183,7 @@ async def show_openapi(_: web.Request) -> web.FileResponse:
 
 def application(gateway: Gateway, page: Page) -> web.Application:
     """Return the web application: the page, the documentation, and the gateway for everything else."""
-    app = web.Application(client_max_size=BODY_LIMIT)
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
     app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
@@ -237,6 +238,13 @@ def _response(result: Mapping[str, Any]) -> web.Response:
         body=base64.b64decode(body) if result.get("isBase64Encoded") else body.encode(),
         headers={name: value for name, value in result.get("headers", {}).items() if name.lower() not in HOP_HEADERS},
     )
+
+
+def _failure(error: FunctionError) -> web.Response:
+    """Return the answer to a request whose function failed; where its process died, another is ready in a moment."""
+    if isinstance(error, FunctionDiedError):
+        return _message(503, "Service Unavailable", {"Retry-After": "1"})
+    return _message(500, "Internal Server Error")
 
 
 def _message(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -6,35 +6,40 @@ import fcntl
 import json
 import shlex
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
-from aiohttp import web
 
-from local.host import aws_services, gateway, template, triggers, websocket_gateway
+from local.host import aws_services, gateway, supervisor, template, triggers, websocket_gateway
 from local.host.authorizer import Authorizer
-from local.host.aws_services import CREDENTIALS, Aws
+from local.host.aws_services import CREDENTIALS, Aws, AwsServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.page import Page, headers
 from local.host.postgres import Postgres
+from local.host.serving import Server
+from local.host.supervisor import Supervisor
 from local.host.template import System
 
 LOOPBACK = "127.0.0.1"
+POSTGRES = "postgres"  # the folders of what is kept
+AWS = "aws"
 DATABASE = "trading"
 MIGRATOR = "SchemaMigrator"
 # Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
 POSTGRES_PORT = 54320
 AWS_PORT = 45660
 SOCKET_PORT = 8001
-LOG_LIMIT = 10_000_000  # bytes
 # A setting that names what is not one of AWS's services here.
 SOCKETS_SETTING = "SOCKETS_URL"
 LAST_PORT = 65_535
+
+Work = Callable[[], Awaitable[object]]
 
 
 class StartError(Exception):
@@ -48,6 +53,7 @@ class RunningSystem:
     url: str
     socket_url: str
     aws: Aws
+    aws_server: AwsServer
     postgres: Postgres
     functions: Mapping[str, LocalFunction]
     environment: Mapping[str, str]
@@ -63,66 +69,72 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         StartError: another one runs in this folder, or the port is taken.
         local.host.template.UnknownResourceError: the template has something that a laptop does not know.
     """
-    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
     addresses = [LOOPBACK, *_docker_bridge()]
     async with AsyncExitStack() as stack:
         # Each poller waits in a thread for most of its time; the loop's own executor has six on a small machine.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
-        stack.enter_context(_alone_in(folder))
+        stack.enter_context(alone_in(folder))
+        watch = Supervisor(logs / "host.log")
+        stack.enter_context(watch.logging())
         listener = _listen(port)
         stack.callback(listener.close)
-        postgres = Postgres(folder / "postgres", free_port(POSTGRES_PORT, addresses), addresses=addresses)
+        postgres = Postgres(folder / POSTGRES, free_port(POSTGRES_PORT, addresses), addresses=addresses)
         stack.callback(postgres.stop)
+        aws_server = AwsServer(folder / AWS, free_port(AWS_PORT, addresses), addresses)
+        stack.callback(aws_server.stop)
         with ThreadPoolExecutor() as threads:
             database = threads.submit(_start_database, postgres)
             system = template.read(template.transformed())
-            services = stack.enter_context(aws_services.running(free_port(AWS_PORT, addresses), addresses))
-            values = services.deploy(system, _expressions(system))
+            aws_server.declare(aws_services.cloudformation(system, _expressions(system)))
+            values = aws_server.start()
             database.result()
 
         socket_port = free_port(SOCKET_PORT, addresses)
+        sockets = [_listen(socket_port, address) for address in addresses]  # containers post to sockets too
         settings = {
             "DATABASE_URL": postgres.url(DATABASE),
-            "AWS_ENDPOINT_URL": services.endpoint,
+            "AWS_ENDPOINT_URL": aws_server.services.endpoint,
             SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
             "AUTH_REQUIRED": "false" if authorizer is None else "true",
         }
-        functions = {}
-        for name, declared in system.functions.items():
-            environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
-            log = _log(folder / "logs", name)
-            functions[name] = LocalFunction(declared, {**environment, **settings}, log)
-            stack.push_async_callback(functions[name].close)
+        functions = {name: _function(declared, values, settings, logs) for name, declared in system.functions.items()}
+        for function in functions.values():
+            stack.push_async_callback(function.close)
         # What functions are told of AWS's services; their database here is DATABASE_URL's.
         shared = {
             variable: value
             for owner, variable, value in ((*key.split("/"), value) for key, value in values.items())
             if owner in functions and not variable.startswith("DB_")
         }
-        stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
+        served_at = {"TRADING_URL": f"http://{LOOPBACK}:{listener.getsockname()[1]}"}
+        stack.enter_context(_environment_files(folder, {**served_at, **CREDENTIALS, **shared, **settings}))
 
-        try:
-            await functions[MIGRATOR].invoke({})
-        except FunctionError as error:
-            raise StartError(f"the database's schema: {error} - see {functions[MIGRATOR].log}") from None
-        await asyncio.gather(*(function.warm() for function in functions.values()))
+        await _migrate(functions[MIGRATOR])
+        await functions[MIGRATOR].close()
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
-        runner = await _serving(stack, gateway.application(api, page))
-        await web.SockSite(runner, listener).start()
+        await Server(gateway.application(api, page), watch).start(stack, listener)
         socket_gateway = websocket_gateway.SocketGateway(system.socket_routes, functions)
-        runner = await _serving(stack, websocket_gateway.application(socket_gateway))
-        for address in addresses:  # containers post to sockets too
-            await web.TCPSite(runner, address, socket_port).start()
+        socket_application = websocket_gateway.application(socket_gateway, listener.getsockname()[1])
+        await Server(socket_application, watch).start(stack, *sockets)
         stack.push_async_callback(socket_gateway.close)
 
-        async with asyncio.TaskGroup() as group:  # if one of these ends, the system does
-            tasks = [group.create_task(each) for each in _triggers(system, services, values, functions)]
+        async with asyncio.TaskGroup() as group:
+            rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
+            work = dict(_triggers(system, aws_server.services, values, functions))
+            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, system, functions)}
+            tasks = [
+                *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
+                *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
+            ]
             try:
                 yield RunningSystem(
                     f"http://{LOOPBACK}:{listener.getsockname()[1]}",
                     f"ws://{LOOPBACK}:{socket_port}",
-                    services,
+                    aws_server.services,
+                    aws_server,
                     postgres,
                     functions,
                     {**shared, **settings},
@@ -132,41 +144,47 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
                     task.cancel()
 
 
-async def _serving(stack: AsyncExitStack, application: web.Application) -> web.AppRunner:
-    """Return a runner of an application, which the stack takes down."""
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        auto_decompress=False,  # API Gateway hands a body over as it came
-        shutdown_timeout=2,
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
+async def _migrate(migrator: LocalFunction) -> None:
+    try:
+        await migrator.invoke({})
+    except FunctionError as error:
+        raise StartError(f"the database's schema: {error} - see {migrator.log}") from None
 
 
 def _triggers(
     system: System, services: Aws, values: Mapping[str, str], functions: Mapping[str, LocalFunction]
-) -> Iterator[Coroutine[Any, Any, None]]:
-    """Yield what wakes functions, for ever, and what shows their messages on the console."""
+) -> Iterator[tuple[str, Work]]:
+    """Yield what wakes functions, for ever, and what shows their messages on the console, each with its name."""
     for number, source in enumerate(system.queue_sources):
-        yield triggers.poll_queue(services, values[f"queue/{number}"], functions[source.function], source.batch_size)
+        function, queue = functions[source.function], values[f"queue/{number}"]
+        yield (
+            f"The queue of {function.name}",
+            partial(triggers.poll_queue, services, queue, function, source.batch_size),
+        )
     for number, rule in enumerate(system.event_rules):
-        yield triggers.hand_over_events(services, values[f"events/{number}"], functions[rule.function])
+        function, queue = functions[rule.function], values[f"events/{number}"]
+        yield f"The events of {function.name}", partial(triggers.hand_over_events, services, queue, function)
     for schedule in system.schedules:
-        yield triggers.follow_clock(schedule.name, schedule.expression, functions[schedule.function])
+        triggers.next_due(schedule.expression, datetime.now(UTC))  # raises where it is not known
+        work = partial(triggers.follow_clock, schedule.name, schedule.expression, functions[schedule.function])
+        yield f"The schedule {schedule.name}", work
     for key, arn in values.items():
         if key.startswith("topic/"):
-            yield triggers.print_topic(services, arn)
+            yield f"The {key.replace('/', ' ')}", partial(triggers.print_topic, services, arn)
 
 
-def _log(folder: Path, name: str) -> Path:
-    """Return the log of a function; one that has grown large is put aside."""
-    folder.mkdir(exist_ok=True)
-    log = folder / f"{name}.log"
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        log.replace(log.with_suffix(".old"))
-    return log
+def _function(
+    declared: template.Function, values: Mapping[str, str], settings: Mapping[str, str], logs: Path
+) -> LocalFunction:
+    name = declared.name
+    environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
+    return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
+
+
+async def _warm(system: System, functions: Mapping[str, LocalFunction]) -> None:
+    """Start the processes behind the HTTP API one after another; whom only events wake starts when one comes."""
+    for name in dict.fromkeys(route.function for route in system.routes):
+        await functions[name].warm()
 
 
 def _start_database(postgres: Postgres) -> None:
@@ -218,7 +236,12 @@ def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep others from running a system in a folder.
+
+    Raises:
+        StartError: another one does.
+    """
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -229,11 +252,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, address: str = LOOPBACK) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((LOOPBACK, port))
+        listener.bind((address, port))
         listener.listen(128)
     except OSError as error:
         listener.close()

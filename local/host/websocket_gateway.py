@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from local.host import doors
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import SocketRoute
 
@@ -46,7 +47,7 @@ class SocketGateway:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve a socket from its first event to its last; one that `$connect` refuses is not opened."""
-        socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT)
+        socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, autoping=False)
         if not socket.can_prepare(request):
             return web.json_response({"message": "Upgrade Required"}, status=426)
         connection_id = base64.b64encode(secrets.token_bytes(11)).decode()  # with a character that URLs must quote
@@ -75,7 +76,7 @@ class SocketGateway:
         if connection is None:
             return _gone()
         try:
-            connection.outbox.put_nowait(await request.text())
+            connection.outbox.put_nowait((await request.read()).decode(errors="replace"))
         except asyncio.QueueFull:
             if connection.request.transport:  # the handshake of closing would wait for who does not read
                 connection.request.transport.abort()
@@ -99,9 +100,13 @@ class SocketGateway:
                 if time.monotonic() - connection.written_at < IDLE_SECONDS:
                     continue
                 break
-            if message.type is not WSMsgType.TEXT:
+            if message.type is WSMsgType.TEXT:
+                await self._take(connection_id, connection, message.data)
+            elif message.type is WSMsgType.PING:
+                await connection.socket.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
                 break
-            await self._take(connection_id, connection, message.data)
+            await asyncio.sleep(0)  # who sends without end gets no more than its turn
 
     async def _take(self, connection_id: str, connection: _Connection, text: str) -> None:
         route = self._routes.get(_action(text)) or self._routes["$default"]
@@ -123,9 +128,12 @@ class SocketGateway:
         return answer
 
 
-def application(gateway: SocketGateway) -> web.Application:
-    """Return the web application: sockets at any path, as a stage's name is one, and `@connections`."""
-    app = web.Application(client_max_size=MESSAGE_LIMIT)
+def application(gateway: SocketGateway, page_port: int) -> web.Application:
+    """Return the web application: sockets at any path, as a stage's name is one, and `@connections`.
+
+    The page that is served at `page_port` opens sockets too.
+    """
+    app = web.Application(client_max_size=MESSAGE_LIMIT, middlewares=[doors.middleware(page_port)])
     app.router.add_post("/@connections/{connection_id}", gateway.post)
     app.router.add_get("/{path:.*}", gateway.connect)
     return app

@@ -1,4 +1,7 @@
-"""`make page`: build the browser page from `web/` into `.build/web`, its chart library from npm."""
+"""`make page`: build the browser page from `web/` into `.build/web`, its chart library and its font from npm.
+
+With `--check`, as `make lint` calls it: check the types of the page's scripts, and build nothing.
+"""
 
 import gzip
 import hashlib
@@ -12,8 +15,9 @@ from local.host.page import BUILT
 from local.host.template import ROOT
 
 SOURCE = ROOT / "web"
-SCRIPT_LIMIT = 150_000  # bytes of all scripts, gzipped
+SCRIPT_LIMIT = 170_000  # bytes of all scripts, gzipped
 LIBRARY = "node_modules/lightweight-charts"
+FONT = "node_modules/@fontsource-variable/inter"
 TOOLS = "node_modules/axe-core"
 # A Node of this checkout's own, for machines that have none: see the Makefile.
 OWN_NODE = ROOT / ".venv-web" / "bin"
@@ -33,8 +37,8 @@ def build() -> int:
     Raises:
         PageError: there is no npm, it failed, or the scripts are larger than they may be.
     """
-    if not _is_installed(LIBRARY):
-        print("Installing the page's chart library…", flush=True)
+    if not (_is_installed(LIBRARY) and _is_installed(FONT)):
+        print("Installing the page's chart library and font…", flush=True)
         _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress")
     assets = _assets()
     size = sum(len(gzip.compress(data)) for name, data in assets.items() if name.endswith(".js"))
@@ -53,17 +57,19 @@ def build() -> int:
 
 
 def _assets() -> dict[str, bytes]:
-    """Return the files of the page by their names, and of its library what a browser needs."""
+    """Return the files of the page by their names, and of its packages what a browser needs."""
     own = {
         str(file.relative_to(SOURCE / "assets")): file.read_bytes()
         for file in sorted((SOURCE / "assets").rglob("*"))
         if file.is_file() and not file.name.endswith(".d.ts")
     }
-    library = SOURCE / LIBRARY
+    library, font = SOURCE / LIBRARY, SOURCE / FONT
     return {
         **own,
         "vendor/lightweight-charts.js": (library / "dist/lightweight-charts.standalone.production.mjs").read_bytes(),
         "vendor/LICENSE.txt": (library / "LICENSE").read_bytes(),
+        "vendor/inter.woff2": (font / "files/inter-latin-wght-normal.woff2").read_bytes(),
+        "vendor/inter-LICENSE.txt": (font / "LICENSE").read_bytes(),
     }
 
 
@@ -82,6 +88,19 @@ def install_tools() -> None:
     """
     if not _is_installed(TOOLS):
         _npm("ci", "--ignore-scripts", "--no-progress")
+
+
+def check_types() -> None:
+    """Check the page's scripts against the types in their comments.
+
+    Raises:
+        PageError: they do not agree; there is no npm or node, or npm failed.
+    """
+    install_tools()
+    command = [program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
+    checked = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+    if checked.returncode:
+        raise PageError(f"its scripts do not agree with their types:\n{checked.stdout}{checked.stderr}")
 
 
 def program(name: str) -> str:
@@ -109,13 +128,16 @@ def _npm(*arguments: str) -> None:
 
 
 def main() -> int:
-    """Build the page, and say how large it is or why it cannot be built."""
+    """Build the page, or check its types; say how that went."""
     try:
-        size = build()
+        if sys.argv[1:] == ["--check"]:
+            check_types()
+            print("The page's scripts agree with their types.")
+        else:
+            print(f"The page is built: its scripts have {build():,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
     except PageError as error:
         print(f"The page cannot be built: {error}.", file=sys.stderr)
         return 1
-    print(f"The page is built: its scripts have {size:,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
     return 0
 
 

@@ -1,15 +1,19 @@
+import io
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg2
 import pytest
 
 from local.host.template import ROOT
+from local.host.triggers import sqs_event
 from tests.conftest import Call, Channels, PriceServices, Rows, context
 from trading.core import database, queues
 from trading.prices import records
 from trading.prices.records import PriceFilter
+from trading.prices.ticks import Tick
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 EVENTS = ROOT / "events" / "price_processor"
@@ -59,6 +63,42 @@ def test_prices_are_averaged_and_judged_and_told_to_subscribers_and_sockets(
     [broadcast] = price_services.broadcast()
     assert [(each["ticker"], each["price"]) for each in broadcast["prices"]] == [("AAPL", "100.10"), ("MSFT", "410.5")]
     assert [each["id"] for each in broadcast["alerts"]] == [alert.id]
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the functions of this test log."""
+    stream = io.StringIO()
+    monkeypatch.setattr(processor().logger.registered_handler, "stream", stream)
+    return stream
+
+
+def test_the_id_of_the_request_that_published_a_price_goes_with_its_alert(
+    call: Call, price_services: PriceServices, channels: Channels, log: io.StringIO
+) -> None:
+    assert call("POST", "/api/prices", {"prices": RISE}).status == 202
+    request = json.loads(log.getvalue())
+    [message] = price_services.sqs.receive_message(
+        QueueUrl=price_services.prices_url, MessageAttributeNames=["All"], AttributeNames=["All"]
+    )["Messages"]
+    event = sqs_event([message], "arn:aws:sqs:eu-west-1:123456789012:prices")
+    assert process(event["Records"]) == []
+    for queue_url in (channels.queue_url, price_services.broadcast_url):
+        [sent] = channels.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"])["Messages"]
+        assert sent["MessageAttributes"]["correlation_id"]["StringValue"] == request["correlation_id"]
+
+
+def test_a_clock_that_went_back_begins_a_window_anew_and_says_so(
+    publish: Any, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.record({"AAPL": [Tick("AAPL", Decimal(100), datetime.now(UTC) + timedelta(minutes=10))]})
+    published = publish(*RISE)
+    capsys.readouterr()
+    assert process(published) == []
+    assert ["AAPL"] in [json.loads(line).get("tickers") for line in log.getvalue().splitlines()]
+    [metrics] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert metrics["PriceWindowsRestarted"] == [1]
+    assert len(records.find_alerts(PriceFilter())[0]) == 1
 
 
 def test_a_message_that_comes_twice_changes_nothing_and_is_told_to_nobody(

@@ -21,7 +21,7 @@ import pytest
 from local.host import triggers
 from local.host.system import DATABASE, RunningSystem, running
 from local.host.template import ROOT
-from trading.simulation import engine, histories
+from trading.simulation import engine, history_files
 from trading.simulation.engine import Strategy
 from trading.simulation.results import RESULT, result_of
 
@@ -154,7 +154,7 @@ def database(laptop: RunningSystem) -> Database:
             event["id"],
             event["data"]["id"],
         )
-    done = engine.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
+    done = engine.simulate(history_files.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
     database.rows(
         "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",
         "0" * 64,

@@ -1,94 +1,72 @@
-// The page: which view is shown, the state of the feed, and who is signed in.
+// The start of the page.
 
-import { Alerts } from "./alerts.js";
-import { byId, say } from "./dom.js";
-import { Feed } from "./feed.js";
-import { isNeeded, prepare, signIn, signOut } from "./sign_in.js";
-
-/** @typedef {{show: (parameters: URLSearchParams) => unknown, hide: () => void}} View */
+import { byId, h, setText } from "./core/dom.js";
+import { Feed } from "./core/feed.js";
+import { showFeedState } from "./core/feed_state.js";
+import { listen } from "./core/shortcuts.js";
+import { isNeeded, prepare, signIn, signOut } from "./core/sign_in.js";
+import { ZONE } from "./core/time.js";
+import { showTitlesOnTouch } from "./core/tips.js";
+import { Alerts } from "./prices/alerts.js";
+import { Market } from "./prices/market.js";
+import { Router } from "./router.js";
+import { VIEWS } from "./views.js";
 
 const feed = new Feed();
-const alerts = new Alerts();
-/** Views are loaded when they are first looked at. @type {Record<string, () => Promise<View>>} */
-const LOADERS = {
-  prices: async () => new (await import("./prices.js")).PricesView(feed, alerts),
-  trades: async () => new (await import("./trades.js")).TradesView(),
-  analysis: async () => new (await import("./analysis.js")).AnalysisView(),
-  simulation: async () => new (await import("./simulation.js")).SimulationView(),
-};
-const FIRST = "prices";
-/** @type {Record<string, Promise<View>>} */
-const views = {};
-/** @type {Set<string>} */
-const isReady = new Set();
-let shown = "";
-
-/** Show the view that the URL names. */
-async function route() {
-  const [path = "", query = ""] = location.hash.replace(/^#\//, "").split("?");
-  const name = path in LOADERS ? path : FIRST;
-  const isAnother = name !== shown;
-  if (isAnother) {
-    if (shown) (await views[shown])?.hide();
-    shown = name;
-    for (const section of document.querySelectorAll("main > .view")) /** @type {HTMLElement} */ (section).hidden = section.id !== name;
-    for (const link of document.querySelectorAll("nav a")) {
-      if (link.getAttribute("href") === `#/${name}`) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
-    document.title = `${name.charAt(0).toUpperCase()}${name.slice(1)} · Trading`;
-  }
-  const section = byId(name);
-  section.inert = !isReady.has(name); // until its script listens, a form would send itself
-  const view = await (views[name] ??= /** @type {() => Promise<View>} */ (LOADERS[name])());
-  isReady.add(name);
-  section.inert = false;
-  if (shown === name) view.show(new URLSearchParams(query));
-}
-
-function showFeed() {
-  const state = feed.state;
-  byId("feed").dataset["state"] = state;
-  const wait = Math.max(0, Math.ceil((feed.retryAt - Date.now()) / 1_000));
-  const age = Math.round((Date.now() - feed.heardAt) / 1_000);
-  const texts = {
-    connecting: "Connecting…",
-    quiet: "Connected",
-    live: "Live",
-    stalled: "Stalled: no new prices",
-    waiting: "Disconnected, trying again",
-    offline: "Offline: check your network",
-  };
-  say(byId("feed-state"), texts[state]);
-  say(byId("feed-age"), state === "waiting" ? `in ${wait} s` : feed.heardAt ? (age < 2 ? "now" : age < 100 ? `${age} s ago` : `${Math.round(age / 60)} min ago`) : "");
-  byId("feed-retry").hidden = state !== "waiting";
-}
+const market = new Market(feed);
+const alerts = new Alerts(feed);
+const router = new Router({ feed, market, alerts });
 
 function askToSignIn() {
-  for (const section of document.querySelectorAll("main > .view")) /** @type {HTMLElement} */ (section).hidden = section.id !== "signing-in";
-  shown = "";
   byId("sign-out").hidden = true;
+  router.replace(
+    h(
+      "section",
+      { class: "panel centered" },
+      h("h1", {}, "Sign in"),
+      h("p", {}, "Only people with an account see the trades of this system."),
+      h("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
+    ),
+  );
+}
+
+function sayThatItCannotStart() {
+  router.replace(
+    h(
+      "section",
+      { class: "panel centered", role: "alert" },
+      h("h1", {}, "The page cannot start"),
+      h("p", {}, navigator.onLine ? "The system does not answer." : "You are offline."),
+      h("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Try again"),
+    ),
+  );
 }
 
 async function start() {
-  addEventListener("hashchange", route);
-  feed.addEventListener("state", showFeed);
-  feed.addEventListener("missed", () => alerts.load());
-  feed.addEventListener("alert", (event) => alerts.tell(/** @type {CustomEvent} */ (event).detail));
-  byId("feed-retry").addEventListener("click", () => feed.connect());
-  byId("sign-in").addEventListener("click", signIn);
+  const showShortcuts = listen([
+    ...VIEWS.map(({ name, title }, index) => ({ key: String(index + 1), text: title, run: () => (location.hash = `#/${name}`) })),
+    { key: "/", text: "Search or filter", run: () => router.search() },
+    { key: "n", text: "Record a trade", run: () => (location.hash = "#/trades?new") },
+  ]);
+  byId("show-shortcuts").addEventListener("click", showShortcuts);
   byId("sign-out").addEventListener("click", signOut);
   document.querySelector(".skip")?.addEventListener("click", (event) => {
     event.preventDefault(); // the hash names the view
     byId("content").focus();
   });
-  say(byId("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
-  if (!(await prepare(askToSignIn))) return askToSignIn();
+  setText(byId("zone"), ZONE);
+  showTitlesOnTouch();
+  showFeedState(feed);
+  try {
+    if (!(await prepare(askToSignIn))) return askToSignIn();
+  } catch (error) {
+    sayThatItCannotStart();
+    throw error;
+  }
   byId("sign-out").hidden = !isNeeded();
   feed.start();
-  setInterval(showFeed, 1_000);
   alerts.load();
-  await route();
+  router.start();
 }
 
 start();

@@ -20,10 +20,11 @@ from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from local.cli import alerter as price_alerter
-from local.cli import backoff
+from local.cli import backoff, main
 from local.cli.alerter import Alerter, RefusedError
 from local.cli.display import JsonLines, Lines, LiveTable, headline
-from local.cli.feed import Options, serving
+from local.cli.feed import Options
+from local.cli.feed_server import serving
 from local.cli.publisher import Publisher
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick, frame
@@ -177,7 +178,7 @@ def test_a_feed_that_refuses_the_request_is_heard_all_the_same() -> None:
     error = '{"type":"error","code":"unknown_ticker","message":"there is no ZZZ here\\u001b[2J"}'
     server = Server([counted(17, 0)], [error, counted(18, 1)], ends=False)
     log, _ = watch(server, "12:00:04")
-    assert "The feed says unknown_ticker: there is no ZZZ here?[2J." in log
+    assert "The feed says unknown_ticker: there is no ZZZ here\\x1b[2J." in log
 
 
 def test_prices_that_the_feed_no_longer_has_are_said_to_be_lost() -> None:
@@ -304,11 +305,13 @@ def test_a_refusal_is_final_unless_it_may_pass(status: int, is_final: bool) -> N
     assert any(f"(HTTP {status})" in line for line in log) is not is_final
 
 
-def test_a_trading_systems_own_address_is_followed_with_a_ticket_for_each_connection() -> None:
-    async def follow() -> tuple[Log, list[str]]:
-        paths: list[str] = []
+def test_a_trading_systems_own_address_is_followed_with_a_ticket_and_a_fresh_token_for_each_connection() -> None:
+    async def follow() -> tuple[Log, list[str], list[str]]:
+        paths, tokens = list[str](), list[str]()
+        fresh = iter(["first", "second"])
 
-        async def issue(_: web.Request) -> web.Response:
+        async def issue(request: web.Request) -> web.Response:
+            tokens.append(request.headers["Authorization"])
             return web.json_response({"url": f"{server.url}?ticket={len(paths)}"}, status=201)
 
         async def attend(connection: ServerConnection) -> None:
@@ -324,15 +327,63 @@ def test_a_trading_systems_own_address_is_followed_with_a_ticket_for_each_connec
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with serve(attend, "127.0.0.1", 0) as sockets:
             server.port = port_of(sockets)
-            async with following(f"http://127.0.0.1:{runner.addresses[0][1]}", log):
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with following(url, log, token=lambda: next(fresh)):
                 await log.has("ALERT")
         await runner.cleanup()
-        return log, paths
+        return log, paths, tokens
 
-    log, paths = asyncio.run(follow())
+    log, paths, tokens = asyncio.run(follow())
+    assert tokens == ["Bearer first", "Bearer second"]
     assert paths == ["/?ticket=0", "/?ticket=1"]
     assert log.alerts() == [HEADLINE]
     assert "ticket" not in "".join(log)
+
+
+def test_a_price_of_tomorrow_is_said_once_and_left_out_and_the_ticker_still_alerts() -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    future = frame([Tick("AAPL", Decimal(100), tomorrow)])
+    log, summary = watch(Server([future, *arrays()[:2], future, *arrays()[2:]], ends=False), "ALERT")
+    assert [line for line in log if "ahead" in line] == [
+        f"Prices dated ahead of this machine's clock, up to {tomorrow:%Y-%m-%d %H:%M:%S} UTC, are left out: AAPL."
+    ]
+    assert log.alerts() == [HEADLINE]
+    assert summary.endswith("prices 3, alerts 1, prices ahead of the clock 2.")
+
+
+def test_a_feed_that_begins_anew_is_followed_and_its_alerts_are_shown_again() -> None:
+    recording = arrays(prices=[(0, "98.00"), (20, "99.00"), (41, "100.10"), (50, "100.10")])
+    log, _ = watch(Server([*recording, *recording, *arrays("MSFT")], ends=False), "ALERT MSFT")
+    assert log.alerts() == [HEADLINE, HEADLINE, HEADLINE.replace("AAPL", "MSFT")]
+    said = "The feed has begun anew, at an earlier time: AAPL."
+    assert [line for line in log if line == HEADLINE or "anew" in line] == [HEADLINE, said, HEADLINE]
+
+
+def test_tickers_of_which_no_price_comes_are_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_alerter, "SILENCE_SECONDS", 0.1)
+
+    async def follow() -> Log:
+        async def attend(connection: ServerConnection) -> None:
+            for _ in range(20):
+                await connection.send(arrays()[0])
+                await asyncio.sleep(0.02)
+            await connection.send(arrays()[1])
+            await connection.wait_closed()
+
+        log = Log()
+        async with serve(attend, "127.0.0.1", 0) as server, following(address(server), log, tickers=["zzz", "AAPL"]):
+            await log.has("99.00")
+        return log
+
+    log = asyncio.run(follow())
+    assert [line for line in log if "ZZZ" in line] == ["No price of ZZZ in 0 s. Does the feed have such a ticker?"]
+
+
+def test_a_silent_feed_is_asked_for_its_tickers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_alerter, "SILENCE_SECONDS", 0.05)
+    subscribed = '{"type":"subscribed","tickers":["ZZZ"]}'
+    log, _ = watch(Server([subscribed], ends=False), "such a ticker", tickers=["ZZZ"])
+    assert log[1] == "The feed is silent: no prices for 0 s."
 
 
 def test_an_alert_of_the_servers_is_shown_and_ours_of_the_same_tick_is_not_shown_again() -> None:
@@ -401,13 +452,12 @@ def test_a_headline_has_plain_digits() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1:8000", "localhost:8765", "ws://", "http://"])
 def test_an_address_that_is_none_is_refused_in_a_sentence(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        price_alerter.main(["--url", url])
-    assert "is no address of a feed, such as ws://localhost:8765" in capsys.readouterr().err
+    assert main.main(["watch", "--url", url]) == 2
+    assert "is not the address of a feed, such as ws://localhost:8765" in " ".join(capsys.readouterr().err.split())
 
 
 def program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "local.cli.alerter", *arguments]
+    return [sys.executable, "-m", "local.cli", "watch", *arguments]
 
 
 def test_as_a_program_it_leaves_at_ctrl_c_with_a_summary() -> None:

@@ -72,7 +72,7 @@ def tick(ticker: str, number: int = 0, price: str = "98.00") -> Tick:
 
 
 def publish(
-    api: Api, talk: Callable[[Publisher], Awaitable[None]], token: Callable[[], str] | None = None
+    api: Api, talk: Callable[[Publisher], Awaitable[None]], token: Callable[[], str | None] = lambda: None
 ) -> tuple[list[str], str]:
     """Offer prices to an API, and return what was said of it, and the summary."""
     said: list[str] = []

@@ -29,6 +29,9 @@ def ticks(message: str | bytes) -> list[Tick]:
         ("1748952003", EARLIER),
         ("1748952003.0", EARLIER),
         ("1748952003000", EARLIER),
+        ('"1748952003"', EARLIER),
+        ('"1748952003.0"', EARLIER),
+        ('"1748952003000"', EARLIER),
         ("null", NOW),
     ],
 )
@@ -80,6 +83,7 @@ def test_a_bad_row_costs_itself_alone() -> None:
         '"ticker":"A","price":[1]',
         '"ticker":"A","price":1,"timestamp":"yesterday"',
         '"ticker":"A","price":1,"timestamp":1e30',
+        '"ticker":"A","price":1,"timestamp":"17489520030001"',
         '"ticker":"A","price":1,"timestamp":NaN',
         '"ticker":"A","price":1,"timestamp":true',
     ],

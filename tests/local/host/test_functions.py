@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from local.host import functions
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import Function
 
 CODE = """
     import os, sys, time
+
+    ANSWERS = 3  # the first that the process opened
 
     def handler(event, context):
         print("working")
@@ -23,6 +26,8 @@ CODE = """
             case "raise": raise ValueError("on purpose")
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)
+            case "die while answering": os.write(ANSWERS, b'{"result": "ha'); os._exit(3)
+            case "babble": os.write(ANSWERS, b"no JSON\\n"); time.sleep(1)
             case "import": import local
             case "time": return context.get_remaining_time_in_millis()
             case "big": return "x" * event["length"]
@@ -75,7 +80,9 @@ def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> Non
     ("event", "said"),
     [
         ({"do": "raise"}, "ValueError: on purpose"),
-        ({"do": "die"}, "ended before it answered"),
+        ({"do": "die"}, "Worker ended with status 3 before it answered"),
+        ({"do": "die while answering"}, "Worker ended with status 3 before it answered"),
+        ({"do": "babble"}, "Worker answered what cannot be read"),
         ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
         ({"do": "import"}, "ModuleNotFoundError"),
         ({"do": "big", "length": 6_291_555}, "6,291,557 bytes, and 6,291,556 are the most"),
@@ -90,15 +97,52 @@ def test_what_goes_wrong_is_said_and_the_next_event_is_answered(folder: Path, ev
     assert run(folder, fail, timeout=1)["variable"] == "value"
 
 
-def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced(folder: Path) -> None:
+def test_a_process_that_died_while_it_had_nothing_to_do_is_said_and_replaced_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(functions, "SHORT_LIFE_SECONDS", 0)
+
     async def outlive(function: LocalFunction) -> list[Any]:
         first = await function.invoke({"do": "answer"})
         os.kill(first["pid"], signal.SIGKILL)
         await asyncio.sleep(0.3)
-        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
+        return [first["pid"], function.processes, (await function.invoke({"do": "answer"}))["pid"]]
 
-    dead, alive = run(folder, outlive)
+    dead, processes, alive = run(folder, outlive)
     assert dead != alive
+    assert processes == [alive]
+    assert caplog.messages == [f"A process of Worker was ended by signal 9 - see {folder / 'log'}"]
+
+
+def test_an_event_that_a_dead_process_did_not_get_is_given_to_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: Any, __: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def ask_the_dead(function: LocalFunction) -> Any:
+        monkeypatch.setattr(LocalFunction, "_watch", never)  # as if its end were not known yet
+        first = await function.invoke({"do": "answer"})
+        os.kill(first["pid"], signal.SIGKILL)
+        await asyncio.sleep(0.1)
+        return await function.invoke({"do": "answer"})
+
+    assert run(folder, ask_the_dead)["variable"] == "value"
+
+
+def test_a_handler_that_cannot_be_imported_is_said_and_not_tried_for_ever(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "app.py").write_text("import nothing_of_this_name")
+
+    async def warm(function: LocalFunction) -> None:
+        await function.warm()
+        await asyncio.sleep(0.5)
+        assert function.processes == []
+
+    run(folder, warm)
+    assert caplog.messages == [f"Worker ended with status 1 before it was ready - see {folder / 'log'}"]
+    assert "nothing_of_this_name" in (folder / "log").read_text()
 
 
 def test_a_function_knows_how_long_it_may_run(folder: Path) -> None:

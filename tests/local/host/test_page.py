@@ -75,6 +75,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "assets" / "main.js").write_text("start();")
     (folder / build_page.LIBRARY / "LICENSE").write_text("Apache")
     (folder / build_page.LIBRARY / "dist" / "lightweight-charts.standalone.production.mjs").write_text("export {};")
+    (folder / build_page.FONT / "files").mkdir(parents=True)
+    (folder / build_page.FONT / "files" / "inter-latin-wght-normal.woff2").touch()
+    (folder / build_page.FONT / "LICENSE").write_text("Open Font License")
     (folder / "package-lock.json").touch()
     (folder / "node_modules" / ".package-lock.json").touch()
     monkeypatch.setattr(build_page, "SOURCE", folder)
@@ -90,6 +93,8 @@ def test_a_build_names_its_folder_after_what_is_in_it(source: Path) -> None:
         "main.js",
         "lightweight-charts.js",
         "LICENSE.txt",
+        "inter.woff2",
+        "inter-LICENSE.txt",
     }
     assert f'src="{first.name}/main.js"' in (built / "index.html").read_text()
 
@@ -117,3 +122,16 @@ def test_a_build_without_npm_says_what_to_do(
     monkeypatch.setattr(build_page, "OWN_NODE", tmp_path)
     assert build_page.main() == 1
     assert "there is no npm: install Node.js" in capsys.readouterr().err
+
+
+def test_scripts_that_do_not_agree_with_their_types_are_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / build_page.TOOLS).mkdir(parents=True)
+    compiler = source / "compiler"
+    compiler.write_text("#!/bin/sh\necho 'main.js(1,1): error TS2304: Cannot find name start.'\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(build_page, "program", lambda _: str(compiler))
+    monkeypatch.setattr("sys.argv", ["build_page", "--check"])
+    assert build_page.main() == 1
+    assert "Cannot find name start" in capsys.readouterr().err

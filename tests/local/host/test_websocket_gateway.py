@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("running")
 
 
 HANDSHAKE = (
-    "GET /?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET /?{query} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
@@ -142,7 +142,7 @@ def test_who_vanishes_while_connecting_leaves_nothing_behind(running: RunningSys
         for _ in range(5):
             query = (await market.ticket()).partition("?")[2]
             _, writer = await asyncio.open_connection(host, port)
-            writer.write(HANDSHAKE.format(query=query).encode())
+            writer.write(HANDSHAKE.format(query=query, host=f"{host}:{port}").encode())
             await writer.drain()
             writer.transport.abort()
         async with await market.open() as socket:

@@ -32,6 +32,13 @@ def test_the_committed_description_is_the_codes() -> None:
     assert committed == DESCRIPTION, "run `make openapi` and commit docs/openapi.json"
 
 
+def test_two_models_of_one_name_that_differ_are_refused() -> None:
+    schemas = {"Trade": {"type": "object"}}
+    openapi.add_schemas(schemas, {"Trade": {"type": "object"}, "Alert": {"type": "object"}})
+    with pytest.raises(openapi.SchemaNameError, match="Trade"):
+        openapi.add_schemas(schemas, {"Trade": {"type": "string"}})
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_every_route_that_is_described_is_deployed(method: str, path: str) -> None:
     found = GATEWAY.find(method.upper(), path.rstrip("/"))

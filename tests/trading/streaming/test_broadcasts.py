@@ -39,7 +39,7 @@ class Sockets:
 
     def open(self, connection_id: str, *followed: str) -> None:
         self.heard[connection_id] = []
-        connections.remember(connection_id)
+        connections.remember(connection_id, "desk-7")
         if followed:
             connections.change(connection_id, lambda _: frozenset(followed))
 
@@ -107,7 +107,7 @@ def connected_for(connection_id: str, seconds: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         then = time.time() - seconds
         patch.setattr(time, "time", lambda: then)
-        connections.remember(connection_id)
+        connections.remember(connection_id, "desk-7")
 
 
 def test_who_is_gone_is_forgotten_and_the_others_hear(there: Sockets, price_services: PriceServices) -> None:
@@ -144,6 +144,19 @@ def test_when_the_time_is_up_nobody_else_is_posted_to(there: Sockets) -> None:
     there.open("here=")
     assert broadcasts.post([broadcast(tick("A", "1"))], -1) == Posted(0, 0, 1)
     assert there.heard["here="] == []
+
+
+def test_between_two_frames_to_one_client_the_time_may_be_up(there: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.open("slow=")
+    take = there.take
+
+    def take_slowly(connection_id: str, text: str) -> int:
+        time.sleep(0.2)
+        return take(connection_id, text)
+
+    monkeypatch.setattr(there, "take", take_slowly)
+    assert broadcasts.post([broadcast(tick("AAPL", "100.10"), alerts=(RISE,) * 10)], 0.3) == Posted(0, 0, 1)
+    assert len(there.heard["slow="]) == 2
 
 
 def test_who_does_not_answer_holds_up_nobody_and_is_not_forgotten(

@@ -113,7 +113,9 @@ def test_a_correction_whose_answer_was_lost_is_answered_with_its_trade(rows: Row
     assert rows("select count(*) from trades") == [(2,)]
 
 
-@pytest.mark.parametrize("change", [{"price": "312"}, {"price": "311.50", "client_trade_id": "fix-2"}, {"side": "SELL"}])
+@pytest.mark.parametrize(
+    "change", [{"price": "312"}, {"price": "311.50", "client_trade_id": "fix-2"}, {"side": "SELL"}]
+)
 def test_another_correction_of_a_corrected_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
     trade_id = record()
     changes.correct(trade_id, correction(price="311.50"), "local")

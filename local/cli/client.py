@@ -1,0 +1,181 @@
+"""The trading system's HTTP API, for commands: where it is, who asks, and a problem as one sentence.
+
+    api = Client(url, "trades:write")
+    trade = api.post("/api/trades/", {"ticker": "MSFT", …})
+    for alert in api.pages("/api/alerts/", ticker="MSFT"):
+        …
+
+The URL is the one that is given, or TRADING_URL's, or that of the system that runs from this checkout, or
+http://127.0.0.1:8000. The token is TOKEN's; on this machine one with the scopes that the command names is made from the
+key in `.local`, if a system with AUTH=on, or `trading token`, has made that key.
+"""
+
+import json
+import os
+import shlex
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import click
+
+from local.cli.console import printable
+from trading.core.values import read_json
+
+FOLDER = Path(__file__).resolve().parents[2] / ".local"
+DEFAULT_URL = "http://127.0.0.1:8000"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+TIMEOUT_SECONDS = 30.0  # API Gateway's
+SUBJECT = "local"
+
+url_option = click.option(
+    "--url", metavar="URL", help=f"The trading system. [default: TRADING_URL, the one that runs here, or {DEFAULT_URL}]"
+)
+
+
+class ProblemError(click.ClickException):
+    """The system refused, failed or did not answer; `status` is the HTTP status of its answer, if there was one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the API: its body, JSON or text, and the path of the next page if there is one."""
+
+    status: int
+    body: Any
+    next: str | None
+
+
+class Client:
+    """Calls the API, one request at a time. Every method raises ProblemError, which ends a command in one sentence."""
+
+    def __init__(self, url: str | None = None, *scopes: str) -> None:
+        self.url = find_url(url)
+        self._scopes = scopes
+        proxies = [urllib.request.ProxyHandler({})] if is_here(self.url) else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
+
+    def get(self, path: str, **query: object) -> Any:
+        """Return what is at a path; parameters that are None are left out."""
+        return self.call("GET", _with_query(path, query)).body
+
+    def pages(self, path: str, **query: object) -> Iterator[Any]:
+        """Yield the elements of an array, page by page."""
+        following: str | None = _with_query(path, query)
+        while following:
+            answer = self.call("GET", following)
+            yield from answer.body
+            following = answer.next
+
+    def post(self, path: str, body: object) -> Any:
+        """Send a body as JSON, and return the answer's."""
+        return self.call("POST", path, json.dumps(body).encode()).body
+
+    def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Answer:
+        """Send a request, and return the whole answer. Numbers with a fraction are decimals."""
+        # Joined as text: no path, not even a link of the API's, leads to another host.
+        request = urllib.request.Request(f"{self.url}{path}", body, method=method)  # noqa: S310 - find_url looked
+        if body is not None:
+            request.add_header("Content-Type", content_type)
+        if token := find_token(self.url, *self._scopes):
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+                text = response.read().decode()
+                is_json = response.headers.get_content_subtype() == "json"
+                return Answer(
+                    response.status, read_json(text) if is_json else text, _next(response.headers.get("Link"))
+                )
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ProblemError(_sentence(error, error.read()), error.code) from None
+        except OSError as error:
+            why = printable(str(getattr(error, "reason", error))) or type(error).__name__
+            raise ProblemError(
+                f"No answer from {self.url} ({why}). Start a system with `make start`, or name another one with --url"
+                " or TRADING_URL."
+            ) from None
+        except (HTTPException, ValueError):
+            raise ProblemError(f"What answers at {self.url} is not a trading system.") from None
+
+
+def find_url(given: str | None) -> str:
+    """Return where the trading system is.
+
+    Raises:
+        click.BadParameter: the URL is none.
+    """
+    url = given or os.environ.get("TRADING_URL") or environment().get("TRADING_URL") or DEFAULT_URL
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.BadParameter(f"{url!r} is not the URL of a trading system, such as {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def find_token(url: str, *scopes: str) -> str | None:
+    """Return a token for a system, or nothing where none is known. Ask for each request, because tokens expire.
+
+    A token of our own making is for this machine alone.
+    """
+    if token := os.environ.get("TOKEN"):
+        return token
+    if not is_here(url) or not (FOLDER / "token-key.pem").exists():
+        return None
+    from local.host import authorizer  # noqa: PLC0415 - a quarter of a second that only a token is worth
+
+    return authorizer.of_this_laptop(FOLDER).token(SUBJECT, scopes)
+
+
+def environment() -> dict[str, str]:
+    """Return what a running system has written for other programs."""
+    try:
+        lines = (FOLDER / "environment").read_text().splitlines()
+    except OSError:
+        return {}
+    return dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
+
+
+def is_here(url: str) -> bool:
+    """Whether a URL is of this machine."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which would be given the token too."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _with_query(path: str, query: dict[str, object]) -> str:
+    known = urlencode({name: str(value) for name, value in query.items() if value is not None})
+    return f"{path}?{known}" if known else path
+
+
+def _next(link: str | None) -> str | None:
+    """Return the target of a Link header whose relation is next, the only one that the API gives."""
+    return link[1 : link.index(">")] if link and 'rel="next"' in link else None
+
+
+def _sentence(error: urllib.error.HTTPError, body: bytes) -> str:
+    """Return what a problem says: the API's own detail, or API Gateway's message."""
+    try:
+        problem = read_json(body.decode())
+        said = problem.get("detail") or problem.get("title") or problem.get("message")
+    except (ValueError, AttributeError):
+        said = None
+    text = f"HTTP {error.code}: {printable(str(said or error.reason))}".rstrip(".")
+    if error.code == 401:  # noqa: PLR2004
+        return f"{text}. Set TOKEN to a valid token; `./trading token` prints one for a system on this machine."
+    if retry_after := error.headers.get("Retry-After"):
+        return f"{text}. Try again in {printable(retry_after)} s."
+    return f"{text}."

@@ -1,0 +1,1 @@
+"""The subcommands of `trading`, one to a file."""

@@ -1,0 +1,148 @@
+"""`trading analyze FILE`: what a file of trades on this machine comes to for each ticker."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.progress import Progress
+from rich.table import Table
+
+from local.cli.console import printable
+from local.cli.options import as_json, examples
+from trading.analysis.csv_files import BadHeaderError, CutShortError
+from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
+from trading.core.values import format_decimal
+
+CHUNK_BYTES = 1024 * 1024
+SHOWN_REJECTS = 10
+SHOWN_CHARACTERS = 80
+WIDEST = 1_000
+CHART_SUFFIXES = (".svg", ".png")
+FIGURES = ("total_volume", "average_price", "mean_price", "open", "high", "low", "close")
+
+
+def _chart_file(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:
+    if file is not None and file.suffix not in CHART_SUFFIXES:
+        raise click.BadParameter(f"{file} must end in {' or '.join(CHART_SUFFIXES)}")
+    return file
+
+
+@click.command(epilog=examples("trading analyze trades.csv", "trading analyze trades.csv.gz --chart volumes.svg"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--chart",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_chart_file,
+    help="Draw volumes and average prices to an .svg or a .png.",
+)
+@as_json
+def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
+    """Summarize a CSV file of trades for each ticker.
+
+    FILE has the columns ticker, price, quantity, side and timestamp, and may be compressed (.gz). A line that is not a
+    trade is counted and left out.
+    """
+    rejects: list[Reject] = []
+
+    def keep_the_first(found: Sequence[Reject]) -> None:
+        rejects.extend(found[: SHOWN_REJECTS - len(rejects)])
+
+    try:
+        with file.open("rb") as stream:
+            if not stream.peek(1):
+                raise click.ClickException(f"{printable(str(file))} is empty.")
+            summary = summarize(_with_progress(stream, file), keep_the_first)
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {printable(str(file))}: {error.strerror}.") from None
+    except (BadHeaderError, CutShortError, TooManyTickersError) as error:
+        raise click.ClickException(f"Cannot analyze {printable(str(file))}: {printable(str(error))}.") from None
+    if as_json:
+        click.echo(json.dumps(_as_json(summary, rejects), indent=2))
+    elif not summary.rows_read:
+        click.echo(f"{printable(str(file))} has a header, and no trades.")
+    else:
+        _show(summary, rejects)
+    if chart is not None:
+        _draw(summary, file, chart)
+
+
+def _draw(summary: Summary, file: Path, chart: Path) -> None:
+    from local.cli import charts  # noqa: PLC0415 - half a second that only a chart is worth
+
+    try:
+        charts.draw(summary, printable(file.name), chart)
+    except OSError as error:
+        raise click.ClickException(f"Cannot write {printable(str(chart))}: {error.strerror}.") from None
+
+
+def _with_progress(stream: BufferedReader, file: Path) -> Iterator[bytes]:
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        size = file.stat().st_size  # 0: a pipe's, whose end is not known
+        task = progress.add_task(f"Reading {escape(printable(file.name))}", total=size or None)
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+            progress.advance(task, len(chunk))
+
+
+def _as_json(summary: Summary, rejects: Sequence[Reject]) -> dict[str, Any]:
+    """Return the result in the words of the API, amounts as decimal strings."""
+    return {
+        "rows_read": summary.rows_read,
+        "rows_rejected": summary.rows_rejected,
+        "tickers": [
+            {"ticker": each.ticker, "trade_count": each.trade_count, **_figures(each)} for each in summary.tickers
+        ],
+        "first_rejects": [asdict(reject) for reject in rejects],
+    }
+
+
+def _figures(ticker: TickerSummary) -> dict[str, str]:
+    return {name: format_decimal(getattr(ticker, name)) for name in FIGURES}
+
+
+def _show(summary: Summary, rejects: Sequence[Reject]) -> None:
+    console = Console()
+    if summary.tickers:
+        table = _table(summary.tickers)
+        # A number is never cut, however narrow the terminal is.
+        width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+        console.width = max(console.width, width)
+        console.print(table)
+    click.echo(f"{summary.rows_read:,} rows read, {summary.rows_rejected:,} of them rejected.")
+    for reject in rejects:
+        click.echo(f"  line {reject.line}: {reject.reason}: {printable(reject.row[:SHOWN_CHARACTERS])}")
+    if summary.rows_rejected > len(rejects):
+        click.echo(f"  … and {summary.rows_rejected - len(rejects):,} more")
+
+
+def _table(tickers: Sequence[TickerSummary]) -> Table:
+    table = Table(box=box.SIMPLE, padding=(0, 1))
+    columns = [("ticker", [each.ticker for each in tickers])]
+    columns.append(_numbers("trades", [Decimal(each.trade_count) for each in tickers]))
+    for name in FIGURES:
+        header = name.removeprefix("total_").replace("_", " ")
+        columns.append(_numbers(header, [getattr(each, name) for each in tickers]))
+    for header, _ in columns:
+        table.add_column(header)
+    for row in zip(*(texts for _, texts in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _numbers(header: str, numbers: Sequence[Decimal]) -> tuple[str, list[str]]:
+    """Return a column whose points stand below one another, padded here: Rich drops spaces at the end of a cell."""
+    parts = [f"{Decimal(format_decimal(number)):,f}".partition(".") for number in numbers]
+    decimals = max(len(point + fraction) for _, point, fraction in parts)
+    texts = [whole + (point + fraction).ljust(decimals) for whole, point, fraction in parts]
+    width = max(map(len, [header, *texts]))
+    return header.rjust(width), [text.rjust(width) for text in texts]

@@ -1,0 +1,43 @@
+"""`trading token SCOPE...`: a token for the laptop's API when it runs with AUTH=on."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from local.cli.client import FOLDER, SUBJECT
+from local.cli.options import as_json, examples
+from local.host import authorizer
+
+
+@click.command(
+    epilog=examples("trading token trades:read trades:write --subject desk-7", "TOKEN=$(trading token) trading watch")
+)
+@click.argument("scopes", nargs=-1, metavar="[SCOPE]...")
+@click.option("--subject", default=SUBJECT, show_default=True, help="Who calls: `recorded_by` of the trades.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=authorizer.TOKEN_SECONDS / 60,
+    show_default=True,
+    help="How long it is valid.",
+)
+@as_json
+def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: bool) -> None:
+    """Print a token for this laptop's API, as `AUTH=on make start` wants it.
+
+    Without scopes it allows everything.
+    """
+    granted = scopes or _all_scopes()
+    token = authorizer.of_this_laptop(FOLDER).token(subject, granted, minutes * 60)
+    if not as_json:
+        click.echo(token)
+        return
+    expires_at = f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+    click.echo(json.dumps({"token": token, "subject": subject, "scopes": granted, "expires_at": expires_at}))
+
+
+def _all_scopes() -> list[str]:
+    from local.host import template  # noqa: PLC0415 - a second that only those who name no scope wait for
+
+    return template.read(template.transformed()).scopes

@@ -1,0 +1,80 @@
+"""`trading`, one command for people: its subcommands, its exit codes.
+
+A subcommand is a file in `local/cli/commands` with one Click command, named `command`, and a line in `COMMANDS`. It is
+imported when it is run, so that `trading --help` and completion stay quick. A command fails by raising
+`click.ClickException`, whose message is one sentence.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+from click.shell_completion import CompletionItem
+
+from local.cli.options import examples
+
+# Each command: its module in local/cli/commands, and its line in the help.
+COMMANDS = {
+    "feed": ("feed", "Serve a mock market over WebSocket."),
+    "watch": ("watch", "Watch the prices of a feed, and its alerts."),
+    "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
+    "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
+    "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
+    "psql": ("psql", "Query the database of the running system."),
+    "token": ("token", "Print a token for this laptop's API."),
+    "completion": ("completion", "Print the script that completes commands in your shell."),
+}
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """The subcommands of the table, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a subcommand, or nothing where there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"local.cli.commands.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, without importing anything."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from the table, without importing anything."""
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("trading watch", "trading analyze trades.csv", "trading COMMAND --help")
+    + "\n\n\b\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+)
+@click.version_option(package_name="trading")
+def trading() -> None:
+    """Trading from the command line: live prices, analyses and simulations."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for, those of this process by default, and return the exit code."""
+    try:
+        return trading.main(arguments, "trading", standalone_mode=False) or 0
+    except click.Abort:  # Ctrl-C
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except OSError as error:  # such as a full disk at the other end of a pipe
+        click.echo(f"Error: {error}", err=True)
+        return 1

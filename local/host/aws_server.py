@@ -1,0 +1,150 @@
+"""AWS's services on a laptop, in a process of their own: moto's server, and in it the services of the template.
+
+`python -m local.host.aws_server FOLDER PORT ADDRESS…` serves what FOLDER keeps on a port of each address, and writes
+what the expressions of the template mean when it is ready. It ends when its input does, with nothing to tidy up: what
+it answered is in the folder.
+"""
+
+import io
+import json
+import os
+import re
+import sqlite3
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import s3_backends
+from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
+
+from local.host.aws_state import State, UnreadableStateError, adapt_moto, turn
+from local.host.doors import guarded
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+STACK = "trading"
+EXPIRY_SECONDS = 60
+_READS = re.compile(r"Get|List|Describe|Query|Scan|BatchGet|TransactGet|ReceiveMessage")
+# What comes often, and changes messages and items only.
+_WRITES = re.compile(
+    r"SendMessage|DeleteMessage|ChangeMessageVisibility|Publish|PutEvents|(Put|Update|Delete|BatchWrite|TransactWrite)Item"
+)
+_SERVICE = re.compile(r"[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+_ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
+
+
+class Application:
+    """moto's application, which works on one request at a time, and answers when what it changed is kept."""
+
+    def __init__(self, state: State) -> None:
+        self._moto: Any = DomainDispatcherApplication(create_backend_app)
+        self._state = state
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request."""
+        body = _body(environ)  # before its turn: a client that sends slowly holds up nobody
+        environ["wsgi.input"] = io.BytesIO(body)
+        with turn:
+            parts, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
+            try:
+                self._keep(environ, body)
+            except BaseException:  # noqa: BLE001 - whatever it is, what is not kept must not be answered
+                traceback.print_exc()
+                os._exit(1)
+        start_response(status, list(headers))
+        return parts
+
+    def _keep(self, environ: "WSGIEnvironment", body: bytes) -> None:
+        service = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", "") + environ.get("QUERY_STRING", ""))
+        if service is None or service[1] == "s3":
+            changes = environ["REQUEST_METHOD"] not in {"GET", "HEAD"}
+            is_bucket = "/" not in environ["PATH_INFO"].strip("/")
+            self._state.save(items=False, objects=changes, resources=changes and is_bucket)
+        else:
+            action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+            if not action and (named := _ACTION.search(body)):
+                action = named[1].decode()
+            changes = not _READS.match(action)
+            self._state.save(items=changes, objects=False, resources=changes and not _WRITES.match(action))
+
+
+def _body(environ: "WSGIEnvironment") -> bytes:
+    length, stream = environ.get("CONTENT_LENGTH"), environ["wsgi.input"]
+    if not length and not environ.get("wsgi.input_terminated"):
+        return b""
+    body: bytes = stream.read(int(length)) if length else stream.read()
+    return body
+
+
+def deploy(template: Mapping[str, Any], region: str) -> dict[str, str]:
+    """Make what a template declares, and return what its outputs mean, by their descriptions."""
+    # It imports nearly all of moto, which takes two seconds: not at the next start.
+    from moto.cloudformation.models import cloudformation_backends  # noqa: PLC0415
+
+    cloudformation = cloudformation_backends[DEFAULT_ACCOUNT_ID][region]
+    stack = cloudformation.create_stack(STACK, json.dumps(template), parameters={})
+    for resource in template["Resources"].values():
+        _complete(resource["Properties"], region)
+    return {output["Description"]: output["OutputValue"] for output in stack.outputs or []}
+
+
+def _complete(properties: Mapping[str, Any], region: str) -> None:
+    """Do what moto's CloudFormation leaves out."""
+    if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
+        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(properties["BucketName"])
+        bucket.set_notification_configuration({"EventBridgeConfiguration": {}})
+    if "TimeToLiveSpecification" in properties:
+        tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][region]
+        tables.update_time_to_live(properties["TableName"], properties["TimeToLiveSpecification"])
+
+
+def main(folder: Path, port: int, *addresses: str) -> None:
+    """Serve until standard input ends."""
+    region = os.environ["AWS_DEFAULT_REGION"]
+    adapt_moto()
+    file = sqlite3.connect(folder / "state.sqlite", isolation_level=None, check_same_thread=False)
+    state = State(file, region)
+    template = folder / "template.json"
+    declared = template.read_text() if template.exists() else ""
+    # A template that is new is made beside what is kept; of one that is not, all is kept.
+    outputs = deploy(json.loads(declared), region) if declared != state.note("template") else None
+    try:
+        state.restore()
+    except UnreadableStateError as error:
+        raise SystemExit(f"{folder} cannot be read ({error}): `make reset` begins anew") from None
+    if outputs is not None:
+        state.write_note("outputs", json.dumps(outputs))
+        state.write_note("template", declared)
+    application = Application(state)
+    for address in addresses:
+        server = make_server(address, port, guarded(application), threaded=True, request_handler=_QuietHandler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=_expire, args=[state], daemon=True).start()
+    print(state.note("outputs") or "{}", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+
+
+class _QuietHandler(MotoRequestHandler):
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Write nothing of requests that were answered."""
+
+
+def _expire(state: State) -> None:
+    while True:
+        time.sleep(EXPIRY_SECONDS)
+        with turn:
+            state.expire_items()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,268 @@
+"""What AWS's services hold on a laptop, kept in a file: what a request changed is written before it is answered.
+
+A commit is a write to SQLite's journal that does not wait for the disk, so what was answered survives the end of the
+process however it ends. Kept are queues, buckets, tables, topics, subscriptions and rules, and what lies in them:
+messages, objects, items.
+"""
+
+import json
+import pickle
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from copy import copy
+from threading import Condition, RLock
+from typing import Any
+
+from moto.core.common_models import BaseModel
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table
+from moto.events.models import events_backends
+from moto.s3.models import MultipartDict, s3_backends
+from moto.s3.utils import _VersionedKeyStore
+from moto.sns.models import sns_backends
+from moto.sqs.models import Message, Queue, sqs_backends
+
+SCHEMA = """
+create table if not exists kept (
+    number integer primary key, -- the order in which it is put back
+    kind text not null,
+    holder text not null, -- the queue, table or bucket that it lies in; empty for those
+    name text not null,
+    value blob not null
+);
+create index if not exists kept_by_name on kept (kind, holder, name);
+"""
+# In the order of what stands on what.
+RESOURCES = ("queue", "bucket", "table", "topic", "subscription", "rule")
+KINDS = (*RESOURCES, "message", "object", "item")
+# Of what moto remembers about messages that are gone, so much is enough.
+REMEMBERED = 1_000
+
+# moto's server answers each request in a thread of its own and hardly locks what they share. Here one request is worked
+# on at a time, and who waits for a message lets others in.
+turn = Condition(RLock())
+_looked_up: set[tuple[str, Any, Any]] = set()  # items: table, hash key, range key
+
+
+class UnreadableStateError(Exception):
+    """What is kept cannot be read, as when another version of moto wrote it."""
+
+
+def adapt_moto() -> None:
+    """Have queues wait by `turn`, items noted that are looked up, and models forgotten that nothing holds."""
+
+    def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
+        return object.__new__(model)
+
+    def get_item(table: Table, hash_key: Any, range_key: Any = None, *rest: Any, **names: Any) -> Any:
+        _looked_up.add((table.name, hash_key, range_key))
+        return look_up(table, hash_key, range_key, *rest, **names)
+
+    look_up = Table.get_item
+    BaseModel.__new__ = new  # type: ignore[method-assign, assignment]
+    Table.get_item = get_item  # type: ignore[method-assign, assignment]
+    Queue._messages_lock = property(lambda _: turn, lambda *_: None)  # type: ignore[assignment]  # noqa: SLF001
+
+
+class State:
+    """The services of a region, and the file that keeps what they hold. Its methods are called in one's `turn`."""
+
+    def __init__(self, file: sqlite3.Connection, region: str) -> None:
+        self._sqs = sqs_backends[DEFAULT_ACCOUNT_ID][region]
+        self._sns = sns_backends[DEFAULT_ACCOUNT_ID][region]
+        self._dynamodb = dynamodb_backends[DEFAULT_ACCOUNT_ID][region]
+        self._events = events_backends[DEFAULT_ACCOUNT_ID][region]
+        self._s3 = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self._file = file
+        self._file.execute("pragma journal_mode = wal")
+        self._file.execute("pragma synchronous = normal")
+        self._file.executescript(SCHEMA)
+        # What the file has: the names of messages, the rows of versions of objects, the values of resources.
+        self._messages: set[tuple[str, str]] = set()
+        self._objects: dict[Any, int] = {}
+        self._resources: dict[tuple[str, str], bytes] = {}
+
+    def note(self, name: str) -> str:
+        """Return what was noted under a name, or nothing."""
+        found = self._file.execute("select value from kept where kind = 'note' and name = ?", [name]).fetchone()
+        return found[0].decode() if found else ""
+
+    def write_note(self, name: str, text: str) -> None:
+        """Note a text under a name, in place of what was noted there."""
+        self._delete("note", "", name)
+        self._insert("note", "", name, text.encode())
+
+    def save(self, *, items: bool, objects: bool, resources: bool) -> None:
+        """Write which messages came and went, and what a request may have changed of the rest."""
+        self._file.execute("begin")
+        self._save_messages()
+        if items:
+            for table, hash_key, range_key in _looked_up:
+                self._save_item(table, hash_key, range_key)
+        if objects:
+            self._save_objects()
+        if resources:
+            self._save_resources()
+        self._file.execute("commit")
+        _looked_up.clear()
+        self._forget()
+
+    def restore(self) -> None:
+        """Put back what is kept, beside what the template has just declared anew.
+
+        Raises:
+            UnreadableStateError: it cannot be read.
+        """
+        try:
+            for kind in KINDS:
+                rows = self._file.execute(
+                    "select number, holder, name, value from kept where kind = ? order by number", [kind]
+                )
+                for number, holder, name, value in rows:
+                    self._put_back(kind, number, holder, name, value)
+        except Exception as error:
+            raise UnreadableStateError(f"{type(error).__name__}: {error}") from error
+        for queue in self._sqs.queues.values():
+            if isinstance(queue.dead_letter_queue, str):
+                queue.dead_letter_queue = self._sqs.queues.get(queue.dead_letter_queue)
+        self.save(items=False, objects=False, resources=True)
+
+    def expire_items(self) -> None:
+        """Delete the items whose time to live is over, which moto does not."""
+        for table in self._dynamodb.tables.values():
+            if table.ttl["TimeToLiveStatus"] != "ENABLED":
+                continue
+            for item in list(table.all_items()):
+                expires = item.attrs.get(table.ttl["AttributeName"])
+                if expires and expires.type == "N" and float(expires.value) < time.time():
+                    table.delete_item(item.hash_key, item.range_key)
+                    _looked_up.add((table.name, item.hash_key, item.range_key))
+        self.save(items=True, objects=False, resources=False)
+
+    def _put_back(self, kind: str, number: int, holder: str, name: str, value: bytes) -> None:
+        if kind in RESOURCES:
+            self._resources[kind, name] = value
+            self._put_back_resource(kind, name, _read(value))
+        elif kind == "message":
+            message = Message("", "")
+            vars(message).update(_read(value))
+            self._sqs.queues[holder]._messages.append(message)  # noqa: SLF001
+            self._messages.add((holder, name))
+        elif kind == "object":
+            version = _read(value)
+            self._s3.buckets[holder].keys[name] = version
+            self._objects[version] = number
+        else:
+            self._dynamodb.tables[holder].put_item(json.loads(value), overwrite=True)
+
+    def _put_back_resource(self, kind: str, name: str, resource: Any) -> None:
+        """Put back what the template did not just declare anew."""
+        match kind:
+            case "queue":
+                self._sqs.queues.setdefault(name, resource)
+            case "bucket":
+                self._s3.buckets.setdefault(name, resource)
+                s3_backends.bucket_accounts.setdefault(name, (resource.partition, resource.account_id))
+            case "table":
+                self._dynamodb.tables.setdefault(name, resource)
+            case "topic":
+                resource.sns_backend = self._sns
+                self._sns.topics.setdefault(name, resource)
+            case "subscription" if resource.topic in self._sns.topics:
+                resource.topic = self._sns.topics[resource.topic]
+                self._sns.subscriptions[name] = resource
+            case "rule":
+                self._events.event_buses["default"].rules.setdefault(name, resource)
+
+    def _save_messages(self) -> None:
+        present = {
+            (queue.name, message.id): message
+            for queue in self._sqs.queues.values()
+            for message in queue._messages  # noqa: SLF001 - with those that are received and not deleted yet
+        }
+        for queue_name, message_id in self._messages - present.keys():
+            self._delete("message", queue_name, message_id)
+        for (queue_name, message_id), message in present.items():
+            if (queue_name, message_id) not in self._messages:
+                self._insert("message", queue_name, message_id, pickle.dumps(vars(message)))
+        self._messages = set(present)
+
+    def _save_item(self, table_name: str, hash_key: Any, range_key: Any) -> None:
+        name = json.dumps([hash_key.to_json(), range_key and range_key.to_json()])
+        table = self._dynamodb.tables.get(table_name)
+        item = table and table.get_item(hash_key, range_key)
+        self._delete("item", table_name, name)
+        if item:
+            self._insert("item", table_name, name, json.dumps(item.to_json()["Attributes"]).encode())
+
+    def _save_objects(self) -> None:
+        present = {
+            version: bucket.name
+            for bucket in self._s3.buckets.values()
+            for _, versions in bucket.keys.lists()
+            for version in versions
+        }
+        for version in self._objects.keys() - present.keys():
+            self._file.execute("delete from kept where number = ?", [self._objects.pop(version)])
+        for version, bucket_name in present.items():
+            if version not in self._objects:
+                version.multipart = None  # its parts are in it
+                self._objects[version] = self._insert("object", bucket_name, version.name, pickle.dumps(version))
+
+    def _save_resources(self) -> None:
+        values = {key: pickle.dumps(resource) for key, resource in self._bare_resources()}
+        for kind, name in self._resources.keys() | values.keys():
+            if self._resources.get((kind, name)) != values.get((kind, name)):
+                self._delete(kind, "", name)
+                if (kind, name) in values:
+                    self._insert(kind, "", name, values[kind, name])
+        self._resources = values
+
+    def _bare_resources(self) -> Iterator[tuple[tuple[str, str], Any]]:
+        """Yield the resources, without what lies in them, and with names for the others that they know."""
+        for name, queue in self._sqs.queues.items():
+            target = queue.dead_letter_queue and queue.dead_letter_queue.name
+            empty = _with(queue, _messages=[], _pending_messages=set(), deleted_messages=set())
+            yield ("queue", name), _with(empty, dead_letter_queue=target)
+        for name, bucket in self._s3.buckets.items():
+            yield ("bucket", name), _with(bucket, keys=_VersionedKeyStore(), multiparts=MultipartDict())
+        for name, table in self._dynamodb.tables.items():
+            yield ("table", name), _with(table, items=defaultdict(dict), stream_shard=None)
+        for arn, topic in self._sns.topics.items():
+            yield ("topic", arn), _with(topic, sns_backend=None, sent_notifications=[])
+        for arn, subscription in self._sns.subscriptions.items():
+            yield ("subscription", arn), _with(subscription, topic=subscription.topic.arn)
+        for name, rule in self._events.event_buses["default"].rules.items():
+            yield ("rule", name), rule
+
+    def _forget(self) -> None:
+        """Let go of what moto would remember for ever of messages that are gone."""
+        for queue in self._sqs.queues.values():
+            if len(queue.deleted_messages) > REMEMBERED:
+                queue.deleted_messages.clear()
+        for topic in self._sns.topics.values():
+            topic.sent_notifications.clear()
+        if len(self._sns._message_public_keys) > REMEMBERED:  # noqa: SLF001
+            self._sns._message_public_keys.clear()  # noqa: SLF001
+
+    def _insert(self, kind: str, holder: str, name: str, value: bytes) -> int:
+        statement = "insert into kept (kind, holder, name, value) values (?, ?, ?, ?)"
+        number = self._file.execute(statement, [kind, holder, name, value]).lastrowid
+        assert number is not None
+        return number
+
+    def _delete(self, kind: str, holder: str, name: str) -> None:
+        self._file.execute("delete from kept where kind = ? and holder = ? and name = ?", [kind, holder, name])
+
+
+def _read(value: bytes) -> Any:
+    return pickle.loads(value)  # noqa: S301 - it is our own file
+
+
+def _with(resource: Any, **changes: Any) -> Any:
+    changed = copy(resource)
+    vars(changed).update(changes)
+    return changed

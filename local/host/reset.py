@@ -1,0 +1,30 @@
+"""`python -m local.host.reset`, or `make reset`: delete what the laptop's system keeps, so that it begins anew."""
+
+import shutil
+import sys
+
+from local.host.postgres import Postgres, PostgresError
+from local.host.system import AWS, POSTGRES, StartError, alone_in
+from local.host.template import ROOT
+
+FOLDER = ROOT / ".local"
+
+
+def main() -> int:
+    """Delete the database and what AWS's services hold; refuse while the system runs."""
+    FOLDER.mkdir(exist_ok=True)
+    try:
+        with alone_in(FOLDER):
+            postgres = Postgres(FOLDER / POSTGRES, 0)
+            postgres.erase()
+            print(f"Deleted the database: {postgres.folder}")
+            shutil.rmtree(FOLDER / AWS, ignore_errors=True)
+            print(f"Deleted the queues, buckets and tables: {FOLDER / AWS}")
+    except (StartError, PostgresError) as error:
+        print(f"Nothing is deleted: {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

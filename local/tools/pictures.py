@@ -1,0 +1,235 @@
+"""`make pictures`: fill a system with sample data, and take the pictures of the page that the documents show.
+
+It starts a system of its own and stops it again. Needs Chromium, and the environment of the page's tests.
+"""
+
+import asyncio
+import json
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psycopg2
+from playwright.sync_api import Browser, Page, sync_playwright
+from psycopg2.extras import execute_values
+
+from local.cli.market import STARTING_PRICES, Market, Mood
+from local.host import system
+from local.host.system import RunningSystem
+from local.host.template import ROOT
+from local.tools import build_page
+
+PICTURES = ROOT / "docs" / "pictures"
+SEED = "sample"
+BAR = timedelta(minutes=5)
+BARS = 17 * 24 * 12
+TICKS_OF_A_BAR = 10
+CLOSED_HOURS = range(22, 24)  # UTC: nothing is traded then, and charts have gaps
+TRADE_COUNT = 1_200
+DAY = "2026-11-25"
+MOOD = Mood(volatility=0.35, quiet_seconds=6 * 3_600)
+HISTORY_DAYS = 1_000
+VIEWS = ("prices", "trades", f"analysis?date={DAY}", "simulation")
+SIZES = {"": (1440, 900), "-phone": (375, 812)}
+
+
+def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
+    """Send a request and return its answer."""
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    with urlopen(Request(url, data, {"Content-Type": content_type}, method=method), timeout=60) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
+    """Give a system bars of some weeks, trades, a day's analysis and the history of a ticker."""
+    _insert_bars(environment["DATABASE_URL"])
+    trades = list(_trades())
+    for start in range(0, len(trades), 1_000):
+        send(f"{url}/api/trades/batch/", {"trades": trades[start : start + 1_000]})
+    _analyze_day(url, environment, s3, trades)
+    for ticker in ("MSFT", "AAPL"):
+        send(f"{url}/api/histories/{ticker}/", _history(ticker), "PUT", "text/csv")
+
+
+def _insert_bars(database_url: str) -> None:
+    """Write bars that end at the prices with which a market opens: a random walk that is reversed is one, too."""
+    market = Market(list(STARTING_PRICES), SEED, MOOD)
+    paths: list[dict[str, Decimal]] = []
+    for _ in range(BARS * TICKS_OF_A_BAR):
+        paths.append(market.prices())
+        market.move(BAR.total_seconds() / TICKS_OF_A_BAR)
+    paths.reverse()
+    now = datetime.now(UTC).replace(microsecond=0)
+    last = now - timedelta(seconds=now.timestamp() % BAR.total_seconds()) - BAR
+    rows: list[tuple[object, ...]] = []
+    for number in range(BARS):
+        start = last - BAR * (BARS - 1 - number)
+        if start.hour in CLOSED_HOURS:
+            continue
+        ticks = paths[number * TICKS_OF_A_BAR : (number + 1) * TICKS_OF_A_BAR]
+        for ticker in STARTING_PRICES:
+            prices = [tick[ticker] for tick in ticks]
+            count = random.Random(f"{ticker}{number}").randint(60, 150)  # noqa: S311 - sample data
+            rows.append(
+                (
+                    ticker,
+                    start,
+                    sum(prices) / len(prices) * count,
+                    count,
+                    prices[0],
+                    start,
+                    max(prices),
+                    min(prices),
+                    prices[-1],
+                    start + BAR - timedelta(seconds=1),
+                )
+            )
+    connection = psycopg2.connect(database_url)
+    with connection, connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            "insert into price_averages"
+            " (ticker, bucket_start, price_sum, count, open, opened_at, high, low, close, closed_at) values %s"
+            " on conflict do nothing",
+            rows,
+            page_size=1_000,
+        )
+    connection.close()
+
+
+def _trades() -> Iterator[dict[str, Any]]:
+    """Yield trades of some weeks, the newest first."""
+    chance = random.Random(SEED)  # noqa: S311 - sample data
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=7)
+    for _ in range(TRADE_COUNT):
+        ticker = chance.choice(list(STARTING_PRICES))
+        price = Decimal(str(STARTING_PRICES[ticker])) * Decimal(str(1 + chance.gauss(0, 0.02)))
+        yield {
+            "ticker": ticker,
+            "side": chance.choice(["BUY", "BUY", "SELL"]),
+            "quantity": chance.choice([5, 10, 25, 40, 50, 100, 120, 0.5]),
+            "price": f"{price:.2f}",
+            "timestamp": at.isoformat(),
+        }
+        at -= timedelta(minutes=chance.uniform(2, 45))
+
+
+def _analyze_day(url: str, environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[str, Any]]) -> None:
+    columns = ("ticker", "price", "quantity", "side")
+    times = [f"{DAY}T{8 + number // 60:02}:{number % 60:02}:00Z" for number in range(480)]
+    rows = [",".join([*(str(trade[name]) for name in columns), at]) for trade, at in zip(trades, times, strict=False)]
+    rows[17:17] = ["AAPL,190.10,10,HOLD," + times[3], "MSFT,n/a,5,BUY," + times[4], "TSLA,171.20,-4,BUY," + times[5]]
+    text = "\n".join([",".join([*columns, "timestamp"]), *rows]) + "\n"
+    key = f"{date.fromisoformat(DAY):%Y/%m/%d}/trades.csv"
+    s3.put_object(Bucket=environment["TRADES_BUCKET"], Key=key, Body=text.encode())
+    send(f"{url}/api/analyses/", {"date": DAY})
+
+
+def _history(ticker: str) -> str:
+    """Return the daily prices of some years as CSV."""
+    chance = random.Random(f"{SEED}/{ticker}")  # noqa: S311 - sample data
+    price, day, lines = 96.0, date(2022, 1, 3), ["date,open,close"]
+    while len(lines) <= HISTORY_DAYS:
+        if day.weekday() < 5:  # noqa: PLR2004 - Saturday
+            opened, price = price * (1 + chance.gauss(0, 0.003)), price * (1 + chance.gauss(0.0006, 0.016))
+            lines.append(f"{day},{opened:.2f},{price:.2f}")
+        day += timedelta(days=1)
+    return "\n".join(lines) + "\n"
+
+
+class LiveMarket:
+    """Prices that go on from those with which a market opens, until it is stopped."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        """Open the market."""
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        market = Market(list(STARTING_PRICES), SEED, Mood(volatility=0.5, quiet_seconds=40))
+        while not self._stopped.wait(0.5):
+            market.move(2)
+            now = datetime.now(UTC).isoformat()
+            ticks = [{"ticker": name, "price": str(price), "timestamp": now} for name, price in market.prices().items()]
+            send(f"{self._url}/api/prices/", {"prices": ticks})
+
+
+def take(browser: Browser, url: str, folder: Path) -> None:
+    """Take a picture of every view: on a desktop and on a phone, light and dark."""
+    for view in VIEWS:
+        name = view.partition("?")[0]
+        for suffix, (width, height) in SIZES.items():
+            for scheme in ("light", "dark"):
+                context = browser.new_context(
+                    viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="Europe/Berlin"
+                )
+                page = context.new_page()
+                page.goto(f"{url}/#/{view}")
+                page.locator("main h1").first.wait_for()
+                _prepare(page, name)
+                file = folder / f"{name}{suffix}{'-dark' if scheme == 'dark' else ''}.png"
+                page.screenshot(path=file)
+                print(file, flush=True)
+                context.close()
+
+
+def _prepare(page: Page, view: str) -> None:
+    """Bring a view into the state in which it is shown."""
+    if view == "prices":
+        page.locator(".ticker-row").first.wait_for(timeout=30_000)
+        time.sleep(4)
+    if view == "simulation":
+        page.get_by_label("Ticker").fill("MSFT")
+        page.get_by_role("button", name="Sweep", exact=True).click()
+        page.get_by_role("button", name="Simulate").click()
+        page.locator("#simulation-figures dd").first.wait_for(timeout=30_000)
+    if view == "trades":
+        page.locator(".trade-row[data-id]").first.wait_for()
+    page.wait_for_timeout(1_000)
+
+
+def main() -> None:
+    """Start a system, fill it, take the pictures, and stop it."""
+    build_page.build()
+    folder = Path(tempfile.mkdtemp(prefix="trading-pictures-"))
+    folder.chmod(0o755)  # PostgreSQL's account can stay in it, where root runs this
+    try:
+        asyncio.run(_photograph(folder))
+    finally:
+        shutil.rmtree(folder)
+
+
+async def _photograph(folder: Path) -> None:
+    async with system.running(folder, 0) as running:
+        await asyncio.to_thread(_take_all, running)
+
+
+def _take_all(running: RunningSystem) -> None:
+    fill(running.url, running.environment, running.aws.client("s3"))
+    chromium = shutil.which("chromium")
+    with LiveMarket(running.url), sync_playwright() as playwright:
+        time.sleep(20)  # for the first alerts
+        browser = playwright.chromium.launch(executable_path=chromium)
+        take(browser, running.url, PICTURES)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

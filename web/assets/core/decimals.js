@@ -1,0 +1,69 @@
+// Decimal numbers as text, as the API sends them: what is shown was never a binary float.
+
+const SCALE = 20; // digits after the point that a sum or product may have
+
+/** @param {string} text */
+function toUnits(text) {
+  const [whole = "", fraction = ""] = text.replace("-", "").split(".");
+  const value = BigInt(whole + fraction.slice(0, SCALE).padEnd(SCALE, "0"));
+  return text.startsWith("-") ? -value : value;
+}
+
+/** @param {bigint} units */
+function toText(units) {
+  const digits = (units < 0n ? -units : units).toString().padStart(SCALE + 1, "0");
+  const text = `${digits.slice(0, -SCALE)}.${digits.slice(-SCALE)}`.replace(/\.?0*$/, "");
+  return units < 0n ? `-${text}` : text;
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ */
+export function multiply(one, other) {
+  return toText((toUnits(one) * toUnits(other)) / 10n ** BigInt(SCALE));
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ */
+export function add(one, other) {
+  return toText(toUnits(one) + toUnits(other));
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ */
+export function subtract(one, other) {
+  return toText(toUnits(one) - toUnits(other));
+}
+
+/**
+ * Return a number below, equal to or above 0, as `one` is below, equal to or above `other`.
+ * @param {string} one
+ * @param {string} other
+ */
+export function compare(one, other) {
+  const difference = Number(one) - Number(other);
+  if (difference) return difference; // floats that differ are in the right order
+  return one === other ? 0 : Number(toUnits(one) - toUnits(other));
+}
+
+/**
+ * Round to a number of decimals, half away from zero.
+ * @param {string} text
+ * @param {number} decimals
+ */
+export function round(text, decimals) {
+  const units = toUnits(text);
+  const unit = 10n ** BigInt(SCALE - decimals);
+  const half = units < 0n ? -unit / 2n : unit / 2n;
+  return toText(((units + half) / unit) * unit);
+}
+
+/** Whether a text that somebody typed is a decimal number: 1310.5 and .5 are, 1e3 and 1,000 are not. @param {string} text */
+export function isDecimal(text) {
+  return /^-?(\d+\.?\d*|\.\d+)$/.test(text);
+}

@@ -1,0 +1,74 @@
+// Instants, and how they are written in the viewer's time zone.
+
+import { h } from "./dom.js";
+
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** @param {number} value */
+const two = (value) => String(value).padStart(2, "0");
+
+/** @param {Date} time */
+export const formatClock = (time) => `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+
+/** @param {Date} time */
+export const formatDay = (time) => `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+
+/** @param {Date} time */
+export const formatUtc = (time) => `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+
+/**
+ * Return the seconds since the epoch of an ISO 8601 instant.
+ * @param {string} instant
+ */
+export const toSeconds = (instant) => Date.parse(instant) / 1_000;
+
+/**
+ * Return a number below, equal to or above 0, as one instant is before, at or after another. Their texts do not sort: of
+ * 12:00:07Z and 12:00:07.500Z the first is the earlier one. Date.parse knows milliseconds only, and the API microseconds.
+ * @param {string} one
+ * @param {string} other
+ */
+export function compareInstants(one, other) {
+  return Date.parse(one) - Date.parse(other) || fraction(one) - fraction(other);
+}
+
+/** @param {string} instant */
+function fraction(instant) {
+  return Number(`0${instant.match(/\.\d+/)?.[0] ?? ""}`);
+}
+
+/** @param {Date} time */
+export function startOfDay(time) {
+  return new Date(time.getFullYear(), time.getMonth(), time.getDate());
+}
+
+/** Whether an instant is of today. @param {Date} time */
+export const isToday = (time) => formatDay(time) === formatDay(new Date());
+
+/**
+ * Write a length of time in its largest whole units: 4 min, 1 h, 3 h 20 min, 2 days.
+ * @param {number} seconds
+ */
+export function formatSpan(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 48 * 60) return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+  return `${Math.round(minutes / 1_440)} days`;
+}
+
+/**
+ * Create the element of an instant, in the viewer's zone; its title says it in UTC.
+ * @param {string} instant ISO 8601
+ * @param {boolean} [withDay]
+ */
+export function timeElement(instant, withDay = true) {
+  const time = new Date(instant);
+  const text = withDay ? `${formatDay(time)} ${formatClock(time)}` : formatClock(time);
+  return h("time", { datetime: instant, title: formatUtc(time) }, text);
+}
+
+/** Create the element of an instant, without its day if that is today's. @param {string} instant */
+export function shortTimeElement(instant) {
+  return timeElement(instant, !isToday(new Date(instant)));
+}

@@ -1,0 +1,45 @@
+// What is wrong with a field, in a trader's words, and in few: there is room for one line.
+
+const TICKER = /^[A-Z]{1,5}([.-][A-Z]{1,4})?$/;
+export const TICKER_ERROR = "Such as AAPL or BRK.B.";
+
+/** @type {[RegExp, string][]} */
+const WORDS = [
+  [/^Field required/, "This is needed."],
+  [/^Extra inputs are not permitted/, "Reload the page."],
+  [/valid integer|valid number|valid decimal/i, "Must be a number."],
+  [/greater than 0$|must be more than zero/i, "Must be more than 0."],
+  [/greater than or equal to (\S+)/, "Must be $1 or more."],
+  [/less than or equal to (\S+)/, "Must be $1 or less."],
+  [/at most (\d+) characters/, "At most $1 characters."],
+  [/^must not be negative$/i, "Must not be negative."],
+];
+
+/** Whether a text is a ticker, whatever its case. @param {string} text */
+export function isTicker(text) {
+  return TICKER.test(text.toUpperCase());
+}
+
+/** Whether more typing can make a ticker of a text: BRK. may become BRK.B. @param {string} text */
+export function mayBecomeTicker(text) {
+  return /^[A-Z]{0,5}([.-][A-Z]{0,4})?$/.test(text.toUpperCase());
+}
+
+/**
+ * @param {string} field
+ * @param {string} message
+ */
+export function inPlainWords(field, message) {
+  if (field === "ticker" && /pattern/.test(message)) return TICKER_ERROR;
+  for (const [pattern, words] of WORDS) {
+    const match = message.match(pattern);
+    if (match) return words.replace("$1", match[1] ?? "");
+  }
+  return sentence(message);
+}
+
+/** @param {string} text */
+function sentence(text) {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}

@@ -1,0 +1,252 @@
+// The chart of a ticker: bars as candles or as a line, with the number of ticks below, or the ticks themselves.
+
+import { color, makeChart } from "../charts/library.js";
+import { decimalsOf, formatFloat } from "../core/format.js";
+import { toSeconds } from "../core/time.js";
+import { aggregate, intervalStart, nextStart } from "./bars.js";
+
+/**
+ * @typedef {import("../charts/library.js").Library} Library
+ * @typedef {import("./market.js").Stock} Stock
+ * @typedef {import("./bars.js").Bar} Bar
+ * @typedef {import("./bars.js").Interval} Interval
+ * @typedef {import("../core/feed.js").Alert} Alert
+ * @typedef {"candles" | "line"} Style
+ */
+
+/** How much is shown at first, and how much of it may be empty. @type {Record<Interval, {bars: number, seconds: number}>} */
+export const SPANS = {
+  "5min": { bars: 96, seconds: 3 * 86_400 },
+  hour: { bars: 96, seconds: 30 * 86_400 },
+  day: { bars: 60, seconds: 366 * 86_400 },
+};
+const FEWEST_SLOTS = 24; // a single candle is not as wide as the chart
+const LIVE_STEP = 5; // seconds that share a place on the axis
+const LIVE_SECONDS = 300; // shown at first
+const LIVE_GAP = 60; // seconds without a tick that break the line
+
+export class PriceChart {
+  /** @type {"live" | Interval} */
+  #mode = "5min";
+  /** @type {Style} */
+  #style = "candles";
+  /** @type {Stock | null} */
+  #stock = null;
+  /** The times on the axis. @type {number[]} */
+  #slots = [];
+  /** @type {Map<number, Bar>} The bars on the chart, by their start. */
+  #bars = new Map();
+
+  /**
+   * @param {Library} library
+   * @param {HTMLElement} element
+   * @param {(bar: Bar | null, price: string | null) => void} onHover
+   */
+  constructor(library, element, onHover) {
+    this.chart = makeChart(library, element, () => this.#recolor());
+    const quiet = /** @type {const} */ ({ priceLineVisible: false, lastValueVisible: false });
+    // Points without a value keep the axis even: the library gives every point the same room.
+    this.grid = this.chart.addSeries(library.LineSeries, quiet);
+    this.counts = this.chart.addSeries(library.HistogramSeries, { ...quiet, priceScaleId: "counts" });
+    this.chart.priceScale("counts").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
+    this.candles = this.chart.addSeries(library.CandlestickSeries, { priceLineVisible: true, borderVisible: false });
+    this.line = this.chart.addSeries(library.LineSeries, { ...quiet, lastValueVisible: true, priceLineVisible: true, lineWidth: 2 });
+    this.marksOfCandles = library.createSeriesMarkers(this.candles, []);
+    this.marksOfLine = library.createSeriesMarkers(this.line, []);
+    this.chart.subscribeCrosshairMove((moved) => {
+      const price = /** @type {any} */ (moved.seriesData.get(this.line))?.customValues?.text ?? null;
+      onHover(this.#bars.get(Number(moved.time)) ?? null, price);
+    });
+    this.#recolor();
+  }
+
+  /**
+   * Draw a ticker anew, and show its latest part.
+   * @param {Stock} stock
+   * @param {"live" | Interval} mode
+   * @param {Style} style
+   * @param {Alert[]} alerts of this ticker
+   * @returns {number} how many bars or ticks are drawn
+   */
+  draw(stock, mode, style, alerts) {
+    const isOther = stock !== this.#stock || mode !== this.#mode;
+    const isAtEnd = isOther || this.#isAtEnd();
+    this.#stock = stock;
+    this.#mode = mode;
+    this.#style = style;
+    this.#useFormat(stock);
+    this.chart.timeScale().applyOptions({ secondsVisible: false });
+    const drawn = mode === "live" ? this.#drawTicks(stock) : this.#drawBars(stock, mode);
+    this.#mark(alerts);
+    if (isAtEnd) this.#showLatest();
+    return drawn;
+  }
+
+  /** Whether the latest price is in sight: nobody has moved the chart into the past. */
+  #isAtEnd() {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    return range === null || range.to >= this.#slots.length - 1;
+  }
+
+  /** Move to the latest part of what is drawn. */
+  #showLatest() {
+    const slots = this.#slots.length;
+    const most = this.#mode === "live" ? LIVE_SECONDS / LIVE_STEP : SPANS[this.#mode].bars;
+    const shown = Math.min(most, Math.max(slots, FEWEST_SLOTS));
+    this.chart.timeScale().setVisibleLogicalRange({ from: slots - shown, to: slots + 2 });
+  }
+
+  /** Draw what is new of the latest price. */
+  update() {
+    const stock = this.#stock;
+    if (!stock?.latest) return;
+    const mode = this.#mode;
+    const second = Math.floor(toSeconds(stock.latest.timestamp));
+    const time = mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
+    const last = this.#slots.at(-1);
+    const isGap = last !== undefined && (mode === "live" ? time - last > LIVE_GAP : time > nextStart(last, mode));
+    if (last === undefined || time < last || isGap) {
+      this.draw(stock, mode, this.#style, this.#alerts);
+      return;
+    }
+    const step = mode === "live" ? LIVE_STEP : time - last;
+    for (let slot = last + step; slot <= time && step > 0; slot += step) {
+      this.#slots.push(slot);
+      this.grid.update(/** @type {any} */ ({ time: slot }));
+    }
+    if (mode === "live") this.line.update(/** @type {any} */ (toPoint(time, stock.latest.price)));
+    else this.#put(this.#running(stock, mode, time));
+  }
+
+  /**
+   * @param {Stock} stock
+   * @param {Interval} interval
+   * @param {number} time
+   */
+  #running(stock, interval, time) {
+    const bars = [...stock.bars.values()].filter((bar) => bar.time >= time);
+    return /** @type {Bar} */ (aggregate(bars, interval).at(-1));
+  }
+
+  /** @param {Bar} bar */
+  #put(bar) {
+    this.#bars.set(bar.time, bar);
+    this.counts.update(/** @type {any} */ (this.#toCount(bar)));
+    if (this.#style === "candles") this.candles.update(/** @type {any} */ (toCandle(bar)));
+    else this.line.update(/** @type {any} */ (toPoint(bar.time, bar.close)));
+  }
+
+  /**
+   * @param {Stock} stock
+   * @param {Interval} interval
+   */
+  #drawBars(stock, interval) {
+    const newest = [...stock.bars.keys()].at(-1) ?? 0;
+    const bars = aggregate([...stock.bars.values()].filter((bar) => bar.time > newest - SPANS[interval].seconds), interval);
+    this.#bars = new Map(bars.map((bar) => [bar.time, bar]));
+    /** @type {number[]} */
+    const slots = [];
+    const last = bars.at(-1)?.time ?? 0;
+    for (let time = bars[0]?.time ?? 1; time <= last; time = nextStart(time, interval)) slots.push(time);
+    this.#setSlots(slots);
+    this.counts.setData(/** @type {any} */ (bars.map((bar) => this.#toCount(bar))));
+    const isCandles = this.#style === "candles";
+    this.candles.setData(/** @type {any} */ (isCandles ? bars.map(toCandle) : []));
+    const points = bars.map((bar, index) => {
+      const next = bars[index + 1];
+      return toPoint(bar.time, bar.close, next !== undefined && next.time > nextStart(bar.time, interval));
+    });
+    this.line.setData(/** @type {any} */ (isCandles ? [] : points));
+    return bars.length;
+  }
+
+  /** @param {number[]} slots */
+  #setSlots(slots) {
+    this.#slots = slots;
+    this.grid.setData(/** @type {any} */ (slots.map((time) => ({ time }))));
+  }
+
+  /** @param {Stock} stock */
+  #drawTicks(stock) {
+    this.#bars = new Map();
+    /** @type {Map<number, string>} */
+    const stepped = new Map();
+    for (const [second, price] of stock.ticks) stepped.set(second - (second % LIVE_STEP), price);
+    const times = [...stepped.keys()];
+    const last = times.at(-1) ?? 0;
+    const first = Math.min(times[0] ?? 0, last - LIVE_SECONDS);
+    /** @type {number[]} */
+    const slots = [];
+    for (let time = first; time <= last; time += LIVE_STEP) slots.push(time);
+    this.#setSlots(slots);
+    this.counts.setData([]);
+    this.candles.setData([]);
+    this.line.setData(/** @type {any} */ (times.map((time, index) => toPoint(time, /** @type {string} */ (stepped.get(time)), (times[index + 1] ?? time) - time > LIVE_GAP))));
+    return times.length;
+  }
+
+  /** @type {Alert[]} */
+  #alerts = [];
+
+  /** @param {Alert[]} alerts */
+  #mark(alerts) {
+    this.#alerts = alerts;
+    const mode = this.#mode;
+    const first = mode === "live" ? (this.#stock?.ticks.keys().next().value ?? Infinity) : (this.#slots[0] ?? Infinity);
+    /** @type {Map<number, Alert[]>} Oldest first. */
+    const byTime = new Map();
+    for (const alert of alerts.toReversed()) {
+      const second = Math.floor(toSeconds(alert.timestamp));
+      const time = mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
+      if (second >= first) byTime.set(time, [...(byTime.get(time) ?? []), alert]);
+    }
+    const isNarrow = this.chart.chartElement().clientWidth < 600;
+    const marks = [...byTime].map(([time, [alert, ...others]]) => ({
+      time: /** @type {any} */ (time),
+      position: /** @type {const} */ ("aboveBar"),
+      shape: /** @type {const} */ ("arrowDown"),
+      size: 1,
+      color: color("--alert"),
+      text: mode === "day" || isNarrow ? "" : others.length ? `${others.length + 1} alerts` : `+${alert?.rise_percent} %`,
+    }));
+    const isCandles = mode !== "live" && this.#style === "candles";
+    this.marksOfCandles.setMarkers(isCandles ? marks : []);
+    this.marksOfLine.setMarkers(isCandles ? [] : marks);
+  }
+
+  /** @param {Stock} stock */
+  #useFormat(stock) {
+    const price = stock.latest?.price ?? [...stock.bars.values()].at(-1)?.close ?? "0.00";
+    const decimals = decimalsOf(price);
+    const format = /** @type {const} */ ({ type: "custom", minMove: 10 ** -decimals, formatter: (/** @type {number} */ value) => formatFloat(value, decimals) });
+    for (const series of [this.grid, this.line, this.candles]) series.applyOptions({ priceFormat: /** @type {any} */ (format) });
+  }
+
+  /** @param {Bar} bar */
+  #toCount(bar) {
+    return { time: bar.time, value: bar.count, color: color("--line") };
+  }
+
+  #recolor() {
+    if (!this.marksOfLine) return;
+    const [buy, sell] = [color("--buy"), color("--sell")];
+    this.candles.applyOptions({ upColor: buy, wickUpColor: buy, downColor: sell, wickDownColor: sell });
+    this.line.applyOptions({ color: color("--accent") });
+    if (this.#stock) this.draw(this.#stock, this.#mode, this.#style, this.#alerts);
+  }
+}
+
+/** @param {Bar} bar */
+function toCandle({ time, open, high, low, close }) {
+  return { time, open: Number(open), high: Number(high), low: Number(low), close: Number(close) };
+}
+
+/**
+ * @param {number} time
+ * @param {string} price
+ * @param {boolean} [isBeforeGap] a point's color is that of the line from it to the next one
+ */
+function toPoint(time, price, isBeforeGap = false) {
+  return { time, value: Number(price), customValues: { text: price }, ...(isBeforeGap ? { color: "transparent" } : {}) };
+}
+

@@ -1,0 +1,160 @@
+// What is known of each ticker: its latest price, the ticks since the page was opened, and the bars that the API has.
+
+import { compareInstants, startOfDay, toSeconds } from "../core/time.js";
+import { BAR_SECONDS, highest, lowest, merge } from "./bars.js";
+
+const TICKS_SECONDS = 1_800; // how long ticks are kept
+const HOUR = 3_600;
+const STALE_SECONDS = 60;
+
+/**
+ * @typedef {import("../core/feed.js").Tick} Tick
+ * @typedef {import("./bars.js").Bar} Bar
+ * @typedef {{ticker: string, bucket_start: string, mean: string, open: string, high: string, low: string, close: string, count: number}} Average
+ * @typedef {{fraction: number, seconds: number}} Change how much a price changed, in how many seconds
+ */
+
+/** One ticker. Prices are decimal text. */
+export class Stock {
+  /** @type {Tick | null} */
+  latest = null;
+  /** Which way the last change of the price went: 1, -1, or 0 where there was none yet. */
+  direction = 0;
+  /** The last price of each second in which there was one, oldest first. @type {Map<number, string>} */
+  ticks = new Map();
+  /** Bars of five minutes by their start, oldest first. The last one may still grow. @type {Map<number, Bar>} */
+  bars = new Map();
+
+  /** @param {string} ticker */
+  constructor(ticker) {
+    this.ticker = ticker;
+  }
+
+  /**
+   * Take a tick, unless a newer one came before it. Return whether it was taken.
+   * @param {Tick} tick
+   */
+  take(tick) {
+    if (this.latest && compareInstants(tick.timestamp, this.latest.timestamp) < 0) return false;
+    if (this.latest) this.direction = Math.sign(Number(tick.price) - Number(this.latest.price)) || this.direction;
+    this.latest = tick;
+    const second = Math.floor(toSeconds(tick.timestamp));
+    this.ticks.set(second, tick.price);
+    for (const oldest of this.ticks.keys()) {
+      if (oldest > second - TICKS_SECONDS) break;
+      this.ticks.delete(oldest);
+    }
+    const start = second - (second % BAR_SECONDS);
+    const { price } = tick;
+    const bar = { time: start, open: price, high: price, low: price, close: price, count: 1 };
+    const running = this.bars.get(start);
+    if (running) merge(running, bar);
+    else this.bars.set(start, bar);
+    return true;
+  }
+
+  /**
+   * Take bars that the API has, in any order. A bar that grows here may have had ticks that the API has not counted yet.
+   * @param {Average[]} averages
+   */
+  fill(averages) {
+    for (const { bucket_start: start, open, high, low, close, count } of averages) {
+      const time = toSeconds(start);
+      const known = this.bars.get(time);
+      this.bars.set(time, {
+        time,
+        open,
+        high: known ? highest(high, known.high) : high,
+        low: known ? lowest(low, known.low) : low,
+        close: known && time === this.#runningStart() ? known.close : close,
+        count: Math.max(count, known?.count ?? 0),
+      });
+    }
+    this.bars = new Map([...this.bars].sort(([one], [other]) => one - other));
+  }
+
+  #runningStart() {
+    if (!this.latest) return null;
+    const second = Math.floor(toSeconds(this.latest.timestamp));
+    return second - (second % BAR_SECONDS);
+  }
+
+  /** Whether the price is so old that it may not be today's any more. @param {number} [now] milliseconds */
+  isStale(now = Date.now()) {
+    return this.latest !== null && now - Date.parse(this.latest.timestamp) > STALE_SECONDS * 1_000;
+  }
+
+  /**
+   * Return the change since the last price that is an hour old, or since the first one that is known, if that is later.
+   * @returns {Change | null}
+   */
+  change() {
+    if (!this.latest) return null;
+    const now = toSeconds(this.latest.timestamp);
+    const from = now - HOUR;
+    /** @type {[number, string] | null} */
+    let reference = null;
+    for (const [start, bar] of this.bars) {
+      if (start > from) {
+        reference ??= [start, bar.open];
+        break;
+      }
+      // Of the bar that the instant is in, only the start is known to be old enough.
+      reference = start + BAR_SECONDS <= from ? [start + BAR_SECONDS, bar.close] : [start, bar.open];
+    }
+    if (!reference) return null;
+    const [time, price] = reference;
+    return { fraction: Number(this.latest.price) / Number(price) - 1, seconds: Math.max(0, now - time) };
+  }
+
+  /** Return the open, high and low of the day of the latest price, in the viewer's zone, or null where none is known. */
+  day() {
+    if (!this.latest) return null;
+    const from = startOfDay(new Date(this.latest.timestamp)).getTime() / 1_000;
+    /** @type {Bar | null} */
+    let day = null;
+    for (const [start, bar] of this.bars) {
+      if (start < from) continue;
+      if (day) merge(day, bar);
+      else day = { ...bar };
+    }
+    return day;
+  }
+}
+
+/** All tickers. An event `ticks` follows each batch, with the tickers in it; `new` follows a ticker's first price. */
+export class Market extends EventTarget {
+  /** @type {Map<string, Stock>} */
+  stocks = new Map();
+
+  /** @param {import("../core/feed.js").Feed} feed */
+  constructor(feed) {
+    super();
+    feed.addEventListener("prices", (event) => this.#take(/** @type {CustomEvent<Tick[]>} */ (event).detail));
+  }
+
+  /** Return a ticker, whether it has a price yet or not. @param {string} ticker */
+  stock(ticker) {
+    const stock = this.stocks.get(ticker) ?? new Stock(ticker);
+    this.stocks.set(ticker, stock);
+    return stock;
+  }
+
+  /** Return the tickers that have a price, in order. */
+  priced() {
+    return [...this.stocks.values()].filter((stock) => stock.latest).map((stock) => stock.ticker).sort();
+  }
+
+  /** @param {Tick[]} ticks */
+  #take(ticks) {
+    const tickers = new Set();
+    let isNew = false;
+    for (const tick of ticks) {
+      const stock = this.stock(tick.ticker);
+      isNew ||= !stock.latest;
+      if (stock.take(tick)) tickers.add(tick.ticker);
+    }
+    this.dispatchEvent(new CustomEvent("ticks", { detail: tickers }));
+    if (isNew) this.dispatchEvent(new Event("new"));
+  }
+}

@@ -1,0 +1,151 @@
+// The filters of trades: a ticker, a side and days, which are the viewer's. They live in the URL.
+
+import { h } from "../core/dom.js";
+import { dateError, field, showErrors, tickerInput } from "../core/fields.js";
+import { formatDay, startOfDay } from "../core/time.js";
+import { isTicker, mayBecomeTicker, TICKER_ERROR } from "../core/words.js";
+
+const PAUSE_MS = 400;
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** @type {[string, (today: Date) => [Date | null, Date | null]][]} name, and its first and last day */
+const PRESETS = [
+  ["All time", () => [null, null]],
+  ["Today", (today) => [today, today]],
+  ["Yesterday", (today) => [daysBefore(today, 1), daysBefore(today, 1)]],
+  ["7 days", (today) => [daysBefore(today, 6), today]],
+  ["This month", (today) => [new Date(today.getFullYear(), today.getMonth(), 1), today]],
+  ["This year", (today) => [new Date(today.getFullYear(), 0, 1), today]],
+];
+
+/**
+ * @param {Date} day
+ * @param {number} count
+ */
+function daysBefore(day, count) {
+  return new Date(day.getFullYear(), day.getMonth(), day.getDate() - count);
+}
+
+export class Filters {
+  #ticker = field("Ticker", tickerInput({ placeholder: "All" }));
+  #side = field("Side", h("select", { name: "side" }, h("option", { value: "" }, "Both"), h("option", { value: "BUY" }, "Buy"), h("option", { value: "SELL" }, "Sell")));
+  #from = field("From", h("input", { name: "from", type: "date", max: "9999-12-31" }));
+  #to = field("To", h("input", { name: "to", type: "date", max: "9999-12-31" }));
+  #fields = { ticker: this.#ticker, side: this.#side, from: this.#from, to: this.#to };
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pause;
+  #presets = PRESETS.map(([name, days]) =>
+    h("button", { type: "button", class: "chip", "aria-pressed": "false", onclick: () => this.#usePreset(days) }, name));
+
+  /** @param {(parameters: URLSearchParams) => void} onChange */
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.element = h(
+      "form",
+      { class: "filters", "aria-label": "Filter trades", novalidate: true },
+      ...Object.values(this.#fields).map(({ element }) => element),
+      h("div", { class: "chips presets", role: "group", "aria-label": "Days" }, ...this.#presets, h("button", { type: "reset", class: "chip quiet" }, "Clear")),
+    );
+    const soon = () => {
+      clearTimeout(this.#pause);
+      this.#pause = setTimeout(() => this.#apply(false), PAUSE_MS);
+    };
+    this.element.addEventListener("input", soon);
+    this.element.addEventListener("keyup", soon); // half a date is no input event
+    this.element.addEventListener("focusout", soon);
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#apply(true);
+    });
+    this.element.addEventListener("reset", () => setTimeout(() => this.#apply(true)));
+  }
+
+  focus() {
+    this.#ticker.input.focus();
+  }
+
+  /** Show the filters of the URL, but not in a field in which somebody is typing. @param {URLSearchParams} parameters */
+  show(parameters) {
+    for (const [name, { input }] of Object.entries(this.#fields)) {
+      const wanted = parameters.get(name) ?? "";
+      if (input.value !== wanted && document.activeElement !== input) input.value = wanted;
+    }
+    this.#showPreset();
+  }
+
+  /** @param {import("../core/api.js").FieldError[]} errors of the API, by its own names */
+  showErrors(errors) {
+    const { ticker, side, from, to } = this.#fields;
+    return showErrors({ ticker, side, start_date: from, end_date: to }, errors);
+  }
+
+  /** @param {boolean} isDone whether nobody is typing any more */
+  #apply(isDone) {
+    clearTimeout(this.#pause);
+    if (!this.#check(isDone)) return;
+    const parameters = new URLSearchParams();
+    for (const [name, { input }] of Object.entries(this.#fields)) {
+      const text = input.value.trim();
+      if (text) parameters.set(name, name === "ticker" ? text.toUpperCase() : text);
+    }
+    this.#showPreset();
+    this.onChange(parameters);
+  }
+
+  /** Say what is wrong, and return whether the filters can be used. @param {boolean} isDone */
+  #check(isDone) {
+    const ticker = this.#ticker.input.value.trim();
+    const isTyping = !isDone && document.activeElement === this.#ticker.input && mayBecomeTicker(ticker);
+    const isBad = ticker !== "" && !isTicker(ticker);
+    const [from, to] = [this.#from.input, this.#to.input];
+    this.#ticker.setError(isBad && !isTyping ? TICKER_ERROR : "");
+    this.#from.setError(dateError(from));
+    const isReversed = from.value && to.value && from.value > to.value;
+    this.#to.setError(dateError(to) || (isReversed ? "Before the first day." : ""));
+    return !isBad && !dateError(from) && !dateError(to) && !isReversed;
+  }
+
+  /** @param {(today: Date) => [Date | null, Date | null]} days */
+  #usePreset(days) {
+    const [from, to] = days(startOfDay(new Date()));
+    this.#from.input.value = from ? formatDay(from) : "";
+    this.#to.input.value = to ? formatDay(to) : "";
+    this.#apply(true);
+  }
+
+  #showPreset() {
+    const today = startOfDay(new Date());
+    const shown = `${this.#from.input.value} ${this.#to.input.value}`;
+    PRESETS.forEach(([, days], index) => {
+      const wanted = days(today).map((day) => (day ? formatDay(day) : "")).join(" ");
+      this.#presets[index]?.setAttribute("aria-pressed", String(wanted === shown));
+    });
+  }
+}
+
+/**
+ * Return the API's parameters for filters, whose days are the viewer's.
+ * @param {URLSearchParams} filters
+ * @param {number} limit
+ */
+export function toQuery(filters, limit) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  for (const name of ["ticker", "side"]) {
+    const value = filters.get(name);
+    if (value) query.set(name, value);
+  }
+  const [from, to] = [filters.get("from"), filters.get("to")];
+  if (from) query.set("start_date", boundary(from, 0));
+  if (to) query.set("end_date", DAY.test(to) ? boundary(to, 1).replace(/\.000Z$/, ".999999Z") : to);
+  return query;
+}
+
+/**
+ * Return the start of a day, or the last second of it, as an instant. What is no day the API refuses by name.
+ * @param {string} day
+ * @param {0 | 1} end
+ */
+function boundary(day, end) {
+  const at = new Date(`${day}T${end ? "23:59:59" : "00:00:00"}`);
+  return DAY.test(day) && !Number.isNaN(at.getTime()) ? at.toISOString() : day;
+}

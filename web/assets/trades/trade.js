@@ -1,0 +1,71 @@
+// A trade, as the API has it, and the order and sums of trades.
+
+import { add, compare, multiply } from "../core/decimals.js";
+import { compareInstants } from "../core/time.js";
+
+/**
+ * @typedef {{id: number, ticker: string, price: string, quantity: number, side: "BUY" | "SELL", timestamp: string, client_trade_id: string | null, recorded_by: string, recorded_at: string, currency?: string, notified_at?: string | null}} Trade
+ * @typedef {"time" | "ticker" | "side" | "quantity" | "price" | "amount"} Column
+ * @typedef {{column: Column, isDescending: boolean}} Order
+ */
+
+/** @type {Order} The API's own. */
+export const NEWEST_FIRST = { column: "time", isDescending: true };
+
+/** @param {Trade} trade */
+export const amountOf = (trade) => multiply(trade.price, toDecimal(trade.quantity));
+
+/** Write a JSON number as decimal text: 1e-7 is 0.0000001. @param {number} number */
+export function toDecimal(number) {
+  const text = String(number);
+  return text.includes("e") ? number.toFixed(10).replace(/\.?0*$/, "") : text;
+}
+
+/** @type {Record<Column, (one: Trade, other: Trade) => number>} */
+const COMPARISONS = {
+  time: (one, other) => compareInstants(one.timestamp, other.timestamp),
+  ticker: (one, other) => one.ticker.localeCompare(other.ticker),
+  side: (one, other) => one.side.localeCompare(other.side),
+  quantity: (one, other) => one.quantity - other.quantity,
+  price: (one, other) => compare(one.price, other.price),
+  amount: (one, other) => compare(amountOf(one), amountOf(other)),
+};
+
+/**
+ * Return a function that compares trades for an order; equal ones are in the order of their times, then of their ids.
+ * @param {Order} order
+ * @returns {(one: Trade, other: Trade) => number}
+ */
+export function comparison({ column, isDescending }) {
+  const sign = isDescending ? -1 : 1;
+  return (one, other) =>
+    sign * (COMPARISONS[column](one, other) || COMPARISONS.time(one, other) || one.id - other.id);
+}
+
+/** Sums of trades: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
+export class Totals {
+  count = 0;
+  /** @type {Map<string, {BUY: string, SELL: string}>} */
+  amounts = new Map();
+  quantities = { BUY: "0", SELL: "0" };
+  /** @type {Set<string>} */
+  tickers = new Set();
+
+  /** @param {Trade} trade */
+  add(trade) {
+    this.count += 1;
+    this.tickers.add(trade.ticker);
+    const currency = trade.currency ?? "USD";
+    const sums = this.amounts.get(currency) ?? { BUY: "0", SELL: "0" };
+    sums[trade.side] = add(sums[trade.side], amountOf(trade));
+    this.amounts.set(currency, sums);
+    this.quantities[trade.side] = add(this.quantities[trade.side], toDecimal(trade.quantity));
+  }
+
+  /** @param {Iterable<Trade>} trades */
+  static of(trades) {
+    const totals = new Totals();
+    for (const trade of trades) totals.add(trade);
+    return totals;
+  }
+}

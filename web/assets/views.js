@@ -1,0 +1,27 @@
+// The views of the page, in the order of the navigation; the first one is shown where the URL names none.
+
+/**
+ * What a view's module exports as `create`.
+ * @typedef {{
+ *   feed: import("./core/feed.js").Feed,
+ *   market: import("./prices/market.js").Market,
+ *   alerts: import("./prices/alerts.js").Alerts,
+ * }} Context
+ * @typedef {{
+ *   element: HTMLElement,
+ *   show: (parameters: URLSearchParams) => unknown,
+ *   hide?: () => void,
+ *   search?: () => void,
+ * }} View `search` focuses the view's search field
+ */
+
+/**
+ * A module is loaded when its view is first shown. `again` makes its URL another one: browsers remember a failed load.
+ * @type {{name: string, title: string, load: (again: string) => Promise<{create: (context: Context) => View}>}[]}
+ */
+export const VIEWS = [
+  { name: "prices", title: "Prices", load: (again) => import(`./prices/view.js${again}`) },
+  { name: "trades", title: "Trades", load: (again) => import(`./trades/view.js${again}`) },
+  { name: "analysis", title: "Analysis", load: (again) => import(`./analysis/view.js${again}`) },
+  { name: "simulation", title: "Simulation", load: (again) => import(`./simulation/view.js${again}`) },
+];
