@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trading.trades import fifo
 from trading.trades.average_cost import AverageState
-from trading.trades.fifo import Entry, Fifo, FifoState, Key, Match
+from trading.trades.fifo import Entry, Fifo, State, Key, Match
 
 MONEY = 10**16
 
@@ -31,9 +31,9 @@ def reader_of(ledger: Sequence[Entry]) -> fifo.LotReader:
     return read
 
 
-def run(ledger: Sequence[Entry], state: FifoState | None = None) -> tuple[FifoState, list[Match]]:
+def run(ledger: Sequence[Entry], state: State | None = None) -> tuple[State, list[Match]]:
     """Return the state after a ledger, and its matches; from a state on, those of the trades after it."""
-    engine = Fifo(state or FifoState(), reader_of(ledger))
+    engine = Fifo(state or State(), reader_of(ledger))
     last = engine.state.last
     matches = list(engine.match([entry for entry in ledger if last == fifo.START or entry[:2] > last]))
     return engine.state, matches

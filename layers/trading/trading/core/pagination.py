@@ -1,6 +1,7 @@
 """Pages of a search, each beginning after the key of the last row before it (keyset), so that depth costs nothing."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,8 +66,7 @@ def find(  # noqa: PLR0913 - a search has these parts
 
 def encode_cursor(timestamp: datetime, row_id: int = 0) -> str:
     """Return the opaque text that names a row by its sort key."""
-    text = f"{(timestamp - _EPOCH) // _MICROSECOND}.{row_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _encoded(f"{(timestamp - _EPOCH) // _MICROSECOND}.{row_id}")
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, int]:
@@ -76,11 +76,42 @@ def decode_cursor(cursor: str) -> tuple[datetime, int]:
         InvalidError: the text is not a cursor of ours.
     """
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        microseconds, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(".")
+        microseconds, row_id = _decoded(cursor).split(".")
         key = _EPOCH + int(microseconds) * _MICROSECOND, int(row_id)
     except (ValueError, OverflowError):
         key = None
     if key is None or not 0 <= key[1] < _BIGINT:
-        raise InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))
+        raise _invalid()
     return key
+
+
+def encode_key(*parts: str | int) -> str:
+    """Return the opaque text that names a row by a sort key of other parts."""
+    return _encoded(json.dumps(parts, separators=(",", ":")))
+
+
+def decode_key(cursor: str, *kinds: type[str | int]) -> list[Any]:
+    """Return the sort key that `encode_key` was given, whose parts are of these kinds.
+
+    Raises:
+        InvalidError: the text is not a cursor of ours.
+    """
+    try:
+        parts = json.loads(_decoded(cursor))
+    except (ValueError, RecursionError):
+        parts = None
+    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+        raise _invalid()
+    return parts
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+
+
+def _invalid() -> InvalidError:
+    return InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))

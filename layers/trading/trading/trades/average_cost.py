@@ -4,37 +4,33 @@ The numbers are whole, as `trading.trades.fifo` has them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from trading.trades.fifo import START, Entry, Key, rounded
+from trading.trades.fifo import Entry, Match, State, rounded
 
 
-@dataclass(slots=True)
-class AverageState:
-    """What a position has come to with the trade `last`."""
+class AverageCost:
+    """Carries a position on from a state, trade by trade."""
 
-    last: Key = START
-    trade_count: int = 0
-    shares: int = 0
-    cost_basis: int = 0
-    realized_profit: int = 0
-    fees: int = 0
+    def __init__(self, state: State) -> None:
+        self.state = state
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Carry the position on by some entries, which come in the order of their keys, after all before."""
+    def match(self, entries: Iterable[Entry]) -> tuple[Match, ...]:
+        """Count some entries, which come in the order of their keys, after all before. No trade closes another here."""
+        state = self.state
         for at, id_, signed, amount, fee in entries:
-            self.last = at, id_
-            self.trade_count += 1
-            self.fees += fee
+            state.last = at, id_
+            state.trade_count += 1
+            state.fees += fee
             received = amount - fee if signed < 0 else -amount - fee
-            if self.shares * signed < 0:
-                size, held = abs(signed), abs(self.shares)
+            if state.shares * signed < 0:
+                size, held = abs(signed), abs(state.shares)
                 closed = min(size, held)
-                part, part_fee = rounded(amount * closed, size), rounded(fee * closed, size)
-                received_for_closed = part - part_fee if signed < 0 else -part - part_fee
-                cost = rounded(self.cost_basis * closed, held)
-                self.cost_basis -= cost
-                self.realized_profit += received_for_closed - cost
+                amount_closed, fee_closed = rounded(amount * closed, size), rounded(fee * closed, size)
+                received_for_closed = amount_closed - fee_closed if signed < 0 else -amount_closed - fee_closed
+                cost = rounded(state.cost_basis * closed, held)
+                state.cost_basis -= cost
+                state.realized_profit += received_for_closed - cost
                 received -= received_for_closed
-            self.shares += signed
-            self.cost_basis -= received
+            state.shares += signed
+            state.cost_basis -= received
+        return ()

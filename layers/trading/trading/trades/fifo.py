@@ -27,8 +27,8 @@ START: Key = ("-infinity", 0)  # before every trade
 
 
 @dataclass(slots=True)
-class FifoState:
-    """What a position has come to with the trade `last`.
+class State:
+    """What a position has come to with the trade `last`; by average cost it has neither matches nor lots.
 
     So many `lots` are open: the next of their side after the key `closed`. Of the first, `taken` shares are closed.
     """
@@ -39,30 +39,32 @@ class FifoState:
     cost_basis: int = 0
     realized_profit: int = 0
     fees: int = 0
+    matches: int = 0
     lots: int = 0
     closed: Key = START
     taken: int = 0
 
 
 class Fifo:
-    """Carries a position on from a state, trade by trade."""
+    """Carries a position on from a state, trade by trade; some of its first open lots may be at hand already."""
 
-    def __init__(self, state: FifoState, read_lots: LotReader) -> None:
+    def __init__(self, state: State, read_lots: LotReader, first_lots: Iterable[Entry] = ()) -> None:
         self.state = state
         self._read_lots = read_lots
-        self._held: deque[Entry] = deque()  # the first of the open lots
+        self._held = deque(first_lots)  # the first of the open lots
 
-    def match(self, entries: Iterable[Entry]) -> Iterator[Match]:
+    # One loop on local names: this is where a pass over a million trades spends its time.
+    def match(self, entries: Iterable[Entry]) -> Iterator[Match]:  # noqa: C901, PLR0912, PLR0915 - see above
         """Yield what each of some entries closes; they come in the order of their keys, after all before.
 
         The state counts them when the last match is taken.
         """
         state, held = self.state, self._held
         last, lots, closed, taken = state.last, state.lots, state.closed, state.taken
-        shares, cost_basis, count, fees, profit = state.shares, state.cost_basis, 0, 0, 0
+        shares, cost_basis = state.shares, state.cost_basis
+        count = matches = fees = profit = 0
         lot: Entry | None = None  # the first one, and what is open of it
         lot_left = lot_amount = lot_fee = 0
-        # One loop on local names: this is where a pass over a million trades spends its time.
         for entry in entries:
             at, id_, signed, amount, fee = entry
             last = at, id_
@@ -104,6 +106,7 @@ class Fifo:
                         shares += met
                         cost_basis += proceeds
                     profit += proceeds - cost
+                    matches += 1
                     yield opening, entry, met, cost, proceeds, opened_fee + received_fee
             if left:
                 if not lots:
@@ -116,6 +119,7 @@ class Fifo:
         state.last, state.lots, state.closed, state.taken = last, lots, closed, taken
         state.shares, state.cost_basis = shares, cost_basis
         state.trade_count += count
+        state.matches += matches
         state.fees += fees
         state.realized_profit += profit
 

@@ -1,0 +1,211 @@
+"""Checkpoints: how far positions were worked out, so that the next read goes on from there.
+
+They are a cache. One counts as long as nothing came since that belongs before its end: no late trade, no change of a
+trade, no other splits. If something did, the last mark before it counts.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import takewhile
+from typing import Any, Literal
+
+from trading.core import database
+from trading.trades.fifo import Key, Match, State
+from trading.trades.snapshots import PositionKey, Shares, Snapshot, columns
+
+type Method = Literal["fifo", "average"]
+
+VERSION = 1  # of what is kept: what another version of this code has kept does not count
+TRADES_OF_A_MARK = 5_000  # or more are between two of them
+
+
+@dataclass(slots=True)
+class Profit:
+    """What some matches have earned: money in whole numbers, how many gained, how many lost, and how many there are."""
+
+    profit: int = 0
+    fees: int = 0
+    wins: int = 0
+    losses: int = 0
+    matches: int = 0
+
+    def add(self, other: "Profit") -> None:
+        """Add what other matches have earned."""
+        self.profit += other.profit
+        self.fees += other.fees
+        self.wins += other.wins
+        self.losses += other.losses
+        self.matches += other.matches
+
+
+# By the day on which trades closed others, as text.
+type Days = dict[str, Profit]
+
+
+def count(days: Days, matches: Iterable[Match]) -> None:
+    """Add what matches have earned to their days."""
+    day, of_day = "", Profit()
+    for _, closing, _, cost, proceeds, fees in matches:
+        if closing[0][:10] != day:
+            day = closing[0][:10]
+            of_day = days.setdefault(day, Profit())
+        profit = proceeds - cost
+        of_day.profit += profit
+        of_day.fees += fees
+        of_day.wins += profit > 0
+        of_day.losses += profit < 0
+        of_day.matches += 1
+
+
+@dataclass(slots=True)
+class History:
+    """What came before a state: the states at the ends of some days, its marks, and what was earned on each day."""
+
+    marks: list[State] = field(default_factory=list)
+    days: Days = field(default_factory=dict)
+
+    def before(self, key: Key) -> "History":
+        """Return the history of the last mark that comes before a trade; without a mark, of the beginning."""
+        marks = list(takewhile(lambda mark: mark.last < key, self.marks))
+        last_day = marks[-1].last[0][:10] if marks else ""
+        return History(marks, {day: profit for day, profit in self.days.items() if day <= last_day})
+
+    def followed_by(self, marks: Sequence[State], days: Days) -> "History":
+        """Return this history with what came after it."""
+        longer = History(list(self.marks), {day: Profit(*astuple(profit)) for day, profit in self.days.items()})
+        for mark in marks:
+            if not longer.marks or mark.trade_count - longer.marks[-1].trade_count >= TRADES_OF_A_MARK:
+                longer.marks.append(mark)
+        for day, profit in days.items():
+            longer.days.setdefault(day, Profit()).add(profit)
+        return longer
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A state that a position can be carried on from, and its history where that was read."""
+
+    state: State
+    history: History | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state to carry a position on from, later."""
+
+    key: PositionKey
+    method: Method
+    splits: list[int]
+    state: State
+    history: History
+
+
+_LOAD = """
+select number, checkpoint.splits, checkpoint.state, broken.timestamp::text, broken.id
+from unnest(%(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[])
+with ordinality as wanted(account, ticker, currency, number)
+join position_checkpoints as checkpoint on checkpoint.account = wanted.account and checkpoint.ticker = wanted.ticker
+    and checkpoint.currency = wanted.currency and method = %(method)s and version = %(version)s
+left join lateral (
+    select * from (
+        select timestamp, id from trades
+        where account = wanted.account and ticker = wanted.ticker and currency = wanted.currency
+        and recorded_at - timestamp > interval '1 minute' and recorded_at >= checkpoint.covered_before
+        and (timestamp, id) <= (checkpoint.last_at, checkpoint.last_id)
+        union all
+        select timestamp, trade_id from trade_changes
+        where account = wanted.account and ticker = wanted.ticker and currency = wanted.currency
+        and changed_at >= checkpoint.covered_before
+        and (timestamp, trade_id) <= (checkpoint.last_at, checkpoint.last_id)
+    ) as since order by timestamp, id limit 1
+) as broken on true
+"""
+
+
+def load(
+    snapshot: Snapshot, keys: Sequence[PositionKey], method: Method, shares: Mapping[str, Shares]
+) -> dict[PositionKey, Start]:
+    """Return where each position can be carried on from that has a checkpoint which counts, or a mark of one."""
+    snapshot.cursor.execute(_LOAD, {**columns(keys), "method": method, "version": VERSION})
+    starts, broken = {}, {}
+    for number, splits, state, *since in snapshot.cursor.fetchall():
+        key = keys[number - 1]
+        if splits != shares[key.ticker].splits:
+            continue
+        if since[1] is None:
+            starts[key] = Start(_state(state), None)
+        else:
+            broken[key] = tuple(since)
+    for key, history in histories(snapshot, list(broken), method).items():
+        earlier = history.before(broken[key])
+        if earlier.marks:
+            starts[key] = Start(earlier.marks[-1], earlier)
+    return starts
+
+
+def histories(snapshot: Snapshot, keys: Sequence[PositionKey], method: Method) -> dict[PositionKey, History]:
+    """Return the histories of the checkpoints of some positions, which have them."""
+    if not keys:
+        return {}
+    snapshot.cursor.execute(
+        """
+        select account, ticker, currency, marks, days from position_checkpoints
+        where (account, ticker, currency) in (
+            select * from unnest(%(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[])
+        ) and method = %(method)s
+        """,
+        {**columns(keys), "method": method},
+    )
+    return {
+        PositionKey(*key): History([_state(mark) for mark in marks], {day: Profit(*profit) for day, *profit in days})
+        for *key, marks, days in snapshot.cursor.fetchall()
+    }
+
+
+_SAVE = """
+insert into position_checkpoints as held (
+    account, ticker, currency, method, version, covered_before, last_at, last_id, splits, state, marks, days
+)
+select account, ticker, currency, method, %(version)s, %(covered_before)s, last_at, last_id, splits, state, marks, days
+from json_to_recordset(%(checkpoints)s) as reached(
+    account text, ticker text, currency text, method text, last_at timestamptz, last_id bigint, splits bigint[],
+    state json, marks json, days json
+)
+order by account, ticker, currency
+on conflict (account, ticker, currency, method) do update set
+    version = excluded.version, covered_before = excluded.covered_before, last_at = excluded.last_at,
+    last_id = excluded.last_id, splits = excluded.splits, state = excluded.state, marks = excluded.marks,
+    days = excluded.days
+where held.covered_before < excluded.covered_before or held.version <> excluded.version
+"""
+
+
+def save(snapshot: Snapshot, reached: Sequence[Checkpoint]) -> None:
+    """Keep checkpoints of a snapshot, unless later ones are kept.
+
+    Raises:
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    if not reached:
+        return
+    rows = [
+        {
+            **checkpoint.key._asdict(),
+            "method": checkpoint.method,
+            "last_at": checkpoint.state.last[0],
+            "last_id": checkpoint.state.last[1],
+            "splits": checkpoint.splits,
+            "state": astuple(checkpoint.state),
+            "marks": [astuple(mark) for mark in checkpoint.history.marks],
+            "days": [(day, *astuple(profit)) for day, profit in checkpoint.history.days.items()],
+        }
+        for checkpoint in reached
+    ]
+    parameters = {"checkpoints": json.dumps(rows), "covered_before": snapshot.covered_before, "version": VERSION}
+    database.run(lambda cursor: cursor.execute(_SAVE, parameters), repeatable=True)
+
+
+def _state(values: Sequence[Any]) -> State:
+    parts: list[Any] = [tuple(value) if isinstance(value, list) else value for value in values]  # JSON has no tuples
+    return State(*parts)

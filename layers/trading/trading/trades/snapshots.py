@@ -1,0 +1,291 @@
+"""The ledger at one moment, as positions read it: which there are, and the trades of each in whole numbers."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal, Inexact, localcontext
+from itertools import accumulate, groupby
+from math import prod
+from operator import itemgetter, mul
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trading.core.values import PRECISION, SETTLED
+from trading.prices.last_prices import LastPrice
+from trading.trades.fifo import Entry, Key
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+MONEY_DECIMALS = 16  # of the unit that money is counted in: as many as price x quantity can have
+PRICE_DECIMALS = 6
+QUANTITY_DECIMALS = MONEY_DECIMALS - PRICE_DECIMALS
+_FEE_UNIT = 10 ** (MONEY_DECIMALS - PRICE_DECIMALS)
+
+
+class PositionKey(NamedTuple):
+    """What a position is of: its trades have one account, one ticker and one currency."""
+
+    account: str
+    ticker: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split of a ticker; its instant is text, as those of entries are."""
+
+    id: int
+    effective_at: str
+    numerator: int
+    denominator: int
+
+
+class Shares:
+    """In what unit the shares of a ticker are counted, so that every quantity is whole after all splits."""
+
+    def __init__(self, splits: Sequence[Split] = ()) -> None:
+        self.splits = [split.id for split in splits]
+        self._instants = [split.effective_at for split in splits]
+        denominators = prod(split.denominator for split in splits)
+        self.unit = 10**QUANTITY_DECIMALS * denominators  # so many are one share
+        # What a quantity is multiplied by while so many of the splits are past: by all that are to come.
+        self._factors = [
+            denominators * numerator // denominator
+            for numerator, denominator in zip(
+                _products_of_what_follows([split.numerator for split in splits]),
+                _products_of_what_follows([split.denominator for split in splits]),
+                strict=True,
+            )
+        ]
+
+    def factor(self, at: str) -> int:
+        """Return what a quantity of that instant is multiplied by, beside the power of ten of its decimals."""
+        return self._factors[bisect_right(self._instants, at)]
+
+    def price_now(self, price: Decimal, at: datetime) -> Decimal:
+        """Return what a price of an instant is after the splits since."""
+        if not self.splits:
+            return price
+        past = bisect_right([datetime.fromisoformat(instant) for instant in self._instants], at)
+        return quotient(price * self._factors[-1], self._factors[past])
+
+    def quantity(self, shares: int) -> Decimal:
+        """Return how many shares so many units are."""
+        return quotient(shares, self.unit)
+
+    def price(self, amount: int, shares: int) -> Decimal:
+        """Return the price of each of some shares, which have an amount."""
+        return quotient(amount * self.unit, abs(shares) * 10**MONEY_DECIMALS)
+
+    def entries(self, rows: Sequence[tuple[Any, ...]]) -> list[Entry]:
+        """Return trades in whole numbers, of rows that begin with a number and go on with the columns of `_ENTRY`."""
+        whole = [
+            (at, id_, shares := int(quantity), abs(shares) * price, fee * _FEE_UNIT)
+            for _, at, id_, quantity, price, fee, _ in rows
+        ]
+        if not self.splits:
+            return whole
+        return [(at, id_, shares * self.factor(at), amount, fee) for at, id_, shares, amount, fee in whole]
+
+
+def money(amount: int) -> Decimal:
+    """Return an amount of money that is counted in whole numbers."""
+    return Decimal(f"{amount}E-{MONEY_DECIMALS}")
+
+
+def quotient(dividend: Decimal | int, divisor: int) -> Decimal:
+    """Return a quotient: with all its decimals if it has an end, or else with 16, half-even."""
+    with localcontext(prec=PRECISION) as context:
+        exact = Decimal(dividend) / divisor
+        return exact if not context.flags[Inexact] else exact.quantize(Decimal(f"1E-{MONEY_DECIMALS}"), ROUND_HALF_EVEN)
+
+
+def _products_of_what_follows(numbers: Sequence[int]) -> list[int]:
+    return [*accumulate(reversed(numbers), mul, initial=1)][::-1]
+
+
+class Chunk(NamedTuple):
+    """Some trades of a position in their order, how many of the first are settled, and whether there may be more."""
+
+    entries: list[Entry]
+    settled: int
+    is_full: bool
+
+
+# A trade's row in whole numbers, its timestamp as text, and whether a checkpoint may not cover it yet.
+_ENTRY = f"""
+trade.timestamp::text, trade.id,
+(case trade.side when 'BUY' then 1 else -1 end * trade.quantity * 1e{QUANTITY_DECIMALS})::numeric(20)::text,
+(trade.price * 1e{PRICE_DECIMALS})::bigint, (trade.fee * 1e{PRICE_DECIMALS})::bigint,
+greatest(trade.recorded_at, trade.timestamp + interval '1 minute') >= %(covered_before)s
+"""
+
+
+def columns(keys: Sequence[PositionKey]) -> dict[str, list[str]]:
+    """Return the parts of keys, as statements have them."""
+    return {
+        "accounts": [key.account for key in keys],
+        "tickers": [key.ticker for key in keys],
+        "currencies": [key.currency for key in keys],
+    }
+
+
+class Snapshot:
+    """What the ledger holds at one moment, or held `as_of` an instant, for as long as a transaction lasts."""
+
+    def __init__(self, cursor: "Cursor", as_of: datetime | None = None) -> None:
+        cursor.execute("select now()")
+        (self.now,) = cursor.fetchone() or (None,)
+        self.as_of = as_of
+        self.cursor = cursor
+        # Ids and recorded_at are given out before a commit. So a trade that is not seen yet may come before others that
+        # are, but none that was recorded so long ago: it is committed, or never will be.
+        self.covered_before: datetime = self.now - SETTLED
+        self._parameters = {"as_of": as_of, "covered_before": self.covered_before}
+        by_then = " and change.changed_at <= %(as_of)s" if as_of else ""
+        self._is_active = f"not exists (select from trade_changes as change where change.trade_id = trade.id{by_then})"
+        if as_of:
+            self._is_active += " and trade.recorded_at <= %(as_of)s"
+
+    def keys(self, account: str | None, after: PositionKey | None, limit: int) -> list[PositionKey]:
+        """Return the keys of positions in their order, of those too whose trades do not count any more.
+
+        It jumps from each key to the next in an index, and so costs the same however many trades there are.
+        """
+        of_account = "and account = %(account)s" if account is not None else ""
+        rows = self._query(
+            f"""
+            with recursive position as (
+                (
+                    select account, ticker, currency from trades
+                    where (account, ticker, currency) > (%(after_account)s, %(after_ticker)s, %(after_currency)s)
+                    {of_account}
+                    order by account, ticker, currency limit 1
+                )
+                union all
+                select following.* from position cross join lateral (
+                    select account, ticker, currency from trades
+                    where (account, ticker, currency) > (position.account, position.ticker, position.currency)
+                    {of_account}
+                    order by account, ticker, currency limit 1
+                ) as following
+            )
+            select * from position limit %(limit)s
+            """,  # noqa: S608 - one of two constants
+            account=account,
+            limit=limit,
+            **{f"after_{name}": part for name, part in (after or PositionKey("", "", ""))._asdict().items()},
+        )
+        return [PositionKey(*row) for row in rows]
+
+    def keys_of(self, tickers: Sequence[str]) -> list[PositionKey]:
+        """Return the keys of all positions of some tickers in their order, as `keys` does."""
+        rows = self._query(
+            """
+            select position.account, ticker, position.currency
+            from unnest(%(tickers)s) as wanted(ticker) cross join lateral (
+                -- Through the currencies of an account, then on to the next account, which begins without one.
+                with recursive step(account, currency) as (
+                    values ('', '')
+                    union all
+                    select following.* from step cross join lateral (
+                        (
+                            select account, currency from trades
+                            where account = step.account and ticker = wanted.ticker and currency > step.currency
+                            order by currency limit 1
+                        )
+                        union all
+                        (select account, '' from trades where account > step.account order by account limit 1)
+                        limit 1
+                    ) as following
+                )
+                select account, currency from step where currency <> ''
+            ) as position
+            """,
+            tickers=list(tickers),
+        )
+        return sorted(PositionKey(*row) for row in rows)
+
+    def newest_prices(self, keys: Sequence[PositionKey]) -> dict[PositionKey, LastPrice]:
+        """Return the price of the newest trade of each position, of those with shares that count."""
+        rows = self._query(
+            f"""
+            select number, newest.*
+            from unnest(%(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[])
+            with ordinality as wanted(account, ticker, currency, number)
+            cross join lateral (
+                select trade.price, trade.timestamp from trades as trade
+                where trade.account = wanted.account and trade.ticker = wanted.ticker
+                and trade.currency = wanted.currency and trade.quantity > 0 and {self._is_active}
+                order by trade.timestamp desc, trade.id desc limit 1
+            ) as newest
+            """,  # noqa: S608 - constants
+            **columns(keys),
+        )
+        return {keys[number - 1]: LastPrice(price, at) for number, price, at in rows}
+
+    def shares(self, tickers: Iterable[str]) -> dict[str, Shares]:
+        """Return in what unit the shares of some tickers are counted, after the splits that have taken effect."""
+        counts = (
+            "recorded_at <= %(as_of)s and (voided_at is null or voided_at > %(as_of)s) and effective_at <= %(as_of)s"
+            if self.as_of
+            else "voided_at is null and effective_at <= now()"
+        )
+        splits: dict[str, list[Split]] = {ticker: [] for ticker in tickers}
+        for ticker, *split in self._query(
+            "select ticker, id, effective_at::text, numerator, denominator from splits"  # noqa: S608 - a constant
+            f" where ticker = any(%(tickers)s) and {counts} order by splits.effective_at",
+            tickers=list(splits),
+        ):
+            splits[ticker].append(Split(*split))
+        return {ticker: Shares(each) for ticker, each in splits.items()}
+
+    def entries(
+        self,
+        after: Mapping[PositionKey, Key],
+        shares: Mapping[str, Shares],
+        limit: int,
+        bought: Mapping[PositionKey, bool] | None = None,
+    ) -> dict[PositionKey, Chunk]:
+        """Return the first so many trades of each position after a key.
+
+        Where `bought` has a position, those of that side alone, without those of no shares: its lots.
+        """
+        of_side = "and trade.side = (%(sides)s::text[])[wanted.number] and trade.quantity > 0" if bought else ""
+        rows = self._query(
+            f"""
+            select number, entry.*
+            from unnest(
+                %(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[], %(ats)s::timestamptz[],
+                %(ids)s::bigint[]
+            ) with ordinality as wanted(account, ticker, currency, at, id, number)
+            cross join lateral (
+                select {_ENTRY} from trades as trade
+                where trade.account = wanted.account and trade.ticker = wanted.ticker
+                and trade.currency = wanted.currency and (trade.timestamp, trade.id) > (wanted.at, wanted.id)
+                and {self._is_active} {of_side}
+                order by trade.timestamp, trade.id limit %(limit)s
+            ) as entry
+            """,  # noqa: S608 - constants
+            **columns(list(after)),
+            ats=[at for at, _ in after.values()],
+            ids=[id_ for _, id_ in after.values()],
+            sides=["BUY" if each else "SELL" for each in (bought or {}).values()],
+            limit=limit,
+        )
+        found = dict.fromkeys(after, Chunk([], 0, is_full=False))
+        keys = list(after)
+        for number, group in groupby(rows, itemgetter(0)):
+            key, of_key = keys[number - 1], list(group)
+            unsettled = [row[-1] for row in of_key]
+            found[key] = Chunk(
+                shares[key.ticker].entries(of_key),
+                settled=unsettled.index(True) if True in unsettled else len(of_key),
+                is_full=len(of_key) == limit,
+            )
+        return found
+
+    def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        self.cursor.execute(statement, {**self._parameters, **parameters})
+        return self.cursor.fetchall()

@@ -1,0 +1,245 @@
+"""Standings: where positions stand at one moment, each carried on from its checkpoint."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trading.core import database
+from trading.core.errors import UnavailableError
+from trading.trades import checkpoints
+from trading.trades.average_cost import AverageCost
+from trading.trades.checkpoints import Checkpoint, Days, History, Method, Start
+from trading.trades.fifo import START, Entry, Fifo, Key, Match, State
+from trading.trades.snapshots import Chunk, PositionKey, Shares, Snapshot
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+FIRST_TRADES = 200  # of each position, read for many at once
+FIRST_LOTS = 20
+CHUNK = 10_000  # trades of one position
+POSITIONS_AT_ONCE = 200
+WORTH_KEEPING = 50  # so many trades need not be read again
+READING_SECONDS = 20.0  # API Gateway waits for 30
+
+
+class StillReadingError(UnavailableError):
+    """More trades are new than one request has time for; the next request goes on where it ended."""
+
+
+class Standing:
+    """Where a position stands, and what came after the state that it was carried on from."""
+
+    def __init__(self, key: PositionKey, method: Method, shares: Shares, start: Start) -> None:
+        self.key = key
+        self.method = method
+        self.shares = shares
+        self.start = start
+        self.state = replace(start.state)
+        self.marks: list[State] = []  # at the ends of days
+        self.days: Days = {}
+        # How far a checkpoint may go: a state, how many of the marks come before it, and the days until then.
+        self._covered: tuple[State, int, Days] = start.state, 0, {}
+        self._is_covered = True  # all that is counted so far
+
+    def add(self, engine: Fifo | AverageCost, chunk: Chunk) -> None:
+        """Count more trades."""
+        entries = chunk.entries
+        if self._is_covered:
+            self._match(engine, entries[: chunk.settled])
+            entries = entries[chunk.settled :]
+            if entries:
+                self.end_cover()
+        self._match(engine, entries)
+
+    def end_cover(self) -> None:
+        """Let a checkpoint cover what is counted by now, and nothing that follows."""
+        if self._is_covered:
+            self._covered = replace(self.state), len(self.marks), deepcopy(self.days)
+            self._is_covered = False
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether a checkpoint would spare the next read enough."""
+        return self._covered[0].trade_count - self.start.state.trade_count >= WORTH_KEEPING
+
+    def checkpoint(self, history: History) -> Checkpoint:
+        """Return what the next read can go on from; `history` is that of the start."""
+        state, marks, days = self._covered
+        history = history.followed_by(self.marks[:marks], days)
+        return Checkpoint(self.key, self.method, self.shares.splits, state, history)
+
+    def _match(self, engine: Fifo | AverageCost, entries: Sequence[Entry]) -> None:
+        begin = _last_day(self.state.last, entries)
+        if begin is not None:
+            checkpoints.count(self.days, engine.match(entries[:begin]))
+            self.marks.append(replace(self.state))
+            entries = entries[begin:]
+        checkpoints.count(self.days, engine.match(entries))
+
+
+def _last_day(last: Key, entries: Sequence[Entry]) -> int | None:
+    """Return where in some trades their last day begins, if a trade of another day comes before it."""
+    for at in range(len(entries) - 1, -1, -1):
+        before = entries[at - 1][0] if at else last[0]
+        if entries[at][0][:10] != before[:10]:
+            return None if before == START[0] else at
+    return None
+
+
+class Reading:
+    """The ledger of one moment, and the positions that are worked out from it."""
+
+    def __init__(self, cursor: "Cursor", as_of: datetime | None, end: float) -> None:
+        self.snapshot = Snapshot(cursor, as_of)
+        self._end = end
+        self._reached: list[Checkpoint] = []
+
+    def pages(
+        self, account: str | None, after: PositionKey | None = None, at_once: int = POSITIONS_AT_ONCE
+    ) -> Iterator[list[PositionKey]]:
+        """Yield the keys of all positions in their order, so many at once."""
+        while keys := self.snapshot.keys(account, after, at_once):
+            yield keys
+            after = keys[-1]
+
+    def standings(self, keys: Sequence[PositionKey], method: Method = "fifo") -> list[Standing]:
+        """Return where some positions stand, those without trades left out.
+
+        Raises:
+            StillReadingError: there is no time left; what was worked out is kept.
+        """
+        if not keys:
+            return []
+        shares = self.snapshot.shares({key.ticker for key in keys})
+        starts = {} if self.snapshot.as_of else checkpoints.load(self.snapshot, keys, method, shares)
+        beginning = Start(State(), History())
+        standings = [Standing(key, method, shares[key.ticker], starts.get(key, beginning)) for key in keys]
+        try:
+            self._carry_on(standings, shares)
+        except StillReadingError:
+            for standing in standings:
+                standing.end_cover()
+            self._keep(standings)
+            raise
+        self._keep(standings)
+        return [standing for standing in standings if standing.state.trade_count]
+
+    def histories(self, standings: Sequence[Standing]) -> dict[PositionKey, History]:
+        """Return the whole histories of some standings of one method."""
+        before = self._histories_of_starts(standings)
+        return {each.key: before[each.key].followed_by(each.marks, each.days) for each in standings}
+
+    def matches(self, standing: Standing, begin: State, end: Key) -> Iterator[Match]:
+        """Yield by FIFO what a position's trades closed, those after a state until a trade, itself included.
+
+        Raises:
+            StillReadingError: there is no time left.
+        """
+        engine = self._engine(standing, replace(begin))
+        first = self._entries(standing, begin.last, CHUNK)
+        for chunk in self._chunks(standing, first):
+            yield from engine.match([entry for entry in chunk.entries if entry[:2] <= end])
+            if chunk.entries and chunk.entries[-1][:2] >= end:
+                break
+
+    def lots(self, standing: Standing, after: Key, limit: int) -> list[Entry]:
+        """Return the first so many trades of a position after a key, of the side that is open."""
+        return self._entries(standing, after, limit, bought=standing.state.shares > 0).entries
+
+    def save(self) -> None:
+        """Keep how far positions were worked out, after the transaction of the snapshot has ended.
+
+        Raises:
+            database.DatabaseUnavailableError: the database does not answer.
+        """
+        checkpoints.save(self.snapshot, self._reached)
+
+    def _carry_on(self, standings: Sequence[Standing], shares: Mapping[str, Shares]) -> None:
+        chunks = self.snapshot.entries({each.key: each.state.last for each in standings}, shares, FIRST_TRADES)
+        lots = self._first_lots([each for each in standings if _closes(each.state, chunks[each.key])], shares)
+        for standing in standings:
+            engine = self._engine(standing, standing.state, lots.get(standing.key, []))
+            for chunk in self._chunks(standing, chunks[standing.key]):
+                standing.add(engine, chunk)
+            standing.end_cover()
+
+    def _first_lots(
+        self, standings: Sequence[Standing], shares: Mapping[str, Shares]
+    ) -> dict[PositionKey, list[Entry]]:
+        """Return the first open lots of standings that have any, read for all of them at once."""
+        states = {each.key: each.state for each in standings if each.state.lots}
+        if not states:
+            return {}
+        after = {key: state.closed for key, state in states.items()}
+        bought = {key: state.shares > 0 for key, state in states.items()}
+        found = self.snapshot.entries(after, shares, FIRST_LOTS, bought)
+        return {key: chunk.entries[: states[key].lots] for key, chunk in found.items()}
+
+    def _engine(self, standing: Standing, state: State, first_lots: Sequence[Entry] = ()) -> Fifo | AverageCost:
+        if standing.method == "average":
+            return AverageCost(state)
+
+        def read_lots(bought: bool, after: Key, limit: int) -> list[Entry]:  # noqa: FBT001 - a LotReader
+            return self._entries(standing, after, limit, bought=bought).entries
+
+        return Fifo(state, read_lots, first_lots)
+
+    def _chunks(self, standing: Standing, first: Chunk) -> Iterator[Chunk]:
+        """Yield a chunk of a position's trades, and those after it."""
+        chunk = first
+        yield chunk
+        while chunk.is_full:
+            if time.monotonic() > self._end:
+                raise StillReadingError("there are more new trades than one request has time for")
+            chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
+            yield chunk
+
+    def _entries(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
+        key = standing.key
+        side = None if bought is None else {key: bought}
+        return self.snapshot.entries({key: after}, {key.ticker: standing.shares}, limit, side)[key]
+
+    def _keep(self, standings: Sequence[Standing]) -> None:
+        if self.snapshot.as_of is None:
+            reached = [standing for standing in standings if standing.is_worth_keeping]
+            before = self._histories_of_starts(reached)
+            self._reached += [standing.checkpoint(before[standing.key]) for standing in reached]
+
+    def _histories_of_starts(self, standings: Sequence[Standing]) -> dict[PositionKey, History]:
+        known = {each.key: each.start.history for each in standings if each.start.history is not None}
+        unknown = [each for each in standings if each.start.history is None]
+        if unknown:
+            known |= checkpoints.histories(self.snapshot, [each.key for each in unknown], unknown[0].method)
+        return known
+
+
+def _closes(state: State, chunk: Chunk) -> bool:
+    """Whether any trade of a chunk closes something of a position."""
+    return any(entry[2] * state.shares < 0 for entry in chunk.entries)
+
+
+def read[Result](work: Callable[[Reading], Result], as_of: datetime | None = None) -> Result:
+    """Return what `work` makes of the ledger of this moment, or `as_of` an instant.
+
+    Raises:
+        StillReadingError: there was not enough time; the next call goes on where this one ended.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    end = time.monotonic() + READING_SECONDS
+    readings: list[Reading] = []
+
+    def begin(cursor: "Cursor") -> Result:
+        readings.append(Reading(cursor, as_of, end))
+        return work(readings[-1])
+
+    try:
+        result = database.run(begin, repeatable=True, snapshot=True)
+    except StillReadingError:
+        readings[-1].save()
+        raise
+    readings[-1].save()
+    return result
