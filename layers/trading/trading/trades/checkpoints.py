@@ -30,6 +30,16 @@ class Profit:
     losses: int = 0
     matches: int = 0
 
+    def count(self, match: Match) -> None:
+        """Add what one more match has earned."""
+        _, _, _, cost, proceeds, fees = match
+        profit = proceeds - cost
+        self.profit += profit
+        self.fees += fees
+        self.wins += profit > 0
+        self.losses += profit < 0
+        self.matches += 1
+
     def add(self, other: "Profit") -> None:
         """Add what other matches have earned."""
         self.profit += other.profit
@@ -46,16 +56,12 @@ type Days = dict[str, Profit]
 def count(days: Days, matches: Iterable[Match]) -> None:
     """Add what matches have earned to their days."""
     day, of_day = "", Profit()
-    for _, closing, _, cost, proceeds, fees in matches:
-        if closing[0][:10] != day:
-            day = closing[0][:10]
+    for match in matches:
+        closed_on = match[1][0][:10]
+        if closed_on != day:
+            day = closed_on
             of_day = days.setdefault(day, Profit())
-        profit = proceeds - cost
-        of_day.profit += profit
-        of_day.fees += fees
-        of_day.wins += profit > 0
-        of_day.losses += profit < 0
-        of_day.matches += 1
+        of_day.count(match)
 
 
 @dataclass(slots=True)

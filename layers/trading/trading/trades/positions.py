@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass
 from datetime import datetime
 from decimal import localcontext
-from itertools import batched, pairwise
+from itertools import batched
 from typing import Any, Literal, cast
 
 from trading.core import pagination
@@ -15,9 +15,11 @@ from trading.prices import last_prices
 from trading.prices.last_prices import LastPrice
 from trading.trades import fifo, standings
 from trading.trades.checkpoints import Method
-from trading.trades.fifo import Entry, State, rest
+from trading.trades.fifo import Entry, rest
 from trading.trades.snapshots import PositionKey, money
 from trading.trades.standings import POSITIONS_AT_ONCE, Reading, Standing
+
+type PriceSource = Literal["tick", "trade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Position:
     trade_count: int
     last_price: Amount | None
     last_price_at: datetime | None
-    price_source: Literal["tick", "trade"] | None
+    price_source: PriceSource | None
     market_value: Amount | None
     unrealized_profit: Amount | None
     unrealized_percent: Amount | None
@@ -215,10 +217,9 @@ def find_matches(wanted: WantedPosition) -> tuple[list[Match], str | None]:
 
 def _last_matches(reading: Reading, standing: Standing, before: list[Any] | None, limit: int) -> list[fifo.Match]:
     """Return the last so many matches of a position before the one of a key: what lies between two marks at a time."""
-    states: list[State] = [State(), *reading.histories([standing])[standing.key].marks, standing.state]
     found: list[fifo.Match] = []
-    for begin, end in reversed(list(pairwise(states))):
-        if begin.matches < end.matches and (before is None or begin.last < tuple(before[:2])):
+    for begin, end in reversed(reading.stretches(standing)):
+        if before is None or begin.last < tuple(before[:2]):
             matches = reading.matches(standing, begin, end.last)
             found[:0] = deque((each for each in matches if before is None or _match_key(each) < before), limit)
             if len(found) >= limit:
@@ -275,46 +276,46 @@ def _of_one[Result](wanted: WantedPosition, work: Callable[[Reading, Standing], 
 
 def valued(reading: Reading, found: Sequence[Standing]) -> list[Position]:
     """Return positions, valued at the last prices of the moment that is read."""
-    prices = _last_prices(reading, sorted({standing.key.ticker for standing in found}))
-    return [_position(standing, *prices(standing)) for standing in found]
+    prices = prices_of(reading, found)
+    return [_position(standing, *prices.get(standing.key, (None, None))) for standing in found]
 
 
-type _Source = Literal["tick", "trade"]
+def prices_of(
+    reading: Reading, found: Sequence[Standing], at: datetime | None = None
+) -> dict[PositionKey, tuple[LastPrice, PriceSource]]:
+    """Return what a share of each position is worth in shares of today, by the last price there is, or was `at` a time.
 
-
-def _last_prices(
-    reading: Reading, tickers: list[str]
-) -> Callable[[Standing], tuple[LastPrice, _Source] | tuple[None, None]]:
-    """Return a function that returns a position's last price: a tick if its ticker has one currency, else a trade's."""
+    It is a tick's if all trades of the ticker have one currency, for ticks have none; else the last trade's of it.
+    """
     snapshot = reading.snapshot
-    ticks = last_prices.find(snapshot.cursor, tickers, snapshot.as_of)
+    tickers = sorted({standing.key.ticker for standing in found})
+    ticks = last_prices.find(snapshot.cursor, tickers, at or snapshot.as_of)
     trades: dict[tuple[str, str], LastPrice] = {}
     currencies: dict[str, set[str]] = defaultdict(set)
-    for key, price in snapshot.newest_prices(snapshot.keys_of(tickers)).items():
+    for key, price in snapshot.newest_prices(snapshot.keys_of(tickers), at).items():
         currencies[key.ticker].add(key.currency)
         known = trades.setdefault((key.ticker, key.currency), price)
         if price.at > known.at:
             trades[key.ticker, key.currency] = price
 
-    def of(standing: Standing) -> tuple[LastPrice, _Source] | tuple[None, None]:
+    prices: dict[PositionKey, tuple[LastPrice, PriceSource]] = {}
+    for standing in found:
         _, ticker, currency = standing.key
-        if ticker in ticks and len(currencies[ticker]) == 1:
-            return ticks[ticker], "tick"
-        if (ticker, currency) in trades:
-            return trades[ticker, currency], "trade"
-        return None, None
+        is_tick = ticker in ticks and len(currencies[ticker]) == 1
+        last = ticks[ticker] if is_tick else trades.get((ticker, currency))
+        if last:
+            now = LastPrice(standing.shares.price_now(last.price, last.at), last.at)
+            prices[standing.key] = now, "tick" if is_tick else "trade"
+    return prices
 
-    return of
 
-
-def _position(standing: Standing, last: LastPrice | None, source: _Source | None) -> Position:
+def _position(standing: Standing, last: LastPrice | None, source: PriceSource | None) -> Position:
     state = standing.state
     quantity, cost_basis = standing.shares.quantity(state.shares), money(state.cost_basis)
-    price = market_value = unrealized_profit = unrealized_percent = None
+    market_value = unrealized_profit = unrealized_percent = None
     with localcontext(prec=PRECISION):
         if last:
-            price = standing.shares.price_now(last.price, last.at)
-            market_value = quantity * price
+            market_value = quantity * last.price
             unrealized_profit = market_value - cost_basis
             if cost_basis:
                 unrealized_percent = divided(100 * unrealized_profit, abs(cost_basis))
@@ -326,7 +327,7 @@ def _position(standing: Standing, last: LastPrice | None, source: _Source | None
             realized_profit=money(state.realized_profit),
             fees=money(state.fees),
             trade_count=state.trade_count,
-            last_price=price,
+            last_price=last.price if last else None,
             last_price_at=last.at if last else None,
             price_source=source,
             market_value=market_value,

@@ -49,8 +49,8 @@ class Shares:
         self._instants = [split.effective_at for split in splits]
         denominators = prod(split.denominator for split in splits)
         self.unit = 10**QUANTITY_DECIMALS * denominators  # so many are one share
-        # What a quantity is multiplied by while so many of the splits are past: by all that are to come.
-        self._factors = [
+        # What a quantity is multiplied by, beside the power of ten, when so many splits are past: by those to come.
+        self.factors = [
             denominators * numerator // denominator
             for numerator, denominator in zip(
                 _products_of_what_follows([split.numerator for split in splits]),
@@ -59,16 +59,12 @@ class Shares:
             )
         ]
 
-    def factor(self, at: str) -> int:
-        """Return what a quantity of that instant is multiplied by, beside the power of ten of its decimals."""
-        return self._factors[bisect_right(self._instants, at)]
-
     def price_now(self, price: Decimal, at: datetime) -> Decimal:
         """Return what a price of an instant is after the splits since."""
         if not self.splits:
             return price
         past = bisect_right([datetime.fromisoformat(instant) for instant in self._instants], at)
-        return quotient(price * self._factors[-1], self._factors[past])
+        return quotient(price * self.factors[-1], self.factors[past])
 
     def quantity(self, shares: int) -> Decimal:
         """Return how many shares so many units are."""
@@ -86,7 +82,10 @@ class Shares:
         ]
         if not self.splits:
             return whole
-        return [(at, id_, shares * self.factor(at), amount, fee) for at, id_, shares, amount, fee in whole]
+        return [
+            (at, id_, shares * self.factors[bisect_right(self._instants, at)], amount, fee)
+            for at, id_, shares, amount, fee in whole
+        ]
 
 
 def money(amount: int) -> Decimal:
@@ -103,6 +102,13 @@ def quotient(dividend: Decimal | int, divisor: int) -> Decimal:
 
 def _products_of_what_follows(numbers: Sequence[int]) -> list[int]:
     return [*accumulate(reversed(numbers), mul, initial=1)][::-1]
+
+
+class Flow(NamedTuple):
+    """What trades come to: the shares that were bought less those sold, and the money received less that paid."""
+
+    shares: int
+    received: int
 
 
 class Chunk(NamedTuple):
@@ -207,8 +213,36 @@ class Snapshot:
         )
         return sorted(PositionKey(*row) for row in rows)
 
-    def newest_prices(self, keys: Sequence[PositionKey]) -> dict[PositionKey, LastPrice]:
-        """Return the price of the newest trade of each position, of those with shares that count."""
+    def tagged(self, account: str | None) -> list[PositionKey]:
+        """Return the keys of the positions that have trades with tags, in their order."""
+        of_account = "and account = %(account)s" if account is not None else ""
+        rows = self._query(
+            "select distinct account, ticker, currency from trades"  # noqa: S608 - one of two constants
+            f" where tags <> '{{}}' {of_account} order by account, ticker, currency",
+            account=account,
+        )
+        return [PositionKey(*row) for row in rows]
+
+    def tags(self, key: PositionKey, after: Key, last: Key) -> dict[int, list[str]]:
+        """Return the tags of the trades of a position after one until another, by their ids; without those of none."""
+        rows = self._query(
+            """
+            select id, tags from trades
+            where account = %(account)s and ticker = %(ticker)s and currency = %(currency)s and tags <> '{}'
+            and (timestamp, id) > (%(after_at)s::timestamptz, %(after_id)s)
+            and (timestamp, id) <= (%(last_at)s::timestamptz, %(last_id)s)
+            """,
+            **key._asdict(),
+            after_at=after[0],
+            after_id=after[1],
+            last_at=last[0],
+            last_id=last[1],
+        )
+        return dict(rows)
+
+    def newest_prices(self, keys: Sequence[PositionKey], at: datetime | None = None) -> dict[PositionKey, LastPrice]:
+        """Return the price of the newest trade of each position that has one with shares, or had one `at` a time."""
+        until = "and trade.timestamp <= %(at)s" if at else ""
         rows = self._query(
             f"""
             select number, newest.*
@@ -217,13 +251,48 @@ class Snapshot:
             cross join lateral (
                 select trade.price, trade.timestamp from trades as trade
                 where trade.account = wanted.account and trade.ticker = wanted.ticker
-                and trade.currency = wanted.currency and trade.quantity > 0 and {self._is_active}
+                and trade.currency = wanted.currency and trade.quantity > 0 and {self._is_active} {until}
                 order by trade.timestamp desc, trade.id desc limit 1
             ) as newest
             """,  # noqa: S608 - constants
+            at=at,
             **columns(keys),
         )
-        return {keys[number - 1]: LastPrice(price, at) for number, price, at in rows}
+        return {keys[number - 1]: LastPrice(price, traded_at) for number, price, traded_at in rows}
+
+    def flows_since(
+        self, since: datetime, keys: Sequence[PositionKey], shares: Mapping[str, Shares]
+    ) -> dict[PositionKey, Flow]:
+        """Return what came and went by the trades since an instant, of each position that has any."""
+        rows = self._query(
+            f"""
+            select number, splits_before, (quantity * 1e{QUANTITY_DECIMALS})::numeric(60)::text,
+                (received * 1e{MONEY_DECIMALS})::numeric(60)::text
+            from unnest(%(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[])
+            with ordinality as wanted(account, ticker, currency, number)
+            cross join lateral (
+                select splits_before, sum(sign * trade.quantity) as quantity,
+                    -sum(sign * trade.price * trade.quantity + trade.fee) as received
+                from trades as trade cross join lateral (
+                    select case trade.side when 'BUY' then 1 else -1 end as sign, count(*) as splits_before
+                    from splits where splits.ticker = trade.ticker and voided_at is null
+                    and effective_at <= least(trade.timestamp, now())
+                ) as signed
+                where trade.account = wanted.account and trade.ticker = wanted.ticker
+                and trade.currency = wanted.currency and trade.timestamp >= %(since)s and {self._is_active}
+                group by splits_before
+            ) as flow
+            """,  # noqa: S608 - constants
+            since=since,
+            **columns(keys),
+        )
+        flows = dict.fromkeys(keys, Flow(0, 0))
+        for number, splits_before, quantity, received in rows:
+            key = keys[number - 1]
+            known = flows[key]
+            whole = int(quantity) * shares[key.ticker].factors[splits_before]
+            flows[key] = Flow(known.shares + whole, known.received + int(received))
+        return flows
 
     def shares(self, tickers: Iterable[str]) -> dict[str, Shares]:
         """Return in what unit the shares of some tickers are counted, after the splits that have taken effect."""

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from trading.core import database
 from trading.core.errors import UnavailableError
 from trading.trades import checkpoints
 from trading.trades.average_cost import AverageCost
-from trading.trades.checkpoints import Checkpoint, Days, History, Method, Start
+from trading.trades.checkpoints import Checkpoint, Days, History, Method, Profit, Start
 from trading.trades.fifo import START, Entry, Fifo, Key, Match, State
 from trading.trades.snapshots import Chunk, PositionKey, Shares, Snapshot
 
@@ -128,10 +129,19 @@ class Reading:
         self._keep(standings)
         return [standing for standing in standings if standing.state.trade_count]
 
-    def histories(self, standings: Sequence[Standing]) -> dict[PositionKey, History]:
-        """Return the whole histories of some standings of one method."""
+    def days(self, standings: Sequence[Standing]) -> Iterator[tuple[PositionKey, str, Profit]]:
+        """Yield what each of some standings has earned on each day; a day may come twice."""
         before = self._histories_of_starts(standings)
-        return {each.key: before[each.key].followed_by(each.marks, each.days) for each in standings}
+        for standing in standings:
+            for days in (before[standing.key].days, standing.days):
+                for day, profit in days.items():
+                    yield standing.key, day, profit
+
+    def stretches(self, standing: Standing) -> list[tuple[State, State]]:
+        """Return the states between which the matches of a standing lie, some thousand trades apart, in order."""
+        before = self._histories_of_starts([standing])[standing.key]
+        states = [State(), *before.marks, *standing.marks, standing.state]
+        return [(begin, end) for begin, end in pairwise(states) if begin.matches < end.matches]
 
     def matches(self, standing: Standing, begin: State, end: Key) -> Iterator[Match]:
         """Yield by FIFO what a position's trades closed, those after a state until a trade, itself included.
