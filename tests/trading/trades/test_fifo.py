@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.trades import fifo
-from trading.trades.average_cost import AverageState
 from trading.trades.fifo import Entry, Fifo, State, Key, Match
 
 MONEY = 10**16

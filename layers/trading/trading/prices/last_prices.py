@@ -24,7 +24,7 @@ def find(cursor: "Cursor", tickers: Sequence[str], at: datetime | None = None) -
     cursor.execute(
         f"""
         select wanted.ticker, newest.close, newest.closed_at
-        from unnest(%(tickers)s) as wanted(ticker) cross join lateral (
+        from unnest(%(tickers)s::text[]) as wanted(ticker) cross join lateral (
             select close, closed_at from price_averages
             where ticker = wanted.ticker {until}
             order by bucket_start desc limit 1

@@ -190,7 +190,7 @@ class Snapshot:
         rows = self._query(
             """
             select position.account, ticker, position.currency
-            from unnest(%(tickers)s) as wanted(ticker) cross join lateral (
+            from unnest(%(tickers)s::text[]) as wanted(ticker) cross join lateral (
                 -- Through the currencies of an account, then on to the next account, which begins without one.
                 with recursive step(account, currency) as (
                     values ('', '')
@@ -304,7 +304,7 @@ class Snapshot:
         splits: dict[str, list[Split]] = {ticker: [] for ticker in tickers}
         for ticker, *split in self._query(
             "select ticker, id, effective_at::text, numerator, denominator from splits"  # noqa: S608 - a constant
-            f" where ticker = any(%(tickers)s) and {counts} order by splits.effective_at",
+            f" where ticker = any(%(tickers)s::text[]) and {counts} order by splits.effective_at",
             tickers=list(splits),
         ):
             splits[ticker].append(Split(*split))
