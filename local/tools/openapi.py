@@ -5,13 +5,14 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License
 
+from functions.positions_api.app import app as positions_api
 from functions.prices_api.app import app as prices_api
 from functions.strategy_simulator.app import app as strategy_simulator
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http.api import SECURITY_SCHEME, HttpApi
 
-APPS = (trades_api, prices_api, trade_analyzer, strategy_simulator)
+APPS = (trades_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -52,7 +53,7 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, publish prices and find rises, read what a day's trades come to,"
+        description="Record trades, find them and what they come to, publish prices and find rises, read what a day's trades come to,"
         " simulate a strategy. Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
         security_schemes={
