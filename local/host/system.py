@@ -166,7 +166,7 @@ def _triggers(
         yield f"The events of {function.name}", partial(triggers.hand_over_events, services, queue, function)
     for schedule in system.schedules:
         triggers.next_due(schedule.expression, datetime.now(UTC))  # raises where it is not known
-        work = partial(triggers.follow_clock, schedule.name, schedule.expression, functions[schedule.function])
+        work = partial(triggers.follow_clock, schedule, functions[schedule.function])
         yield f"The schedule {schedule.name}", work
     for key, arn in values.items():
         if key.startswith("topic/"):

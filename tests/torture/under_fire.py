@@ -273,9 +273,7 @@ def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str]) -> 
             if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
                 return
             # Time passes: the leases of the dead end, and what the queue lost is due at the next sweep.
-            cursor.execute(
-                "update notifications set due_at = now(), sending_until = null where delivered_at is null"
-            )
+            cursor.execute("update notifications set due_at = now(), sending_until = null where delivered_at is null")
             sweeper.sweep()
             time.sleep(2)
 
