@@ -181,9 +181,7 @@ def test_a_database_killed_under_load_loses_nothing_and_doubles_nothing(
             if until(all_delivered, seconds=10):
                 break
             # Time passes: the leases of the dead end, and what the queue lost is due.
-            cursor.execute(
-                "update notifications set due_at = now(), sending_until = null where delivered_at is null"
-            )
+            cursor.execute("update notifications set due_at = now(), sending_until = null where delivered_at is null")
             invoke("NotificationSweeper")
         assert all_delivered()
     connection.close()
