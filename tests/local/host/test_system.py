@@ -18,7 +18,8 @@ import psycopg2
 import pytest
 
 import local.__main__
-from local.host.aws_services import Aws
+from local.host import system
+from local.host.aws_services import Aws, AwsServer
 from local.host.postgres import Postgres
 from local.host.system import RunningSystem, free_port
 from local.host.template import ROOT
@@ -298,6 +299,15 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(
     said = capsys.readouterr().err
     assert said.startswith(f"Cannot start: port {port} is taken")
     assert f"PORT={port + 1} make start" in said
+
+
+def test_a_part_whose_port_was_taken_since_it_was_found_free_starts_at_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = AwsServer(tmp_path, taken.getsockname()[1])
+        system._start(server, ["127.0.0.1"])  # noqa: SLF001 - a race that no caller can arrange
+        assert server.port != taken.getsockname()[1]
+        assert server.services.client("sqs").list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    server.stop()
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
