@@ -44,6 +44,10 @@ demo: .venv/.ready ## show what the system does, in half a minute
 test: .venv/.ready ## run the tests; needs no Docker
 	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
 
+.PHONY: torture
+torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost
+	$(RUN) tests.torture.under_fire
+
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
 	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
@@ -83,9 +87,10 @@ deploy: build ## build, and deploy to AWS, showing what will change and asking (
 	@$(MAKE) --no-print-directory publish
 
 .PHONY: release
-release: .venv/.ready .venv-sam/.ready ## deploy what was built, asking nothing: for machines
+release: .venv/.ready .venv-sam/.ready ## deploy what was built, the page too, asking nothing: for machines
+	@test -f .build/web/index.html || { echo "Build the page first: make page"; exit 1; }
 	$(SAM) deploy --config-env $(ENVIRONMENT) --no-confirm-changeset --no-fail-on-empty-changeset
-	@$(MAKE) --no-print-directory publish
+	$(RUN) local.tools.publish $(STACK)
 
 .PHONY: publish
 publish: page ## put the page into the bucket of a deployed stack
@@ -113,7 +118,6 @@ lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 # An environment is ready when what its list pins is installed, and is made anew when that list changes.
 .venv/.ready: requirements/dev.txt
 	@sh local/tools/environment.sh $(UV_VERSION)  # PYTHON=… names a Python to take
-	@touch $@
 
 .venv-%/.ready: requirements/%.txt .venv/.ready
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-$*

@@ -26,7 +26,7 @@ from local.host.postgres import UNSAFE, Postgres
 from local.host.runtime import Context
 from local.host.system import free_port
 from local.host.template import REGION, read, transformed
-from trading.core import aws, database, migrations
+from trading.core import aws, bus, database, migrations
 
 TEMPLATE_DATABASE = "migrated"
 
@@ -45,7 +45,10 @@ os.environ.update(
 
 
 # Tests that start whole systems, which look for the same ports.
-SYSTEMS = {f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")}
+SYSTEMS = {
+    *(f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")),
+    "tests/torture/test_under_fire.py",
+}
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # comes without types
@@ -182,9 +185,32 @@ def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucke
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
     monkeypatch.setenv("DATA_BUCKET", name)
-    aws.s3.cache_clear()
+    for client in (aws.s3, aws.events):
+        client.cache_clear()
     yield Bucket(s3, name)
-    aws.s3.cache_clear()
+    for client in (aws.s3, aws.events):
+        client.cache_clear()
+
+
+@pytest.fixture
+def requested(aws_services: Aws, bucket: Bucket) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """A function that takes the events with which one function asks another to work on something."""
+    del bucket
+    events, sqs, name = aws_services.client("events"), aws_services.client("sqs"), uuid.uuid4().hex
+    queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [bus.SOURCE]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+
+    def take() -> list[dict[str, Any]]:
+        taken = []
+        while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [json.loads(message["Body"]) for message in messages]
+        return taken
+
+    yield take
+    events.remove_targets(Rule=name, Ids=["queue"])
+    events.delete_rule(Name=name)
 
 
 @dataclass(frozen=True)

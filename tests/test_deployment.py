@@ -70,9 +70,24 @@ def test_the_deploying_role_may_do_what_cloudformation_does_with_a_role(deploy_r
     commands = ("create", "read", "update", "delete")
     needed = {action for each in handlers for command in commands for action in each[command]["permissions"]}
     unused = {"iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"}  # no role here has one
-    allowed = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][0]
-    assert allowed["Effect"] == "Allow"
-    assert needed - unused <= set(allowed["Action"])
+    statements = deploy_role["Policies"][0]["PolicyDocument"]["Statement"]
+    allowed = {action for each in statements if each["Effect"] == "Allow" for action in each["Action"]}
+    assert needed - unused <= allowed
+
+
+def test_the_deploying_role_attaches_the_policies_that_the_stack_needs_and_no_others(
+    deploy_role: dict[str, Any], deployed: dict[str, Any]
+) -> None:
+    roles = [each["Properties"] for each in deployed["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
+    needed = {
+        arn.replace(":aws:", ":${AWS::Partition}:", 1) for role in roles for arn in role.get("ManagedPolicyArns", [])
+    }
+    [bounded] = [
+        each
+        for each in deploy_role["Policies"][0]["PolicyDocument"]["Statement"]
+        if "iam:AttachRolePolicy" in each["Action"]
+    ]
+    assert {arn["Fn::Sub"] for arn in bounded["Condition"]["ArnEquals"]["iam:PolicyARN"]} == needed
 
 
 def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(deploy_role: dict[str, Any]) -> None:
@@ -80,7 +95,7 @@ def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(dep
     assert trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"] == {
         "Fn::Sub": "repo:${Repository}:environment:${Environment}"
     }
-    refused = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][1]
+    refused = deploy_role["Policies"][0]["PolicyDocument"]["Statement"][-1]
     assert (refused["Effect"], refused["Action"]) == ("Deny", "iam:*")
     assert refused["Resource"]["Fn::Sub"].endswith(":role/${AWS::StackName}-*")  # where CloudFormation names it
 
@@ -128,8 +143,12 @@ def resolve(expression: Expression, values: Mapping[str, str], conditions: Mappi
                 made = of(one) == of(other)
             case {"Fn::Split": [separator, text]}:
                 made = of(text).split(separator)
-            case {"Fn::Sub": str(text)}:
-                made = re.sub(r"\$\{([\w:]+)\}", lambda name: values[name[1]], text)
+            case {"Fn::Select": [index, items]}:
+                made = of(items)[int(index)]
+            case {"Fn::Sub": str() | [str(), dict()] as substituted}:
+                text, own = (substituted, {}) if isinstance(substituted, str) else substituted
+                known = {**values, **{name: of(value) for name, value in own.items()}}
+                made = re.sub(r"\$\{([\w:]+)\}", lambda name: known[name[1]], text)
             case {"Ref": name}:
                 made = values[name]
             case list():
@@ -198,3 +217,23 @@ def test_the_access_log_is_json_that_says_who_called_and_why_somebody_was_refuse
     logged = json.loads(format_)
     assert logged["subject"] == "$context.authorizer.claims.sub"
     assert logged["authorizerError"] == "$context.authorizer.error"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "pages"),
+    [("", ["https://trading-0af1.auth.eu-west-1.amazoncognito.com"]), ("https://issuer.example", [])],
+)
+def test_the_page_may_connect_to_the_sign_in_pages_of_its_own_stack_alone(
+    deployed: dict[str, Any], issuer: str, pages: list[str]
+) -> None:
+    values = {
+        "TokenIssuer": issuer,
+        "PriceSocketApi": "socket",
+        "AWS::Region": "eu-west-1",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackId": "arn:aws:cloudformation:eu-west-1:1:stack/trading/0af1",
+    }
+    headers = deployed["Resources"]["PageHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    policy = resolve(headers["ContentSecurityPolicy"]["ContentSecurityPolicy"], values, deployed["Conditions"])
+    [connect] = [each.split() for each in policy.split(";") if each.split()[0] == "connect-src"]
+    assert connect == ["connect-src", "'self'", "wss://socket.execute-api.eu-west-1.amazonaws.com", *pages]

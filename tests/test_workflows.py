@@ -1,4 +1,6 @@
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +28,26 @@ def test_an_action_is_pinned_by_its_hash(workflow: Any) -> None:
 
 
 def test_a_workflow_says_what_its_token_may_do_and_keeps_no_key(workflow: Any) -> None:
-    assert set(workflow["permissions"].items()) <= {("contents", "read"), ("id-token", "write")}
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert set(job.get("permissions", {}).items()) <= {("contents", "read"), ("id-token", "write")}
     assert "secrets." not in str(workflow)
+
+
+def test_what_may_ask_for_a_token_builds_nothing(workflow: Any) -> None:
+    for job in workflow["jobs"].values():
+        commands = " ".join(step.get("run", "") for step in job["steps"])
+        assert "id-token" not in job.get("permissions", {}) or not re.search(r"make (build|page|deploy)\b", commands)
+
+
+def test_every_list_of_pinned_libraries_is_kept_up_to_date() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    looked_at = {
+        folder for update in updates for folder in update.get("directories", [update.get("directory")]) if folder != "/"
+    }
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    locks = {f"/{Path(file).parent}" for file in listed if re.search(r"requirements.*\.txt$|package-lock\.json$", file)}
+    assert locks == looked_at
 
 
 def test_every_command_is_a_target_of_the_makefile(workflow: Any) -> None:

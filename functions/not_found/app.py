@@ -20,14 +20,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway event of payload format 2.0 with 308 or 404."""
     path, method = event["rawPath"], event["requestContext"]["http"]["method"]
     if WITH_SLASH.fullmatch(path):
-        return {"statusCode": HTTPStatus.PERMANENT_REDIRECT.value, "headers": {"location": _location(event)}}
+        return _answer(HTTPStatus.PERMANENT_REDIRECT, {"location": _location(event)})
     status = HTTPStatus.NOT_FOUND
     problem = Problem("about:blank", status.phrase, status.value, f"There is nothing at {path}.", [])
-    return {
-        "statusCode": status.value,
-        "headers": {"content-type": MEDIA_TYPE},
-        "body": "" if method == "HEAD" else problem.write(),
-    }
+    return _answer(status, {"content-type": MEDIA_TYPE}, "" if method == "HEAD" else problem.write())
+
+
+def _answer(status: HTTPStatus, headers: dict[str, str], body: str = "") -> dict[str, Any]:
+    return {"statusCode": status.value, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def _location(event: dict[str, Any]) -> str:

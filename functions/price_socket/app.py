@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.streaming import connections
+from trading.streaming.connections import TooManyConnectionsError
 
 logger = Logger()
 
@@ -25,9 +26,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _connect(connection_id: str, parameters: dict[str, str]) -> int:
-    if not connections.redeem_ticket(parameters.get("ticket", "")):
+    subject = connections.redeem_ticket(parameters.get("ticket", ""))
+    if subject is None:
         logger.info("refused", connection_id=connection_id)
         return 401
-    connections.remember(connection_id)
-    logger.info("connected", connection_id=connection_id)
+    try:
+        connections.remember(connection_id, subject)
+    except TooManyConnectionsError:
+        logger.warning("too many connections", connection_id=connection_id, subject=subject)
+        return 429
+    logger.info("connected", connection_id=connection_id, subject=subject)
     return 200

@@ -121,7 +121,7 @@ def find_alerts(
 )
 def issue_ticket() -> Response[str]:
     """Issue a ticket: a browser cannot send a token when it opens a WebSocket."""
-    return json_response(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket()))
+    return json_response(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket(app.subject)))
 
 
 @logger.inject_lambda_context

@@ -1,10 +1,10 @@
 """A day's analysis: woken by a file of trades that was put into the bucket, by the clock, over HTTP, or by hand."""
 
 import json
-from dataclasses import asdict
-from datetime import date
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import mimeparse
 from aws_lambda_powertools import Logger, Metrics
@@ -14,30 +14,42 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from trading.analysis import keys, results
-from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, DayAnalysis, RejectedRow
-from trading.core import storage
-from trading.core.errors import NotFoundError, RefusalError
+from trading.analysis import keys, results, runs
+from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
+from trading.analysis.runs import Work
+from trading.core import bus, correlation, storage
+from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
-from trading.core.values import Day, WholeNumber
-from trading.http.api import JSON, Cursor, HttpApi, described_json, described_problem, json_response, next_page
+from trading.core.values import PAGE_DEFAULT, Day, WholeNumber
+from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
 
 PATH = "/api/analyses"
+EXPORTS_PATH = "/api/exports"
 
 logger = Logger()
 metrics = Metrics()
 app = HttpApi()
 
 
-class AnalysisRequest(BaseModel):
-    """The day to analyze."""
+class DayRequest(BaseModel):
+    """The day that is asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
     date: Day
 
 
+@dataclass(frozen=True)
+class DayAccepted:
+    """Work on a day that was asked for, and goes on while nobody waits."""
+
+    date: Day
+    status: Literal["running"] = "running"
+
+
+ACCEPTED = TypeAdapter(DayAccepted)
+DAYS = TypeAdapter(list[Day])
 DAY_ANALYSIS = TypeAdapter(DayAnalysis)
 REJECTS = TypeAdapter(list[RejectedRow])
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
@@ -46,17 +58,43 @@ AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 @app.post(
     PATH,
     scope="analyses:run",
-    summary="Analyze a day's trades",
+    summary="Ask for a day to be analyzed",
     responses={
-        200: described_json(DayAnalysis, "What the day's trades come to, a row for each ticker."),
+        202: described_json(DayAccepted, "The analysis is under way: GET it to see what became of it."),
         404: described_problem("There is no file of trades of that day."),
-        409: described_problem("The file was replaced each time while it was read."),
     },
 )
-def analyze_day(request: AnalysisRequest) -> Response[str]:
-    """Analyze a day's trades, as the put of their file does, and answer what is stored."""
-    _analyzed(request.date)
-    return _stored(request.date)
+def analyze_day(request: DayRequest) -> Response[str]:
+    """Have a day's trades analyzed, as the put of their file does; a run that is under way serves as well."""
+    if not results.has_source(setting("DATA_BUCKET"), request.date):
+        raise NotFoundError(f"There is no file of trades of {request.date}.")
+    return _ask_for("analysis", "Analysis requested", request.date)
+
+
+@app.post(
+    EXPORTS_PATH,
+    scope="analyses:run",
+    summary="Ask for a day to be exported",
+    responses={202: described_json(DayAccepted, "The export is under way; the analysis follows it by itself.")},
+)
+def export_day(request: DayRequest) -> Response[str]:
+    """Have a day's trades exported to its file, and so analyzed."""
+    if request.date > datetime.now(UTC).date():
+        raise InvalidError(FieldError("date", "must not be in the future"))
+    return _ask_for("export", "Export requested", request.date)
+
+
+@app.get(
+    PATH,
+    scope="analyses:read",
+    summary="Find the days that have an analysis",
+    responses={200: described_json(list[Day], "The newest first; the Link header leads to the next page.")},
+)
+def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Response[str]:
+    """Find the days that have an analysis."""
+    found, next_cursor = results.find_days(setting("DATA_BUCKET"), limit, cursor)
+    headers = next_page(PATH, app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, DAYS.dump_json(found), headers)
 
 
 @app.get(
@@ -72,12 +110,18 @@ def analyze_day(request: AnalysisRequest) -> Response[str]:
         409: described_problem("It was not produced by this API; available as CSV only."),
     },
 )
-def get_analysis(date: Annotated[Day, Path()]) -> Response[str]:
+def get_analysis(
+    date: Annotated[Day, Path()],
+    limit: Annotated[WholeNumber, Query(ge=1, le=ROWS_LIMIT)] = ROWS_LIMIT,
+    cursor: Cursor = None,
+) -> Response[str]:
     """Read the stored analysis of a day."""
     if _wants_csv():
         text = results.stored_csv(setting("DATA_BUCKET"), date)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
-    return _stored(date)
+    found, next_cursor = results.stored(setting("DATA_BUCKET"), date, limit, cursor)
+    headers = next_page(f"{PATH}/{date}", app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(found), headers)
 
 
 @app.get(
@@ -115,6 +159,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     match event.get("source"):
         case "aws.s3":
             return _analyze_file(event["detail"]["object"]["key"])
+        case bus.SOURCE:
+            correlation.begin(event["detail"]["correlation_id"])
+            return _analyzed(keys.read_day(event["detail"]["date"]), event["detail"]["requested_by"])
         case "aws.scheduler":
             return _analyze_yesterday(event)
         case _:
@@ -159,13 +206,27 @@ def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
         return {"statusCode": problem.status, "body": problem.write()}
 
 
-def _stored(day: date) -> Response[str]:
-    stored = results.stored(setting("DATA_BUCKET"), day)
-    return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(stored))
+def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
+    """Ask for work on a day, unless it is under way already."""
+    bucket = setting("DATA_BUCKET")
+    if runs.request(bucket, work, day, app.subject):
+        event = app.current_event
+        detail = {"date": str(day), "requested_by": app.subject, "correlation_id": event.request_context.request_id}
+        try:
+            bus.send(detail_type, detail)
+        except UnavailableError:
+            runs.fail(bucket, work, day, app.subject, "It could not be asked for.")
+            raise
+    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"})
 
 
-def _analyzed(day: date) -> dict[str, Any]:
-    outcome = results.analyze_day(setting("DATA_BUCKET"), day)
+def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
+    """Analyze a day, and keep how that went where the API reads it."""
+    bucket = setting("DATA_BUCKET")
+    if not results.has_source(bucket, day):
+        raise NotFoundError(f"There is no file of trades of {day}.")
+    with runs.recorded(bucket, "analysis", day, requested_by):
+        outcome = results.analyze_day(bucket, day)
     logger.info("analyzed", **asdict(outcome))
     metrics.add_metric("TradesAnalyzed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
     metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)

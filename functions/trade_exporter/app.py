@@ -1,12 +1,14 @@
-"""A day's trades from the database to the bucket: every night for the day before, or by hand for any day."""
+"""A day's trades from the database to the bucket: every night for the day before, or for any day that is asked for."""
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading.analysis import exports, keys
+from trading.analysis import exports, keys, runs
+from trading.core import bus, correlation
 from trading.core.settings import setting
 
 logger = Logger()
@@ -15,8 +17,23 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Export the day that the event is about, and say where to and how many trades."""
-    is_schedule = event.get("source") == "aws.scheduler"
-    day = keys.day_before(event["time"]) if is_schedule else keys.read_day(event.get("date"))
+    match event.get("source"):
+        case "aws.scheduler":
+            return _export(keys.day_before(event["time"]))
+        case bus.SOURCE:
+            return _export_as_asked(event["detail"])
+        case _:
+            return _export(keys.read_day(event.get("date")))
+
+
+def _export_as_asked(detail: dict[str, str]) -> dict[str, Any]:
+    correlation.begin(detail["correlation_id"])
+    day = keys.read_day(detail["date"])
+    with runs.recorded(setting("DATA_BUCKET"), "export", day, detail["requested_by"]):
+        return _export(day)
+
+
+def _export(day: date) -> dict[str, Any]:
     outcome = exports.export_day(setting("DATA_BUCKET"), day)
     logger.info("exported", **asdict(outcome))
     return asdict(outcome)

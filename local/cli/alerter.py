@@ -21,7 +21,7 @@ from local.cli.display import Display
 from local.cli.publisher import Publisher
 from local.cli.reader import Answer, Prices, UnreadableError
 from local.cli.watches import Watches
-from trading.prices.alert_rules import Alert, Detection, Outcome
+from trading.prices.alert_rules import Alert, Outcome
 from trading.prices.ticks import AHEAD, Tick
 from trading.streaming.protocol import EVERYTHING
 
@@ -63,7 +63,6 @@ class Alerter:
         self._display = display
         self._publisher = publisher
         self._watches = Watches()
-        self._restarted: list[str] = []  # tickers of which that was not said
         self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
         self._absent = set(self._wanted)  # tickers of which no price came, until that is said
         self._shown: OrderedDict[tuple[str, datetime], None] = OrderedDict()
@@ -211,18 +210,21 @@ class Alerter:
             return
         self._display.prices(ticks)
         self._prices += len(ticks)
-        counted = []
-        for tick in ticks:
-            judgement = self._judge(tick)
-            if judgement.outcome is Outcome.COUNTED:
-                counted.append(tick)
-            if judgement.alert:
-                self._show(judgement.alert)
-        if self._restarted:
-            self._display.say(f"The feed has begun anew, at an earlier time: {_listed(self._restarted)}.")
-            self._restarted.clear()
+        detections = [self._watches.update(tick) for tick in ticks]
+        self._begin_anew([tick.ticker for tick, (_, is_new_run) in zip(ticks, detections, strict=True) if is_new_run])
+        for detection, _ in detections:
+            if detection.alert:
+                self._show(detection.alert)
         if self._publisher:
-            self._publisher.offer(counted)
+            counted = zip(ticks, detections, strict=True)
+            self._publisher.offer([tick for tick, (detection, _) in counted if detection.outcome is Outcome.COUNTED])
+
+    def _begin_anew(self, tickers: Sequence[str]) -> None:
+        """Say that the feed has begun anew; its alerts of these tickers may come again."""
+        if tickers:
+            self._display.say(f"The feed has begun anew, at an earlier time: {_listed(tickers)}.")
+            for key in [key for key in self._shown if key[0] in tickers]:
+                del self._shown[key]
 
     def _without_future(self, ticks: list[Tick]) -> list[Tick]:
         """Return the ticks that can be believed. One of tomorrow would make all others of its ticker too old."""
@@ -240,14 +242,6 @@ class Alerter:
                 f" {_listed(names)}."
             )
         return believed
-
-    def _judge(self, tick: Tick) -> Detection:
-        judgement, has_begun_anew = self._watches.update(tick)
-        if has_begun_anew:
-            self._restarted.append(tick.ticker)
-            for key in [key for key in self._shown if key[0] == tick.ticker]:  # its alerts may come again
-                del self._shown[key]
-        return judgement
 
     def _show(self, alert: Alert) -> None:
         """Show an alert once, were it ours and the server's."""

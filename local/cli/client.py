@@ -114,7 +114,7 @@ def find_url(given: str | None) -> str:
     Raises:
         click.BadParameter: the URL is none.
     """
-    url = given or os.environ.get("TRADING_URL") or _environment().get("TRADING_URL") or DEFAULT_URL
+    url = given or os.environ.get("TRADING_URL") or environment().get("TRADING_URL") or DEFAULT_URL
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter(f"{url!r} is not the URL of a trading system, such as {DEFAULT_URL}")
@@ -135,6 +135,15 @@ def find_token(url: str, *scopes: str) -> str | None:
     return authorizer.of_this_laptop(FOLDER).token(SUBJECT, scopes)
 
 
+def environment() -> dict[str, str]:
+    """Return what a running system has written for other programs."""
+    try:
+        lines = (FOLDER / "environment").read_text().splitlines()
+    except OSError:
+        return {}
+    return dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
+
+
 def is_here(url: str) -> bool:
     """Whether a URL is of this machine."""
     return urlsplit(url).hostname in LOOPBACK
@@ -145,15 +154,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
-
-
-def _environment() -> dict[str, str]:
-    """Return what a running system has written for other programs."""
-    try:
-        lines = (FOLDER / "environment").read_text().splitlines()
-    except OSError:
-        return {}
-    return dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
 
 
 def _with_query(path: str, query: dict[str, object]) -> str:

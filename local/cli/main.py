@@ -19,6 +19,8 @@ COMMANDS = {
     "watch": ("watch", "Watch the prices of a feed, and its alerts."),
     "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
     "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
+    "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
+    "psql": ("psql", "Query the database of the running system."),
     "token": ("token", "Print a token for this laptop's API."),
     "completion": ("completion", "Print the script that completes commands in your shell."),
 }
@@ -73,3 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:  # such as a full disk at the other end of a pipe
+        click.echo(f"Error: {error}", err=True)
+        return 1

@@ -1,4 +1,4 @@
-"""`trading simulate FILE`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE.csv`: what two moving averages would have earned on the prices of a file."""
 
 import argparse
 import math
@@ -21,6 +21,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from local.cli.console import printable
 from trading.core.values import exact_decimal
 from trading.simulation import engine, history_files, report, results
 from trading.simulation.bars import History, ReadingNotes
@@ -29,6 +30,8 @@ from trading.simulation.history_files import HistoryError
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import METRICS, Sweep, SweptPair, parse_windows, try_pairs, window_pairs
 
+STDOUT = Path("-")
+EXAMPLE = "Example: trading simulate events/history/MSFT.csv --fast 10 --slow 30 --html report.html"
 TASKS_OF_A_PROCESSOR = 8  # of a sweep: so many steps its progress has, and so often the history is handed over
 # From what is bad to what is good, as three numbers for red, green and blue.
 COLD, WARM = (30, 41, 59), (96, 165, 250)
@@ -47,23 +50,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             strategy = replace(strategy, fast=pair.fast, slow=pair.slow)
         done = engine.simulate(history, strategy)
         cuts = engine.check_lookahead(history, strategy) if asked.check_lookahead else None
-        result = results.result_of(done, asked.file.stem, sweep)
+        result = results.result_of(done, printable(asked.file.stem), sweep)
     except (OSError, ValueError, HistoryError, UnusableHistoryError, LookaheadError) as error:
-        errors.print(f"Cannot simulate {asked.file}: {error}", markup=False, highlight=False)
-        return 1
-    _show(result, cuts)
+        return _fail(f"Cannot simulate {asked.file}: {error}", errors)
+    if asked.json == STDOUT:
+        print(_json(result), end="")
+    else:
+        _show(result, cuts)
     for path, written in ((asked.json, _json), (asked.csv, _csv), (asked.html, report.render)):
-        if path:
+        if path and path != STDOUT:
             try:
                 path.write_text(written(result), encoding="utf-8")
             except OSError as error:
-                errors.print(f"Cannot write {path}: {error.strerror}", markup=False, highlight=False)
-                return 1
+                return _fail(f"Cannot write {path}: {error.strerror}", errors)
     return 0
 
 
+def _fail(message: str, errors: Console) -> int:
+    errors.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+    return 1
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="trading simulate", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("file", type=Path, help="CSV of prices; a date and a close are enough for --fill close")
     parser.add_argument("--adjusted", action="store_true", help="take the file's adjusted closes, and scale the rest")
     parser.add_argument("--fast", type=int, default=50, metavar="BARS", help="of the fast average (%(default)s)")
@@ -83,8 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         "--sweep", nargs=2, type=_windows, metavar=("fast=5:100:5", "slow=50:300:10"), help="try every pair of windows"
     )
     parser.add_argument("--by", choices=METRICS, default="sharpe", help="what makes a pair the best (%(default)s)")
-    for name, what in (("json", "the whole result"), ("csv", "the trades"), ("html", "the report")):
+    for name, what in (("csv", "the trades"), ("html", "the report")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what} there")
+    parser.add_argument(
+        "--json", nargs="?", type=Path, const=STDOUT, metavar="FILE", help="write the whole result there, or print it"
+    )
     return parser
 
 

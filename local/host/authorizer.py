@@ -2,7 +2,7 @@
 
 The rules are those of
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
-The issuer is the laptop itself: a key in `.local`, with which `python -m local.tools.issue_token` signs.
+The issuer is the laptop itself: a key in `.local`, with which `trading token` signs.
 """
 
 import os

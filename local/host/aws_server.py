@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import sys
 import threading
 import time
@@ -110,7 +111,8 @@ def main(folder: Path, port: int, *addresses: str) -> None:
     """Serve until standard input ends."""
     region = os.environ["AWS_DEFAULT_REGION"]
     adapt_moto()
-    state = State(folder / "state.sqlite", region)
+    file = sqlite3.connect(folder / "state.sqlite", isolation_level=None, check_same_thread=False)
+    state = State(file, region)
     template = folder / "template.json"
     declared = template.read_text() if template.exists() else ""
     # A template that is new is made beside what is kept; of one that is not, all is kept.

@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,10 +64,11 @@ class AwsServer:
         self._folder = folder
         self._command = [sys.executable, "-m", "local.host.aws_server", str(folder), str(port), *addresses]
         self._process: subprocess.Popen[bytes] | None = None
+        self._changing = threading.RLock()  # who stops it while it starts waits for that
 
     def declare(self, template: Mapping[str, Any]) -> None:
         """Have the server make what a template of CloudFormation declares, when it starts next."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         (self._folder / "template.json").write_text(json.dumps(template))
 
     def start(self) -> dict[str, str]:
@@ -75,44 +77,55 @@ class AwsServer:
         Raises:
             AwsError: it does not start.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,  # it ends when this does, however that comes
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env={**os.environ, **CREDENTIALS},
-                start_new_session=True,  # Ctrl-C is for the program that started it
-            )
-        assert self._process.stdout is not None
-        readable, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
-        line = self._process.stdout.readline() if readable else b""
-        if not line:
-            self.stop()
-            lines = self.log.read_text(errors="replace").splitlines()
-            raise AwsError(f"AWS's services do not start: {lines[-1] if lines else 'no answer'} - see {self.log}")
-        outputs: dict[str, str] = json.loads(line)
-        return outputs
+        with self._changing:
+            self.stop()  # what is left of one that ended
+            self._make_folder()
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,  # it ends when this does, however that comes
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=ROOT,
+                    env={**os.environ, **CREDENTIALS},
+                    start_new_session=True,  # Ctrl-C is for the program that started it
+                )
+            assert self._process.stdout is not None
+            readable, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+            line = self._process.stdout.readline() if readable else b""
+            if not line:
+                self.stop()
+                lines = self.log.read_text(errors="replace").splitlines()
+                raise AwsError(f"AWS's services do not start: {lines[-1] if lines else 'no answer'} - see {self.log}")
+            outputs: dict[str, str] = json.loads(line)
+            return outputs
 
     def ended(self) -> str | None:
         """Return how the process ended by itself, or nothing while it runs or where it shall not run."""
         return exit_of(self._process.poll()) if self._process else None
 
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is read there is believed
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, where it was started."""
+        return self._process.pid if self._process else None
+
     def stop(self) -> None:
         """Stop the server."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with self._changing:
+            if self._process is None:
+                return
+            process, self._process = self._process, None
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                pipe.close()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def exit_of(status: int | None) -> str | None:

@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
-from pathlib import Path
 from threading import Condition, RLock
 from typing import Any
 
@@ -71,13 +70,13 @@ def adapt_moto() -> None:
 class State:
     """The services of a region, and the file that keeps what they hold. Its methods are called in one's `turn`."""
 
-    def __init__(self, file: Path, region: str) -> None:
+    def __init__(self, file: sqlite3.Connection, region: str) -> None:
         self._sqs = sqs_backends[DEFAULT_ACCOUNT_ID][region]
         self._sns = sns_backends[DEFAULT_ACCOUNT_ID][region]
         self._dynamodb = dynamodb_backends[DEFAULT_ACCOUNT_ID][region]
         self._events = events_backends[DEFAULT_ACCOUNT_ID][region]
         self._s3 = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        self._file = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._file = file
         self._file.execute("pragma journal_mode = wal")
         self._file.execute("pragma synchronous = normal")
         self._file.executescript(SCHEMA)

@@ -3,10 +3,16 @@
 With AUTH=on the tour has a token, and nobody comes in without one.
 """
 
+import signal
+
+if __name__ == "__main__":  # the imports take a second, in which Ctrl-C shows no traceback either
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import json
 import logging
 import shutil
+import sys
 import tempfile
 from datetime import UTC, datetime
 from functools import partial
@@ -159,4 +165,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:  # everything has been taken down
+        sys.exit(130)

@@ -9,6 +9,7 @@ import time
 import uuid
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ CONCURRENCY = 4  # processes of one function: Lambda gives each event one of its
 LINE_LIMIT = 32 * 1024 * 1024  # bytes; Lambda's events and answers end at 6 MB
 
 
+IMPORT_SECONDS = 30
+END_SECONDS = 1  # from the end of its output to the end of a process
 # A process that ends sooner is not replaced at once, for the next would do the same.
 SHORT_LIFE_SECONDS = 2
 
@@ -73,7 +76,7 @@ class LocalFunction:
         line = json.dumps({"event": event, "context": context}).encode() + b"\n"
         async with self._free:
             while True:
-                process = self._idle.pop() if self._idle else await self._start()
+                process = self._idle.pop() if self._idle else await self._start_for_sure()
                 try:
                     answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
                 except _NotReceivedError:
@@ -88,17 +91,20 @@ class LocalFunction:
                 else:
                     break
             if answer is None:
-                _kill(process)  # where it is its output alone that has ended
-                how = exit_of(await process.wait())
-                raise FunctionDiedError(f"{self.name} {how} before it answered")
+                raise await self._death(process, "before it answered")
             self._idle.append(process)
         if "error" in answer:
             raise FunctionError("{errorType}: {errorMessage}".format(**answer["error"]))
         return answer["result"]
 
     async def warm(self) -> None:
-        """Start a process, which imports the handler at once, so that the first event need not wait for that."""
-        self._idle.append(await self._start())
+        """Start a process where there is none, so that the first event need not wait for it."""
+        if self._watchers:
+            return
+        try:
+            self._idle.append(await self._start())
+        except FunctionError as error:
+            logger.warning("%s - see %s", error, self.log)
 
     @property
     def processes(self) -> list[int]:
@@ -124,7 +130,30 @@ class LocalFunction:
                 start_new_session=True,  # Ctrl-C is for the program that started it
             )
         self._watchers[process] = asyncio.create_task(self._watch(process))
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(IMPORT_SECONDS):
+                is_ready = await process.stdout.readline()
+        except BaseException as error:
+            await self._end(process)
+            if isinstance(error, TimeoutError):
+                raise FunctionError(f"{self.name} is not imported within {IMPORT_SECONDS} s") from None
+            raise
+        if not is_ready:
+            raise await self._death(process, "before it was ready")
         return process
+
+    async def _start_for_sure(self) -> Process:
+        """Start a process, once more where the first is killed before it is ready."""
+        with suppress(FunctionDiedError):
+            return await self._start()
+        return await self._start()
+
+    async def _death(self, process: Process, when: str) -> FunctionDiedError:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        _kill(process)  # where it is its output alone that has ended
+        return FunctionDiedError(f"{self.name} {exit_of(await process.wait())} {when}")
 
     async def _watch(self, process: Process) -> None:
         """Wait until a process ends by itself, and start another that is ready for the next event."""
@@ -134,7 +163,7 @@ class LocalFunction:
         if process in self._idle:
             self._idle.remove(process)
             logger.warning("A process of %s %s - see %s", self.name, how, self.log)
-        if not self._idle and time.monotonic() - started > SHORT_LIFE_SECONDS:
+        if time.monotonic() - started > SHORT_LIFE_SECONDS:
             await self.warm()
 
     async def _end(self, process: Process) -> None:

@@ -36,7 +36,12 @@ def headers(declared: Mapping[str, Expression], socket_url: str) -> dict[str, st
     """Return the headers of the page here: it may connect to the laptop's socket, and to nothing that AWS alone has."""
     resolved = {}
     for name, value in declared.items():
-        text = value["Fn::Sub"] if isinstance(value, Mapping) else str(value)
+        text = _text(value["Fn::Sub"]) if isinstance(value, Mapping) else str(value)
         text = re.sub(r"wss://\$\{PriceSocketApi\}\S*", socket_url, text)
         resolved[name] = " ".join(word for word in text.split() if "${" not in word)
     return resolved
+
+
+def _text(substituted: Expression) -> str:
+    """Return the text of a Sub, which stands before its own variables if it has any."""
+    return str(substituted[0] if isinstance(substituted, list) else substituted)

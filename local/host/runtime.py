@@ -1,7 +1,8 @@
 """The process that a function runs in: it imports the handler as Lambda does and answers one event after another.
 
-Events come as lines of JSON on standard input, answers go as lines of JSON to what was standard output; whatever the
-function prints goes to standard error, which is its log. The process ends when its input does.
+It writes a line when it is ready. Then events come as lines of JSON on standard input, and answers go as lines of JSON
+to what was standard output; whatever the function prints goes to standard error, which is its log. The process ends
+when its input does.
 """
 
 import importlib
@@ -49,6 +50,7 @@ def main() -> None:
     sys.path.remove(str(Path(__file__).resolve().parent))  # a function does not see the laptop's modules
     module, name = os.environ["_HANDLER"].rsplit(".", 1)
     handler = getattr(importlib.import_module(module), name)
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         print(_answer(handler, json.loads(line)), file=answers, flush=True)
 

@@ -43,6 +43,7 @@ class Server:
             access_log=None,
             auto_decompress=False,  # API Gateway hands a body over as it came
             keepalive_timeout=IDLE_SECONDS,
+            lingering_time=STOP_SECONDS,
             shutdown_timeout=STOP_SECONDS,
             logger=logger,
         )

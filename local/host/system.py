@@ -99,21 +99,20 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
             "AUTH_REQUIRED": "false" if authorizer is None else "true",
         }
-        functions = {}
-        for name, declared in system.functions.items():
-            environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
-            functions[name] = LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
-            stack.push_async_callback(functions[name].close)
+        functions = {name: _function(declared, values, settings, logs) for name, declared in system.functions.items()}
+        for function in functions.values():
+            stack.push_async_callback(function.close)
         # What functions are told of AWS's services; their database here is DATABASE_URL's.
         shared = {
             variable: value
             for owner, variable, value in ((*key.split("/"), value) for key, value in values.items())
             if owner in functions and not variable.startswith("DB_")
         }
-        stack.enter_context(_environment_files(folder, {**CREDENTIALS, **shared, **settings}))
+        served_at = {"TRADING_URL": f"http://{LOOPBACK}:{listener.getsockname()[1]}"}
+        stack.enter_context(_environment_files(folder, {**served_at, **CREDENTIALS, **shared, **settings}))
 
         await _migrate(functions[MIGRATOR])
-        await asyncio.gather(*(function.warm() for name, function in functions.items() if name != MIGRATOR))
+        await functions[MIGRATOR].close()
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
         await Server(gateway.application(api, page), watch).start(stack, listener)
@@ -124,7 +123,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
 
         async with asyncio.TaskGroup() as group:
             rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
-            work = dict(_triggers(system, aws_server.services, values, functions)) | {"Rotating logs": rotation}
+            work = dict(_triggers(system, aws_server.services, values, functions))
+            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, system, functions)}
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
                 *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
@@ -171,6 +171,20 @@ def _triggers(
     for key, arn in values.items():
         if key.startswith("topic/"):
             yield f"The {key.replace('/', ' ')}", partial(triggers.print_topic, services, arn)
+
+
+def _function(
+    declared: template.Function, values: Mapping[str, str], settings: Mapping[str, str], logs: Path
+) -> LocalFunction:
+    name = declared.name
+    environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
+    return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
+
+
+async def _warm(system: System, functions: Mapping[str, LocalFunction]) -> None:
+    """Start the processes behind the HTTP API one after another; whom only events wake starts when one comes."""
+    for name in dict.fromkeys(route.function for route in system.routes):
+        await functions[name].warm()
 
 
 def _start_database(postgres: Postgres) -> None:

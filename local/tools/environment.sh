@@ -47,11 +47,26 @@ else
   python=$(find_python)
 fi
 
+# One at a time: `make start` and `trading`, called at the same moment, would clear each other's environment away.
+lock=.venv-lock
+if ! mkdir "$lock" 2>/dev/null; then
+  echo "Waiting for another setup of this checkout. If there is none, remove $lock." >&2
+  while ! mkdir "$lock" 2>/dev/null; do sleep 1; done
+fi
+trap 'rmdir "$lock"' EXIT
+trap 'exit 130' INT TERM HUP
+if [ -e .venv/.ready ] && [ ! requirements/dev.txt -nt .venv/.ready ]; then
+  exit 0
+fi
+
 if [ -n "$python" ]; then
-  "$python" -m venv --clear .venv || fail "$python cannot make a virtual environment: install its venv and pip (on Debian and Ubuntu, python$wanted-venv)."
+  echo "Setting up .venv with $python…" >&2
+  "$python" -m venv --clear .venv || fail "$python cannot make a virtual environment." \
+    "Install its venv and pip (on Debian and Ubuntu, the package python$wanted-venv), and run this again."
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
 else
-  echo "There is no Python $wanted on the PATH: uv fetches one${UV_PYTHON_INSTALL_MIRROR:+ from $UV_PYTHON_INSTALL_MIRROR}." >&2
+  mirror=${UV_PYTHON_INSTALL_MIRROR:+ from $UV_PYTHON_INSTALL_MIRROR}
+  echo "Setting up .venv: there is no Python $wanted on the PATH, so uv fetches one$mirror." >&2
   uv=$(find_uv)
   [ -n "$uv" ] || fail "There is nothing to fetch it with. Install Python $wanted, or uv" \
     "(https://docs.astral.sh/uv/getting-started/installation/), and run this again."
@@ -62,3 +77,4 @@ else
 fi
 .venv/bin/python -m uv pip install --quiet --require-hashes -r requirements/dev.txt
 .venv/bin/python -m uv pip install --quiet --no-deps --editable .
+touch .venv/.ready

@@ -20,7 +20,7 @@ CONNECTION = json.loads((EVENTS / "ping.json").read_text())["requestContext"]["c
 
 
 def test_a_ticket_lets_somebody_in_once(price_services: PriceServices) -> None:
-    parameters = {"ticket": connections.issue_ticket().ticket}
+    parameters = {"ticket": connections.issue_ticket("desk-7").ticket}
     assert invoke("connect.json", queryStringParameters=parameters) == {"statusCode": 200}
     assert price_services.connections() == {CONNECTION}
     assert invoke("connect.json", queryStringParameters=parameters) == {"statusCode": 401}
@@ -34,7 +34,7 @@ def test_nobody_gets_in_without_a_ticket(price_services: PriceServices, paramete
 
 @pytest.mark.usefixtures("price_services")
 def test_every_message_is_answered() -> None:
-    connections.remember(CONNECTION)
+    connections.remember(CONNECTION, "desk-7")
     answers = [
         json.loads(invoke(f"{name}.json")["body"]) for name in ("subscribe", "unsubscribe", "list", "ping", "unknown")
     ]
@@ -43,6 +43,6 @@ def test_every_message_is_answered() -> None:
 
 
 def test_who_disconnects_is_forgotten(price_services: PriceServices) -> None:
-    connections.remember(CONNECTION)
+    connections.remember(CONNECTION, "desk-7")
     assert invoke("disconnect.json") == invoke("disconnect.json") == {"statusCode": 200}
     assert price_services.connections() == set()

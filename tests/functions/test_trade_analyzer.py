@@ -1,14 +1,23 @@
 import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from local.host.template import ROOT
 from tests.conftest import Bucket, Call, context
-from trading.analysis import results
+from trading.analysis import results, runs
+from trading.analysis.runs import Run
+from trading.core import bus
+from trading.core.bus import BusUnavailableError
+from trading.core.errors import RefusalError
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"
+RUN = "2024/05/15/analysis_run_2024-05-15.json"
 RESULT = "2024/05/15/analysis_2024-05-15.csv"
 DONE = {"input_file": SOURCE, "output_file": RESULT, "records_processed": 6, "analysis_summary_count": 3, "rejected": 0}
 
@@ -29,7 +38,7 @@ def with_trades(bucket: Bucket) -> Bucket:
 
 def test_a_file_that_was_put_is_analyzed_and_again_if_it_is_told_twice(with_trades: Bucket) -> None:
     assert invoke("trades_put.json") == invoke("trades_put.json") == DONE
-    assert with_trades.keys() == [RESULT, SOURCE]
+    assert with_trades.keys() == [RESULT, RUN, SOURCE]
 
 
 def test_a_day_that_does_not_exist_and_its_own_result_do_not_wake_it(with_trades: Bucket) -> None:
@@ -80,18 +89,132 @@ FIRST_ROW = {
 }
 
 
-def test_over_http_a_day_is_analyzed_and_answered_with_its_rows(with_trades: Bucket, call: Call) -> None:
+@pytest.fixture
+def analyze(call: Call, requested: Callable[[], list[dict[str, Any]]]) -> Callable[[], Any]:
+    """A function that asks for the day's analysis over HTTP, lets it be made, and returns what the API says of it."""
+
+    def ask() -> Any:
+        assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 202
+        for event in requested():
+            with suppress(RefusalError):
+                invoke(event)
+        return call("GET", "/api/analyses/2024-05-15").body
+
+    return ask
+
+
+def test_over_http_a_day_is_analyzed_while_nobody_waits(
+    with_trades: Bucket, call: Call, requested: Callable[[], list[dict[str, Any]]]
+) -> None:
     answer = call("POST", "/api/analyses", {"date": "2024-05-15"})
-    assert answer.status == 200
-    assert (answer.body["date"], answer.body["records_processed"], answer.body["rejected"]) == ("2024-05-15", 6, 0)
-    assert [row["ticker"] for row in answer.body["rows"]] == ["AAPL", "GOOG", "MSFT"]
-    assert answer.body["rows"][0] == FIRST_ROW
-    assert with_trades.keys() == [RESULT, SOURCE]
-    assert call("GET", "/api/analyses/2024-05-15").body == answer.body
+    assert (answer.status, answer.body) == (202, {"date": "2024-05-15", "status": "running"})
+    assert answer.headers["location"] == "/api/analyses/2024-05-15"
+    assert call("GET", "/api/analyses/2024-05-15").body["status"] == "running"
+    [event] = requested()
+    assert (event["detail"]["date"], event["detail"]["requested_by"]) == ("2024-05-15", "local")
+    invoke(event)
+    found = call("GET", "/api/analyses/2024-05-15").body
+    assert (found["date"], found["records_processed"], found["rejected"]) == ("2024-05-15", 6, 0)
+    assert [row["ticker"] for row in found["rows"]] == ["AAPL", "GOOG", "MSFT"]
+    assert found["rows"][0] == FIRST_ROW
+    assert (found["status"], found["revision"], found["changes"], found["is_foreign"]) == ("current", 1, [], True)
+    assert RESULT in set(with_trades.keys())
 
 
-def test_over_http_the_stored_analysis_is_its_csv_for_who_accepts_that(with_trades: Bucket, call: Call) -> None:
-    call("POST", "/api/analyses", {"date": "2024-05-15"})
+def test_over_http_one_run_of_a_day_is_asked_for_at_a_time(
+    with_trades: Bucket, call: Call, requested: Callable[[], list[dict[str, Any]]]
+) -> None:
+    del with_trades
+    for _ in range(3):
+        assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 202
+    [event] = requested()
+    invoke(event)
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 202
+    assert len(requested()) == 1
+
+
+def test_over_http_a_run_that_died_is_said_and_another_may_be_asked_for(
+    with_trades: Bucket, call: Call, requested: Callable[[], list[dict[str, Any]]]
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    run = Run("running", "desk-7", long_ago)
+    with_trades.put(RUN, TypeAdapter(Run).dump_json(run).decode())
+    found = call("GET", "/api/analyses/2024-05-15").body
+    assert (found["status"], found["reason"]) == ("failed", runs.DIED)
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 202
+    assert len(requested()) == 1
+
+
+def test_over_http_a_queue_that_is_away_is_a_503_and_leaves_the_day_free(
+    with_trades: Bucket, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del with_trades
+
+    def away(*_: object) -> None:
+        raise BusUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bus, "send", away)
+        assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 503
+    assert call("GET", "/api/analyses/2024-05-15").body["status"] == "failed"
+    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 202
+
+
+def test_over_http_a_newer_source_makes_a_revision_that_says_what_changed(
+    with_trades: Bucket, call: Call, analyze: Callable[[], Any]
+) -> None:
+    analyze()
+    before = with_trades.get(RESULT)
+    with_trades.put(SOURCE, with_trades.get(SOURCE) + "TSLA,180.00,1,BUY,2024-05-15T10:00:00Z\n")
+    assert call("GET", "/api/analyses/2024-05-15").body["status"] == "stale"
+    found = analyze()
+    assert (found["status"], found["revision"]) == ("current", 2)
+    assert {"ticker": "TSLA", "figure": "close", "old": None, "new": "180.00"} in found["changes"]
+    assert {change["ticker"] for change in found["changes"]} == {"TSLA"}
+    assert analyze()["revision"] == 2  # the same trades once more
+    assert before != with_trades.get(RESULT)
+
+
+def test_over_http_the_days_that_have_an_analysis_are_listed_newest_first(bucket: Bucket, call: Call) -> None:
+    for day in ("2024-05-15", "2024-05-16", "2023-12-31"):
+        bucket.put(f"{day.replace('-', '/')}/trades.csv", (EVENTS / SOURCE).read_text())
+        invoke({"date": day})
+    first = call("GET", "/api/analyses", query="limit=2")
+    assert first.body == ["2024-05-16", "2024-05-15"]
+    assert first.headers["link"] == '</api/analyses?limit=2&cursor=2024-05-15>; rel="next"'
+    assert call("GET", "/api/analyses", query="limit=2&cursor=2024-05-15").body == ["2023-12-31"]
+    assert call("GET", "/api/analyses", query="cursor=x").names() == ["cursor"]
+
+
+def test_over_http_an_analysis_comes_in_pages(with_trades: Bucket, call: Call, analyze: Callable[[], Any]) -> None:
+    del with_trades
+    analyze()
+    first = call("GET", "/api/analyses/2024-05-15", query="limit=2")
+    assert [row["ticker"] for row in first.body["rows"]] == ["AAPL", "GOOG"]
+    assert first.headers["link"] == '</api/analyses/2024-05-15?limit=2&cursor=2>; rel="next"'
+    second = call("GET", "/api/analyses/2024-05-15", query="limit=2&cursor=2")
+    assert [row["ticker"] for row in second.body["rows"]] == ["MSFT"]
+    assert "link" not in second.headers
+
+
+def test_over_http_a_day_is_exported_while_nobody_waits(
+    call: Call, requested: Callable[[], list[dict[str, Any]]], bucket: Bucket
+) -> None:
+    from functions.trade_exporter.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    for _ in range(2):
+        assert call("POST", "/api/exports", {"date": "2024-05-15"}).status == 202
+    [event] = requested()
+    assert event["detail-type"] == "Export requested"
+    assert handler(event, context())["records_exported"] == 0
+    assert SOURCE in set(bucket.keys())
+    assert call("POST", "/api/exports", {"date": "2999-01-01"}).names() == ["date"]
+
+
+def test_over_http_the_stored_analysis_is_its_csv_for_who_accepts_that(
+    with_trades: Bucket, call: Call, analyze: Callable[[], Any]
+) -> None:
+    analyze()
     answer = call("GET", "/api/analyses/2024-05-15", accept="text/csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.body == with_trades.get(RESULT)
@@ -121,15 +244,15 @@ def test_over_http_an_analysis_that_somebody_else_wrote_is_to_be_had_as_csv_only
 )
 def test_over_http_csv_is_answered_to_who_prefers_it_only(bucket: Bucket, call: Call, accept: str) -> None:
     bucket.put(SOURCE, (EVENTS / SOURCE).read_text())
-    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).status == 200
+    invoke({"date": "2024-05-15"})
     answer = call("GET", "/api/analyses/2024-05-15", accept=accept)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
 
 
-def test_over_http_a_file_that_cannot_be_read_is_400_and_says_why(bucket: Bucket, call: Call) -> None:
+def test_over_http_why_a_file_cannot_be_read_is_said(bucket: Bucket, analyze: Callable[[], Any]) -> None:
     bucket.put(SOURCE, "ticker,price\n")
-    answer = call("POST", "/api/analyses", {"date": "2024-05-15"})
-    assert (answer.status, "no column quantity, side, timestamp" in answer.body["detail"]) == (400, True)
+    found = analyze()
+    assert (found["status"], "no column quantity, side, timestamp" in found["reason"]) == ("failed", True)
 
 
 def test_what_is_analyzed_and_what_is_rejected_is_counted(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,10 +272,10 @@ no trade at all\N{LINE SEPARATOR}still the same line
 
 
 @pytest.fixture
-def with_rejects(bucket: Bucket, call: Call) -> Bucket:
+def with_rejects(bucket: Bucket) -> Bucket:
     """A bucket with an analysis that left four rows out."""
     bucket.put(SOURCE, WITH_REJECTS)
-    assert call("POST", "/api/analyses", {"date": "2024-05-15"}).body["rejected"] == 4
+    assert invoke({"date": "2024-05-15"})["statusCode"] == 200
     return bucket
 
 
@@ -208,7 +331,7 @@ def test_over_http_an_analysis_without_rejects_has_none_and_a_day_without_analys
     with_trades: Bucket, call: Call
 ) -> None:
     assert call("GET", REJECTS).status == 404
-    call("POST", "/api/analyses", {"date": "2024-05-15"})
+    invoke({"date": "2024-05-15"})
     assert (call("GET", REJECTS).status, call("GET", REJECTS).body) == (200, [])
     assert call("GET", REJECTS, accept="text/csv").body == "line,reason,row\n"
     del with_trades

@@ -18,15 +18,16 @@ from tests.local.conftest import loop, running  # noqa: F401 - the system of the
 
 WIDTHS = {"phone": 375, "desktop": 1440}
 TICK_SECONDS = 0.5
-# Of the real thing, at worst: a queue's poll, a function's start, a machine that does something else.
-expect.set_options(timeout=20_000)
+# At worst a queue's poll, a function's start, and a machine that is busy with something else.
+TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
     """Send the API what a test needs, and return what it answers."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     request = Request(url, data, {"Content-Type": content_type}, method=method)  # noqa: S310
-    with urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urlopen(request, timeout=60) as answer:  # noqa: S310
         return json.load(answer)
 
 
@@ -120,7 +121,9 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
             timezone_id="Europe/Berlin",
             reduced_motion="reduce",
             accept_downloads=True,
+            locale="en-US",
         )
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -128,7 +131,7 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
         if prepare:
             prepare(page)
         page.goto(f"/#/{view}")
-        page.locator("main > .view:not([hidden]):not([inert])").wait_for()
+        page.locator("main > :is(.view, .panel)").wait_for()
         return page
 
     yield open_view
@@ -139,6 +142,6 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
 
 def trades_of(url: str, ticker: str) -> list[dict[str, Any]]:
     """Return what the API has of a ticker."""
-    with urlopen(f"{url}/api/trades/?ticker={ticker}", timeout=30) as answer:  # noqa: S310
+    with urlopen(f"{url}/api/trades/?ticker={ticker}", timeout=60) as answer:  # noqa: S310
         found: list[dict[str, Any]] = json.load(answer)
     return found

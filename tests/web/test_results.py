@@ -2,7 +2,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from local.host.system import RunningSystem
 from local.host.template import ROOT
@@ -15,26 +15,30 @@ REJECTED = 150  # more than a page of them
 
 @pytest.fixture
 def with_trades(running: RunningSystem) -> None:
-    """A day whose file has rows that are no trades, analyzed."""
+    """A trade, and a day whose file has rows that are no trades, analyzed."""
+    trade = {"ticker": "AAPL", "price": "170.50", "quantity": 10, "side": "BUY", "timestamp": f"{DAY}T09:30:00Z"}
+    send(f"{running.url}/api/trades/", {**trade, "client_trade_id": "shown"})
     text = (ROOT / "events" / KEY).read_text() + "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z\n" * REJECTED
     running.aws.client("s3").put_object(Bucket=running.environment["DATA_BUCKET"], Key=KEY, Body=text.encode())
     send(f"{running.url}/api/analyses/", {"date": DAY})
 
 
 @pytest.mark.usefixtures("with_trades")
-def test_a_day_is_shown_as_figures_bars_and_a_table_and_run_again(open_page: Open, width: int) -> None:
+def test_a_day_is_shown_as_figures_and_a_table_that_can_be_sorted_and_is_run_again(open_page: Open, width: int) -> None:
     page = open_page(f"analysis?date={DAY}", width)
     expect(page.locator("#analysis-figures")).to_contain_text("156")
-    bars = page.locator("#volume-bars .bar-row")
-    expect(bars).to_have_count(3)
-    expect(bars.first).to_contain_text("AAPL")
-    widths = page.locator("#volume-bars .bar").evaluate_all("all => all.map((each) => each.offsetWidth)")
-    assert widths[0] > widths[2] > widths[1] > 0
-    expect(page.get_by_role("region", name="Results by ticker").get_by_role("row").nth(1)).to_contain_text("170.666667")
-    expect(page.locator("#rejects-rows tr")).to_have_count(100)
-    expect(page.locator("#rejects-rows tr").first).to_contain_text("HOLD")
+    rows = page.get_by_role("region", name="Results by ticker").locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(page.get_by_role("region", name="Results by ticker").get_by_title("170.666667")).to_have_text("170.67")
+    widths = rows.locator(".bar").evaluate_all("all => all.map((each) => each.offsetWidth)")
+    assert widths == sorted(widths, reverse=True)
+    first = rows.first.get_by_role("rowheader").inner_text()
+    page.get_by_role("button", name="Amount").click()
+    expect(rows.last).to_contain_text(first)
+    expect(page.locator(".rejects tbody tr")).to_have_count(100)
+    expect(page.locator(".rejects tbody tr").first).to_contain_text("HOLD")
     page.get_by_role("button", name="Show more").click()
-    expect(page.locator("#rejects-rows tr")).to_have_count(REJECTED)
+    expect(page.locator(".rejects tbody tr")).to_have_count(REJECTED)
     with page.expect_response(lambda response: response.request.method == "POST" and response.ok):
         page.get_by_role("button", name="Run it again").click()
     expect(page.locator("#analysis-figures")).to_contain_text("156")
@@ -44,37 +48,109 @@ def test_a_day_is_shown_as_figures_bars_and_a_table_and_run_again(open_page: Ope
 def test_the_rejected_rows_can_be_downloaded_whole(open_page: Open, tmp_path: Path) -> None:
     page = open_page(f"analysis?date={DAY}")
     with page.expect_download() as download:
-        page.locator("#download-rejects").click()
+        page.get_by_role("button", name="Download rejected rows").click()
     file = tmp_path / "rejects.csv"
     download.value.save_as(file)
     assert len(list(csv.DictReader(file.read_text().splitlines()))) == REJECTED
 
 
-def test_a_day_without_trades_says_what_to_do(open_page: Open, width: int) -> None:
+def test_a_day_without_trades_says_what_to_do_and_leads_to_its_neighbours(open_page: Open, width: int) -> None:
     page = open_page("analysis?date=2020-02-02", width)
     expect(page.locator("#analysis-state")).to_contain_text("There is no analysis of 2020-02-02 yet")
     page.get_by_role("button", name="Run it").click()
     expect(page.locator("#analysis-state")).to_contain_text("There is no file of trades of 2020-02-02")
-    expect(page.locator("#analysis-table")).to_be_hidden()
+    expect(page.get_by_role("region", name="Results by ticker")).to_be_hidden()
+    page.get_by_role("button", name="The day before").click()
+    expect(page.locator("#analysis-state")).to_contain_text("There is no analysis of 2020-02-01 yet")
 
 
-def test_a_simulation_shows_its_equity_and_figures_and_names_what_is_wrong(
-    open_page: Open, running: RunningSystem, width: int
-) -> None:
-    closes = [100 + 10 * ((day // 20) % 2) + day % 20 * (1 if (day // 20) % 2 == 0 else -1) for day in range(120)]
-    days = [f"2024-{1 + number // 28:02}-{1 + number % 28:02},{close},{close}" for number, close in enumerate(closes)]
-    history = "date,open,close\n" + "\n".join(day.replace(",", ",", 1) for day in days) + "\n"
-    send(f"{running.url}/api/histories/SIM/", history, "PUT", "text/csv")
+def history(days: int) -> str:
+    """Return prices that rise and fall again, every twenty days."""
+    lines = ["date,open,close"]
+    for day in range(days):
+        close = 100 + (day % 20 if (day // 20) % 2 == 0 else 20 - day % 20)
+        lines.append(f"2024-{1 + day // 28:02}-{1 + day % 28:02},{close},{close}")
+    return "\n".join(lines) + "\n"
 
-    page = open_page("simulation?ticker=sim&fast=3&slow=8", width)
+
+DROP = """
+  ([name, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], name, { type: "text/csv" }));
+    const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+    document.querySelector(".drop").dispatchEvent(event);
+  }
+"""
+
+
+def drop(page: Page, name: str, text: str) -> None:
+    page.locator(".drop").wait_for()
+    page.evaluate(DROP, [name, text])
+
+
+def simulate(page: Page) -> None:
     page.get_by_role("button", name="Simulate").click()
-    expect(page.locator("#simulation-figures")).to_contain_text("Final equity, USD")
-    expect(page.locator("#equity-chart canvas").first).to_be_visible()
+
+
+def test_a_history_is_dropped_simulated_and_its_result_has_an_address(open_page: Open, width: int) -> None:
+    page = open_page("simulation?fast=3&slow=8", width)
+    drop(page, "DROP.csv", history(120))
+    expect(page.locator(".drop")).to_contain_text("DROP: 120 bars, 2024-01-01 to 2024-05-08, are stored.")
+    simulate(page)
+    expect(page.get_by_role("heading", name="DROP, fast 3, slow 8, 120 bars")).to_be_visible()
+    expect(page.locator("#simulation-figures")).to_contain_text("Closed trades")
+    expect(page.locator(".simulation .chart canvas").first).to_be_visible()
     assert page.locator("#simulation-trades tr").count() > 1
-    page.get_by_label("Fast").fill("9")
-    page.get_by_role("button", name="Simulate").click()
-    expect(page.locator("#simulation-error-fast")).to_contain_text("less than slow")
-    page.get_by_label("Ticker").last.fill("NONE")
-    page.get_by_label("Fast").fill("3")
-    page.get_by_role("button", name="Simulate").click()
-    expect(page.locator("#simulation-error-ticker")).not_to_be_empty()
+    figures = page.locator("#simulation-figures").inner_text()
+    page.reload()
+    expect(page.locator("#simulation-figures")).to_have_text(figures, use_inner_text=True)
+    expect(page.get_by_label("Ticker")).to_have_value("DROP")
+    expect(page.get_by_role("textbox", name="Fast")).to_have_value("3")
+    expect(page.get_by_role("button", name="DROP 3/8")).to_be_visible()  # it is at hand
+
+
+def test_a_sweep_is_a_heat_map_of_which_a_click_simulates_one_pair(open_page: Open, width: int) -> None:
+    page = open_page("simulation", width)
+    drop(page, "SWEPT.csv", history(120))
+    expect(page.locator(".drop")).to_contain_text("are stored")
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    page.get_by_role("textbox", name="Fast").fill("2:4:1")
+    page.get_by_role("textbox", name="Slow").fill("6:10:2")
+    page.get_by_text("Costs and fills").click()
+    page.get_by_label("Commission USD a trade").fill("1")
+    simulate(page)
+    cells = page.get_by_role("region", name="Sweep").get_by_role("button")
+    expect(cells).to_have_count(9)
+    expect(page.locator("#simulation-figures")).not_to_contain_text("Fees, USD\n0.00", use_inner_text=True)
+    page.get_by_role("button", name="Fast 4, slow 6").click()
+    expect(page.get_by_role("heading", name="SWEPT, fast 4, slow 6, 120 bars")).to_be_visible()
+
+
+def test_what_is_wrong_with_a_simulation_stands_under_its_field_and_why_there_are_no_trades_is_said(
+    open_page: Open, width: int
+) -> None:
+    page = open_page("simulation?fast=9&slow=8", width)
+    simulate(page)
+    expect(page.get_by_label("Ticker")).to_have_accessible_description("Such as AAPL or BRK.B.")
+    drop(page, "prices.csv", history(120))
+    expect(page.locator(".drop")).to_contain_text("Which ticker is prices.csv of?")
+    page.get_by_label("Ticker").fill("wrong")
+    drop(page, "prices 1.csv", history(120))
+    expect(page.locator(".drop")).to_contain_text("WRONG: 120 bars")
+    simulate(page)
+    expect(page.get_by_role("textbox", name="Fast")).to_have_accessible_description("Must be less than slow.")
+    page.get_by_role("textbox", name="Slow").fill("500")
+    simulate(page)
+    expect(page.locator("#simulation-trades")).to_contain_text(
+        "needs 500 bars and one more to cross, and there are 120"
+    )
+    page.get_by_label("Ticker").fill("NONE")
+    simulate(page)
+    expect(page.get_by_label("Ticker")).to_have_accessible_description("No history: drop one.")
+    drop(page, "BAD.csv", "date,close\n2024-01-01,many\n")
+    expect(page.locator(".drop")).to_contain_text("many")
+
+
+def test_a_simulation_that_does_not_exist_says_so(open_page: Open) -> None:
+    page = open_page("simulation?id=987654321")
+    expect(page.locator("#simulation-state")).to_have_text("There is no simulation 987654321.")

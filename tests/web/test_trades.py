@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from local.host.system import RunningSystem
-from tests.web.conftest import Open, send, trades_of
+from tests.web.conftest import Market, Open, send, trades_of
 
 MANY = 10_000
+TRADES = re.compile("/api/trades/?$")
+RECORDED = re.compile(r"^Trade \d+ is recorded")
 
 
 @pytest.fixture
@@ -41,65 +43,130 @@ def some(ticker: str, count: int, **parts: Any) -> list[dict[str, Any]]:
     return [{**trade, "timestamp": (newest - timedelta(seconds=number)).isoformat()} for number in range(count)]
 
 
-def test_a_trade_that_is_recorded_appears_at_once_and_is_marked_delivered(
+def test_a_trade_that_is_recorded_appears_at_once_and_is_marked_notified(
     open_page: Open, width: int, ticker: str
 ) -> None:
     page = open_page("trades", width)
-    fill(page, ticker, price="1310.5", quantity="1000.25")
-    page.get_by_text("Sell", exact=True).last.click()
+    fill(page, ticker, price="1310.5", quantity="100.25")
+    expect(page.locator("#record-form")).to_contain_text("131,377.625 USD")
+    page.locator("#record-form").get_by_role("button", name="Sell").click()
     submit(page)
     shown = page.locator(".trade-row.fresh")
     expect(shown).to_contain_text(ticker)
     expect(shown.locator(".side")).to_have_text("Sell")
-    expect(shown.locator(".quantity")).to_have_text("1,000.25")
+    expect(shown.locator(".quantity")).to_have_text("100.25")
     expect(shown.locator(".price")).to_have_text("1,310.50")
-    expect(shown.locator(".amount")).to_have_text("1,310,827.625")
-    expect(shown.locator(".badge")).to_contain_text("Delivered in")
-    expect(page.locator("#record-outcome")).to_contain_text("its notification was delivered")
+    expect(shown.locator(".amount")).to_have_text("131,377.625")
+    expect(shown.locator(".delivery")).to_contain_text("Notified in")
+    expect(page.locator(".outcome")).to_contain_text("its notification was delivered")
     shown.get_by_role("button").click()
-    expect(shown.locator(".details")).to_contain_text("By")
     expect(shown.locator(".details")).to_contain_text("local")
+    expect(shown.locator(".details")).to_contain_text("Notified in")
 
 
-def test_what_is_wrong_stands_under_its_field(open_page: Open, width: int) -> None:
+def test_a_trade_that_somebody_else_records_appears_by_itself(
+    open_page: Open, running: RunningSystem, ticker: str
+) -> None:
+    send(f"{running.url}/api/trades/", some(ticker, 1)[0])
+    page = open_page(f"trades?ticker={ticker}")
+    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
+    send(f"{running.url}/api/trades/", some(ticker, 1, side="SELL", quantity=2)[0])
+    expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
+    expect(page.locator(".totals")).to_contain_text("Net\N{MINUS SIGN}1.5 shares")
+
+
+def test_what_is_wrong_stands_under_its_field_and_moves_nothing(open_page: Open, width: int) -> None:
     page = open_page("trades", width)
     fill(page, "MSFT1", price="-1", quantity="many")
-    submit(page)
     form = page.locator("#record-form")
-    expect(form.locator("#record-error-ticker")).not_to_be_empty()
-    expect(form.locator("#record-error-price")).to_have_text("Must not be negative")
-    expect(form.locator("#record-error-quantity")).not_to_be_empty()
+    before = form.bounding_box()
+    submit(page)
+    expect(form.get_by_label("Ticker")).to_have_accessible_description("Such as AAPL or BRK.B.")
+    expect(form.get_by_label("Price")).to_have_accessible_description("Must not be negative.")
+    expect(form.get_by_label("Quantity")).to_have_accessible_description("Must be a number, such as 50.")
     expect(form.get_by_label("Ticker")).to_be_focused()
     expect(form.get_by_label("Price")).to_have_attribute("aria-invalid", "true")
-    expect(form.get_by_label("Price")).to_have_accessible_description("Must not be negative")
+    after = form.bounding_box()
+    assert before
+    assert after
+    assert before["height"] == after["height"]
     fill(page, "MSFT")
     submit(page)
-    expect(form.locator("#record-error-price")).to_be_empty()
-    expect(page.locator("#record-outcome")).to_contain_text("is recorded")
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
+    expect(form.get_by_label("Price")).to_have_accessible_description("")
+
+
+def test_half_a_time_is_not_taken_for_now(open_page: Open, running: RunningSystem, ticker: str) -> None:
+    page = open_page("trades")
+    fill(page, ticker)
+    time = page.locator("#record-form").get_by_label("Time")
+    time.press_sequentially("06032025")
+    time.press("Enter")
+    expect(time).to_have_accessible_description("Incomplete, or no such date.")
+    expect(page.locator(".outcome")).to_have_text("Correct what is marked.")
+    assert trades_of(running.url, ticker) == []
+    time.fill("2025-06-03T14:00:00")
+    submit(page)
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
+    [trade] = trades_of(running.url, ticker)
+    assert trade["timestamp"] == "2025-06-03T12:00:00Z"
+
+
+def test_a_trade_a_hundred_times_as_large_as_all_others_is_asked_about(
+    open_page: Open, running: RunningSystem, ticker: str
+) -> None:
+    page = open_page("trades")
+    page.route("**/api/trades/?limit=1000", lambda route: route.fulfill(json=[{"price": "10", "quantity": 5}]))
+    fill(page, ticker, price="100", quantity="50")
+    submit(page)
+    question = page.get_by_role("dialog", name="Question")
+    expect(question).to_contain_text("5,000.00 USD is 100 times your largest trade so far, 50.00 USD")
+    question.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".outcome")).to_have_text("Nothing was recorded.")
+    assert trades_of(running.url, ticker) == []
+    submit(page)
+    question.get_by_role("button", name="Record it").click()
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
+    assert len(trades_of(running.url, ticker)) == 1
+
+
+def test_the_last_price_is_at_hand(open_page: Open, market: Market) -> None:
+    market.prices["AAPL"] = "187.42"
+    page = open_page("trades")
+    form = page.locator("#record-form")
+    form.get_by_label("Ticker").fill("aapl")
+    expect(form).to_contain_text("Last 187.42")
+    form.get_by_role("button", name="Use it").click()
+    expect(form.get_by_label("Price")).to_have_value("187.42")
 
 
 def test_a_double_click_records_once(open_page: Open, running: RunningSystem, width: int, ticker: str) -> None:
     page = open_page("trades", width)
     fill(page, ticker)
     page.get_by_role("button", name="Record the trade").dblclick()
-    expect(page.locator(".trade-row.fresh .badge")).to_contain_text("Delivered")
+    expect(page.locator(".trade-row.fresh .delivery")).to_contain_text("Notified")
     assert len(trades_of(running.url, ticker)) == 1
 
 
 def test_a_retry_after_an_answer_that_was_lost_records_once(
     open_page: Open, running: RunningSystem, ticker: str
 ) -> None:
-    def lose_the_answer(route: Route) -> None:
+    lost: list[Route] = []
+
+    def lose_the_first_answer(route: Route) -> None:
+        if route.request.method != "POST" or lost:
+            return route.fallback()
+        lost.append(route)
         route.fetch()  # it is recorded,
-        route.abort()  # and nobody hears of it
+        return route.abort()  # and nobody hears of it
 
     page = open_page("trades")
-    page.route("**/api/trades/", lose_the_answer, times=1)
+    page.route(TRADES, lose_the_first_answer)
     fill(page, ticker)
     submit(page)
-    expect(page.locator("#record-outcome")).to_contain_text("send it again, it is recorded once")
+    expect(page.locator(".outcome")).to_contain_text("send it again, it is recorded once")
     submit(page)
-    expect(page.locator("#record-outcome")).to_contain_text("is recorded")
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
     assert len(trades_of(running.url, ticker)) == 1
 
 
@@ -116,10 +183,14 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
     filters = page.get_by_role("form", name="Filter trades")
     filters.get_by_label("Ticker").press_sequentially(ticker.lower())
     expect(page.locator("#trades-state")).to_have_text("5 trades shown, that is all.")
+    expect(filters.get_by_label("Ticker")).to_be_focused()
     filters.get_by_label("Side").select_option("Buy")
     filters.get_by_label("From").fill("2025-06-04")
-    filters.get_by_label("To").fill("2025-06-04")
+    to = filters.get_by_label("To")
+    to.press_sequentially("06042025")
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
+    expect(to).to_be_focused()
+    expect(to).to_have_value("2025-06-04")
     expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}&side=BUY&from=2025-06-04&to=2025-06-04$"))
     page.reload()
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
@@ -129,33 +200,77 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
     filters.get_by_role("button", name="Clear").click()
     expect(filters.get_by_label("Ticker")).to_have_value("")
     expect(page).to_have_url(re.compile("#/trades$"))
+    filters.get_by_role("button", name="Today").click()
+    expect(page).to_have_url(re.compile("#/trades\\?from=20..-..-..&to=20..-..-..$"))
+    expect(filters.get_by_role("button", name="Today")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_filter_that_cannot_be_is_named_and_a_search_without_result_says_what_to_do(
-    open_page: Open, ticker: str
-) -> None:
+def test_a_filter_that_cannot_be_is_an_error_under_its_field(open_page: Open) -> None:
+    page = open_page("trades")
+    filters = page.get_by_role("form", name="Filter trades")
+    ticker = filters.get_by_label("Ticker")
+    ticker.press_sequentially("BRK.")
+    page.wait_for_timeout(600)
+    expect(ticker).to_have_accessible_description("")  # it may become BRK.B
+    ticker.press("Tab")
+    expect(ticker).to_have_accessible_description("Such as AAPL or BRK.B.")
+    ticker.fill("")
+    start = filters.get_by_label("From")
+    start.press_sequentially("02312025")
+    expect(start).to_have_accessible_description("Incomplete, or no such date.")
+    expect(start).to_be_focused()
+    expect(page).to_have_url(re.compile("#/trades$"))
+    start.fill("2025-06-04")
+    filters.get_by_label("To").fill("2025-06-03")
+    expect(filters.get_by_label("To")).to_have_accessible_description("Before the first day.")
+
+
+def test_a_search_without_result_says_what_to_do(open_page: Open, ticker: str) -> None:
     page = open_page("trades?ticker=12")
-    expect(page.locator("#filter-error-ticker")).not_to_be_empty()
-    expect(page.locator("#trades-state")).to_have_text("Correct the filter to see trades.")
+    filters = page.get_by_role("form", name="Filter trades")
+    expect(filters.get_by_label("Ticker")).to_have_accessible_description("Such as AAPL or BRK.B.")
+    expect(page.locator("#trades-state")).to_contain_text("Correct the filter to see trades.")
     page = open_page(f"trades?ticker={ticker}")
     expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
 
 
-def test_a_csv_of_what_is_shown_can_be_downloaded(
-    open_page: Open, running: RunningSystem, tmp_path: Path, ticker: str
+def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(
+    open_page: Open, running: RunningSystem, width: int, tmp_path: Path, ticker: str
 ) -> None:
-    send(f"{running.url}/api/trades/batch/", {"trades": some(ticker, 2, price="0.000001")})
-    send(f"{running.url}/api/trades/", {**some(ticker, 1)[0], "client_trade_id": f'=1,"{ticker}"'})
-    page = open_page(f"trades?ticker={ticker}")
-    expect(page.locator("#trades-state")).to_have_text("3 trades shown, that is all.")
+    trades = some(ticker, 249)
+    trades[3] |= {"client_trade_id": f'=1,"{ticker}"', "price": "0.000001"}
+    trades[240] |= {"side": "SELL", "price": "1000", "quantity": 7}
+    send(f"{running.url}/api/trades/batch/", {"trades": trades})
+    page = open_page(f"trades?ticker={ticker}", width)
+    page.route("**/*cursor=*", lambda route: route.abort())  # as one who does not scroll
+    page.reload()
+    totals = page.locator(".totals")
+    expect(totals).to_contain_text("Newest200 trades")
+    page.unroute("**/*cursor=*")
+    page.get_by_role("button", name="Total all of them").click()
+    expect(totals).to_contain_text("Total249 trades")
+    expect(totals).to_contain_text("Sold7,000.00 USD")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").first.click()
+        page.get_by_role("button", name="Download CSV").click()
     file = tmp_path / "trades.csv"
     download.value.save_as(file)
     rows = list(csv.DictReader(file.read_text().splitlines()))
-    assert [row["price"] for row in rows].count("0.000001") == 2
+    assert len(rows) == 249
     assert {row["ticker"] for row in rows} == {ticker}
+    assert [row["price"] for row in rows].count("0.000001") == 1
     assert f'\'=1,"{ticker}"' in {row["client_trade_id"] for row in rows}
+
+
+def test_a_column_sorts_all_that_match(open_page: Open, running: RunningSystem, ticker: str) -> None:
+    trades = some(ticker, 249)
+    trades[240] |= {"price": "1000", "quantity": 7}
+    send(f"{running.url}/api/trades/batch/", {"trades": trades})
+    page = open_page(f"trades?ticker={ticker}")
+    page.get_by_role("button", name="Amount, USD").click()
+    expect(page.locator("#trade-rows .amount").first).to_have_text("7,000.00")
+    expect(page.locator("#trade-rows .trade-row")).to_have_count(249)
+    page.get_by_role("button", name="Amount, USD").click()
+    expect(page.locator("#trade-rows .amount").last).to_have_text("7,000.00")
 
 
 @pytest.fixture
@@ -178,7 +293,7 @@ def test_ten_thousand_trades_come_as_one_scrolls(open_page: Open, width: int, ma
     expect(page.locator("#trades-state")).to_contain_text("older ones come as you scroll")
     page.evaluate(
         """async () => {
-          while (!document.querySelector("#older-trades").hidden) {
+          while (![...document.querySelectorAll(".list-end button")].every((button) => button.hidden)) {
             scrollTo(0, document.documentElement.scrollHeight);
             await new Promise(requestAnimationFrame);
           }
@@ -196,17 +311,18 @@ def test_a_database_that_is_away_is_said_and_asked_again(
     open_page: Open, running: RunningSystem, width: int, ticker: str
 ) -> None:
     page = open_page("trades", width)
-    expect(page.locator("#trades-table")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#trades-state")).to_contain_text("rade")
+    expect(page.get_by_role("table", name="Trades")).not_to_have_attribute("aria-busy", "true")
     running.postgres.kill()
     try:
         fill(page, ticker)
         submit(page)
-        expect(page.locator("#record-outcome")).to_contain_text("The database does not answer")
+        expect(page.locator(".outcome")).to_contain_text("The database does not answer")
         page.get_by_role("form", name="Filter trades").get_by_label("Side").select_option("Sell")
-        expect(page.locator("#trades-state")).to_contain_text("It is asked again in 5 s")
+        expect(page.locator("main").get_by_role("alert")).to_contain_text("Trying again in")
     finally:
         running.postgres.start()
     expect(page.locator("#trades-state")).to_contain_text("shown")
     submit(page)
-    expect(page.locator("#record-outcome")).to_contain_text("is recorded")
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
     assert len(trades_of(running.url, ticker)) == 1

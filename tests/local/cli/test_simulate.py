@@ -80,6 +80,31 @@ def test_the_whole_result_the_trades_and_the_report_are_written(
     assert paths[2].read_text().startswith("<!doctype html>")
 
 
+def test_without_a_file_the_whole_result_is_written_in_place_of_the_summary(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, file, *WINDOWS, "--json")
+    assert (code, json.loads(out)["metrics"]["final_equity"]) == (0, "68")
+
+
+def test_a_file_that_cannot_be_written_is_the_one_that_is_named(
+    file: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, file, *WINDOWS, "--html", tmp_path / "nowhere" / "a.html")
+    assert (code, err) == (1, f"Cannot write {tmp_path / 'nowhere' / 'a.html'}: No such file or directory")
+
+
+def test_escapes_in_a_history_and_in_its_name_are_shown_and_not_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "\x1b[2J.csv"
+    for close in ("\x1b]0;x\x1b[2J", "7"):
+        file.write_text(f"date,close\n2024-01-02,{close}\n")
+        _, out, err = run(capsys, file, *WINDOWS, "--fill", "close")
+        assert "\x1b" not in out + err
+        assert "\\x1b[2J" in out + err
+
+
 def test_costs_fill_and_fractions_are_those_that_were_asked_for(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     costs = ["--commission-per-trade", "1", "--commission-per-share", "0.1", "--commission-basis-points", "10"]
     code, out, _ = run(
@@ -143,7 +168,6 @@ def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: py
         (["--cash", "0"], "cash must be more than zero"),
         (["--sweep", "fast=5:9:1", "slow=2:5:1"], "--sweep has no pair"),
         (["--sweep", "fast=1:2:1", "fast=2:5:1"], "--sweep has no pair"),
-        (["--html", "/nowhere/a.html"], "Cannot write /nowhere/a.html: No such file"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -138,9 +138,10 @@ def test_a_handler_that_cannot_be_imported_is_said_and_not_tried_for_ever(
     async def warm(function: LocalFunction) -> None:
         await function.warm()
         await asyncio.sleep(0.5)
+        assert function.processes == []
 
     run(folder, warm)
-    assert caplog.messages == [f"A process of Worker ended with status 1 - see {folder / 'log'}"]
+    assert caplog.messages == [f"Worker ended with status 1 before it was ready - see {folder / 'log'}"]
     assert "nothing_of_this_name" in (folder / "log").read_text()
 
 

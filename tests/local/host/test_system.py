@@ -17,6 +17,8 @@ import psutil
 import psycopg2
 import pytest
 
+import local.__main__
+from local.host.aws_services import Aws
 from local.host.postgres import Postgres
 from local.host.system import RunningSystem, free_port
 from local.host.template import ROOT
@@ -137,58 +139,6 @@ def test_other_programs_are_told_where_everything_is(running: RunningSystem) -> 
     assert running.environment["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
-def test_a_database_killed_under_load_loses_nothing_and_doubles_nothing(
-    running: RunningSystem, invoke: Invoke, trade: dict[str, Any]
-) -> None:
-    load_seconds = 20
-    deadline = time.monotonic() + load_seconds
-
-    def post_until_the_end(worker: int) -> dict[str, int]:
-        answered: dict[str, int] = {}
-        while time.monotonic() < deadline:
-            key = f"load-{worker}-{len(answered)}"
-            status, body = ask(f"{running.url}/api/trades/", {**trade, "client_trade_id": key})
-            if status in {200, 201}:
-                answered[key] = body["id"]
-            else:
-                assert status == 503, body  # a client that retries: nothing else tells it to
-            time.sleep(0.2)
-        return answered
-
-    with ThreadPoolExecutor(8) as threads:
-        workers = [threads.submit(post_until_the_end, worker) for worker in range(8)]
-        for _ in range(2):
-            time.sleep(load_seconds / 4)
-            running.postgres.kill()
-            time.sleep(1)
-            running.postgres.start()
-        answered = {key: trade_id for worker in workers for key, trade_id in worker.result().items()}
-    assert len(answered) > 100
-
-    connection = psycopg2.connect(running.environment["DATABASE_URL"])
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("select client_trade_id, id from trades where client_trade_id like 'load-%'")
-        stored = cursor.fetchall()
-        assert len(stored) == len(dict(stored))
-        assert answered.items() <= dict(stored).items()
-
-        def all_delivered() -> bool:
-            cursor.execute("select count(*) from notifications where delivered_at is null")
-            return bool(cursor.fetchall() == [(0,)])
-
-        for _ in range(4):
-            if until(all_delivered, seconds=10):
-                break
-            # Time passes: the leases of the dead end, and what the queue lost is due.
-            cursor.execute(
-                "update notifications set next_attempt_at = now(), sending_until = null where delivered_at is null"
-            )
-            invoke("NotificationSweeper")
-        assert all_delivered()
-    connection.close()
-
-
 # `make start`, as its user has it: a process in a checkout
 
 
@@ -224,19 +174,28 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"it ended before it said {text!r}: {seen}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the checkout, in a folder with a space in its name that only its owner may enter."""
     folder = tmp_path_factory.mktemp("private") / "my trading system"
     for part in ("functions", "layers", "local", "docs"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part)
     shutil.copy(ROOT / "template.yaml", folder)
     yield folder
-    shutil.rmtree(Postgres(folder / ".local" / "postgres", 0).folder, ignore_errors=True)
+    Postgres(folder / ".local" / "postgres", 0).erase()
     shutil.rmtree(folder)
 
 
-def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: dict[str, Any]) -> None:
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def reset(checkout: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "local.host.reset"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+
+def test_start_serves_heals_and_stops_cleanly(checkout: Path, trade: dict[str, Any]) -> None:
     port = str(free_port(0, ["127.0.0.1"]))
     url = f"http://127.0.0.1:{port}/api/trades/"
     with started(checkout, PORT=port) as process:
@@ -244,76 +203,34 @@ def test_start_serves_stops_cleanly_and_keeps_its_trades(checkout: Path, trade: 
         assert f"curl -i {url}" in said
         assert ask(url, trade)[0] == 201
         assert "NOTIFICATION  BUY 50 MSFT at 310.50" in wait_for(process, "NOTIFICATION")
-        assert "DATABASE_URL=postgresql://" in (checkout / ".local" / "environment").read_text()
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert children
+        environment = (checkout / ".local" / "environment").read_text()
+        assert "DATABASE_URL=postgresql://" in environment
+        assert f"TRADING_URL=http://127.0.0.1:{port}\n" in environment
 
+        with started(checkout, PORT=str(free_port(0, ["127.0.0.1"]))) as second:
+            assert "is running from this folder already" in wait_for(second, "Cannot start")
+            assert second.wait(10) == 1
+        refused = reset(checkout)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("Nothing is deleted: the system is running from this folder already")
+
+        for name, command in (("PostgreSQL", "postgres -D"), ("AWS's services", "aws_server")):
+            [part] = [child for child in psutil.Process(process.pid).children() if command in " ".join(child.cmdline())]
+            part.kill()
+            assert f"{name}: its process was ended by signal 9, and is started again" in wait_for(process, name)
+            wait_for(process, f"{name}: back after")
+        assert until(lambda: ask(url, trade)[0] == 201, seconds=10)
+        wait_for(process, "NOTIFICATION")
+
+        children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         wait_for(process, "Stopped")
         assert process.wait(20) == 0
-    assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
-    assert not (checkout / ".local" / "environment").exists()
-
-    with started(checkout, PORT=port) as process:
-        wait_for(process, "Ctrl-C stops everything")
-        assert len(ask(url)[1]) == 1
-
-
-def test_with_auth_on_a_token_is_wanted_and_its_subject_records_the_trade(
-    checkout: Path, trade: dict[str, Any]
-) -> None:
-    port = str(free_port(0, ["127.0.0.1"]))
-    url = f"http://127.0.0.1:{port}"
-    with started(checkout, PORT=port, AUTH="on") as process:
-        assert "./trading token" in wait_for(process, "Ctrl-C stops everything")
-        command = [sys.executable, "-m", "local.cli", "token", "trades:write", "--subject", "desk-7"]
-        token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
-        assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
-        assert ask(f"{url}/api/health")[0] == 200
-        status, recorded = ask(f"{url}/api/trades/", trade, token)
-        assert (status, recorded["recorded_by"]) == (201, "desk-7")
-        assert ask(f"{url}/api/trades/", token=token)[0] == 403  # the function's own answer
-        assert ask(f"{url}/api/alerts", token=token) == (403, {"message": "Forbidden"})
-        assert ask(f"{url}/nowhere", token=token)[0] == 404
-
-
-def test_a_second_start_says_that_the_first_is_running(checkout: Path) -> None:
-    first_port, second_port = (str(free_port(0, ["127.0.0.1"])) for _ in range(2))
-    with started(checkout, PORT=first_port) as first:
-        wait_for(first, "Ctrl-C stops everything")
-        with started(checkout, PORT=second_port) as second:
-            assert "is running from this folder already" in wait_for(second, "Cannot start")
-            assert second.wait(10) == 1
-        assert ask(f"http://127.0.0.1:{first_port}/api/health")[0] == 200
-
-
-def test_a_port_that_is_taken_is_named_with_what_to_do(checkout: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with started(checkout, PORT=str(port)) as process:
-            assert f"port {port} is taken" in (said := wait_for(process, "Cannot start"))
-            assert f"PORT={port + 1} make start" in said
-            assert process.wait(10) == 1
-
-
-@pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
-def test_what_is_no_port_is_refused_in_a_sentence(checkout: Path, port: str) -> None:
-    with started(checkout, PORT=port) as process:
-        assert f"PORT={port} is no port" in wait_for(process, "Cannot start")
-        assert process.wait(10) == 1
-
-
-def test_a_terminal_that_is_closed_takes_everything_with_it(checkout: Path) -> None:
-    with started(checkout, PORT=str(free_port(0, ["127.0.0.1"]))) as process:
-        wait_for(process, "Ctrl-C stops everything")
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(20) == 0
-    assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
+    assert living(children) == []
     assert not (checkout / ".local" / "environment").exists()
 
 
-def test_what_a_killed_run_left_behind_is_stopped_and_its_trades_are_there(
+def test_what_a_killed_run_left_behind_is_stopped_and_what_it_answered_is_there(
     checkout: Path, trade: dict[str, Any]
 ) -> None:
     port = str(free_port(0, ["127.0.0.1"]))
@@ -321,10 +238,72 @@ def test_what_a_killed_run_left_behind_is_stopped_and_its_trades_are_there(
     with started(checkout, PORT=port) as process:
         wait_for(process, "Ctrl-C stops everything")
         assert ask(url, trade)[0] == 201
+        stored = ask(url)[1]
+        lines = (checkout / ".local" / "environment").read_text().splitlines()
+        sqs = Aws(dict(line.split("=", 1) for line in lines)["AWS_ENDPOINT_URL"]).client("sqs")
+        mine = sqs.create_queue(QueueName="mine")["QueueUrl"]
+        sqs.send_message(QueueUrl=mine, MessageBody="kept")
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
     with started(checkout, PORT=port) as process:
         wait_for(process, "Ctrl-C stops everything")
-        assert len(ask(url)[1]) == 1
-        assert until(lambda: not any(c.is_running() and c.status() != "zombie" for c in children), seconds=5)
+        assert ask(url)[1] == stored
+        assert until(lambda: not living(children), seconds=5)
+        lines = (checkout / ".local" / "environment").read_text().splitlines()
+        sqs = Aws(dict(line.split("=", 1) for line in lines)["AWS_ENDPOINT_URL"]).client("sqs")
+        assert sqs.receive_message(QueueUrl=mine)["Messages"][0]["Body"] == "kept"
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGHUP)  # the terminal is closed
+        assert process.wait(20) == 0
+    assert living(children) == []
+    assert not (checkout / ".local" / "environment").exists()
+
+
+def test_after_a_reset_there_is_nothing_and_with_auth_on_a_token_is_wanted(
+    checkout: Path, trade: dict[str, Any]
+) -> None:
+    done = reset(checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        "Deleted the database",
+        "Deleted the queues, buckets and tables",
+    ]
+    port = str(free_port(0, ["127.0.0.1"]))
+    url = f"http://127.0.0.1:{port}"
+    with started(checkout, PORT=port, AUTH="on") as process:
+        assert "python -m local.tools.issue_token" in wait_for(process, "Ctrl-C stops everything")
+        scopes = ["trades:read", "trades:write"]
+        command = [sys.executable, "-m", "local.tools.issue_token", *scopes, "--subject", "desk-7"]
+        token = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+        command = [sys.executable, "-m", "local.tools.issue_token", "trades:read", "--subject", "desk-8"]
+        reading = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+        assert ask(f"{url}/api/trades/", trade) == (401, {"message": "Unauthorized"})
+        assert ask(f"{url}/api/health/")[0] == 200
+        assert ask(f"{url}/api/trades/", token=token) == (200, [])
+        status, recorded = ask(f"{url}/api/trades/", trade, token)
+        assert (status, recorded["recorded_by"]) == (201, "desk-7")
+        assert ask(f"{url}/api/trades/", trade, reading) == (403, {"message": "Forbidden"})
+        assert ask(f"{url}/nowhere", token=token)[0] == 404
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local.__main__, "FOLDER", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("PORT", str(port))
+        assert local.__main__.main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"Cannot start: port {port} is taken")
+    assert f"PORT={port + 1} make start" in said
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
+def test_what_is_no_port_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert local.__main__.main() == 1
+    assert capsys.readouterr().err == f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.\n"

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,10 @@ def machine(tmp_path: Path) -> Machine:
     shutil.copy(ROOT / SCRIPT, machine.folder / SCRIPT)
     machine.has("uv", UV)
     machine.has("fetched", PYTHON.replace("VERSION", "3.13"))
-    machine.has("programs/rm", '#!/bin/sh\nexec /bin/rm "$@"\n')
+    (machine.folder / "requirements").mkdir()
+    (machine.folder / "requirements/dev.txt").touch()
+    for name in ("rm", "mkdir", "rmdir", "sleep", "touch"):
+        machine.has(f"programs/{name}", f'#!/bin/sh\nexec {shutil.which(name)} "$@"\n')
     return machine
 
 
@@ -92,7 +96,7 @@ WITH_UV = [
 def test_a_python_of_the_right_version_is_found_by_any_of_its_names(machine: Machine, name: str) -> None:
     machine.has_python("python3", "3.12")
     machine.has_python(name, "3.13")
-    assert machine.set_up() == (0, "", [f"{name} makes .venv", *WITH_PIP])
+    assert machine.set_up() == (0, f"Setting up .venv with {name}…\n", [f"{name} makes .venv", *WITH_PIP])
 
 
 def test_without_one_uv_fetches_it_and_that_is_said(machine: Machine) -> None:
@@ -100,13 +104,13 @@ def test_without_one_uv_fetches_it_and_that_is_said(machine: Machine) -> None:
     machine.has_uv()
     code, said, done = machine.set_up()
     assert (code, done) == (0, WITH_UV)
-    assert said == "There is no Python 3.13 on the PATH: uv fetches one.\n"
+    assert said == "Setting up .venv: there is no Python 3.13 on the PATH, so uv fetches one.\n"
 
 
 def test_a_mirror_is_named_where_one_is_set(machine: Machine) -> None:
     machine.has_uv()
     said = machine.set_up(UV_PYTHON_INSTALL_MIRROR="https://mirror.example.com/python")[1]
-    assert said == "There is no Python 3.13 on the PATH: uv fetches one from https://mirror.example.com/python.\n"
+    assert said.endswith("uv fetches one from https://mirror.example.com/python.\n")
 
 
 def test_without_uv_another_python_installs_it_beside_the_checkout(machine: Machine) -> None:
@@ -161,6 +165,23 @@ def test_a_wrong_python_is_said_before_anything_is_touched(machine: Machine, pyt
     assert (code, done) == (1, [])
     assert said in text
     assert (machine.folder / ".venv").exists()
+
+
+def test_a_second_setup_waits_for_the_first_and_does_nothing_itself(machine: Machine) -> None:
+    machine.has_python("python3.13", "3.13")
+    lock = machine.folder / ".venv-lock"
+    lock.mkdir()
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(machine.set_up)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        (machine.folder / ".venv").mkdir()
+        (machine.folder / ".venv/.ready").touch()
+        lock.rmdir()
+        code, said, done = second.result(10)
+    assert (code, done) == (0, [])
+    assert "Waiting for another setup of this checkout" in said
+    assert not lock.exists()
 
 
 def test_the_python_that_is_named_is_taken(machine: Machine) -> None:

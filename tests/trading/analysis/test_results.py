@@ -17,6 +17,7 @@ DAY = date(2024, 5, 15)
 SOURCE = "2024/05/15/trades.csv"
 RESULT = "2024/05/15/analysis_2024-05-15.csv"
 REJECTS = "2024/05/15/rejects_2024-05-15.csv"
+CHANGES = "2024/05/15/changes_2024-05-15.csv"
 SAMPLE = (ROOT / "events" / SOURCE).read_text()
 HEADER = SAMPLE.splitlines()[0]
 
@@ -44,7 +45,7 @@ def test_rejects_of_an_earlier_source_are_removed(bucket: Bucket) -> None:
     results.analyze_day(bucket.name, DAY)
     bucket.put(SOURCE, SAMPLE)
     results.analyze_day(bucket.name, DAY)
-    assert bucket.keys() == [RESULT, SOURCE]
+    assert bucket.keys() == [RESULT, CHANGES, SOURCE]
 
 
 def test_a_packed_source_is_read(bucket: Bucket) -> None:

@@ -39,7 +39,7 @@ class Sockets:
 
     def open(self, connection_id: str, *followed: str) -> None:
         self.heard[connection_id] = []
-        connections.remember(connection_id)
+        connections.remember(connection_id, "desk-7")
         if followed:
             connections.change(connection_id, lambda _: frozenset(followed))
 
@@ -107,7 +107,7 @@ def connected_for(connection_id: str, seconds: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         then = time.time() - seconds
         patch.setattr(time, "time", lambda: then)
-        connections.remember(connection_id)
+        connections.remember(connection_id, "desk-7")
 
 
 def test_who_is_gone_is_forgotten_and_the_others_hear(there: Sockets, price_services: PriceServices) -> None:

@@ -43,7 +43,7 @@ class AnalysisView {
     h("div", { class: "panel-head" }, h("h2", { id: "rejects-title" }, "Rejected rows"),
       h("button", { type: "button", onclick: () => this.#downloadAll(rejectsPath(this.#day), `rejects_${this.#day}.csv`) }, "Download rejected rows")),
     this.#rejectsState,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rejected rows" },
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Lines that were rejected" },
       h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "number" }, "Line"), h("th", { scope: "col" }, "Reason"), h("th", { scope: "col" }, "Row"))), this.#rejects)),
     this.#moreButton);
 

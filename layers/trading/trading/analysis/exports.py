@@ -5,15 +5,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from trading.analysis import keys
+from trading.analysis.keys import EXPORTED
 from trading.core import database, storage
 from trading.core.errors import ConflictError
 from trading.core.storage import Upload
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
-
-# The mark of an object that this program wrote, and so may replace.
-MARK = {"written-by": "trade-exporter"}
 
 # Times as the API writes them: a fraction only where there is one.
 _COPY = """
@@ -47,10 +45,10 @@ def export_day(bucket: str, day: date) -> Export:
     """
     key = keys.trades_key(day)
     present = storage.describe(bucket, key)
-    if (present and not present[1].items() >= MARK.items()) or storage.describe(bucket, f"{key}.gz"):
+    if (present and not storage.has(present, EXPORTED)) or storage.describe(bucket, f"{key}.gz"):
         raise _theirs(day)
 
-    with Upload(bucket, key, storage.CSV, MARK, replaces=present[0] if present else None) as upload:
+    with Upload(bucket, key, storage.CSV, EXPORTED, replaces=present[0] if present else None) as upload:
         count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False)
         try:
             upload.complete()
@@ -60,7 +58,7 @@ def export_day(bucket: str, day: date) -> Export:
 
 
 def _theirs(day: date) -> ConflictError:
-    return ConflictError(f"The trades of {day} were put there by somebody else, and are left as they are.")
+    return ConflictError(f"The trades of {day} were not exported by this system, and are left as they are.")
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:

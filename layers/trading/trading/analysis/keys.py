@@ -1,11 +1,16 @@
 """Days: which one is meant, and where its files are in the bucket."""
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from trading.core.errors import FieldError, InvalidError
 from trading.core.values import parse_date
 
+# The mark of an object that the exporter wrote, and so may replace.
+EXPORTED = {"written-by": "trade-exporter"}
+
+_ANALYSIS = re.compile(r"\d{4}/\d{2}/\d{2}/analysis_(\d{4}-\d{2}-\d{2})\.csv", re.ASCII)
 _SOURCE = re.compile(r"(\d{4})/(\d{2})/(\d{2})/trades\.csv(\.gz)?", re.ASCII)
 
 
@@ -17,6 +22,16 @@ def trades_key(day: date) -> str:
 def analysis_key(day: date) -> str:
     """Return the key of a day's analysis, beside its trades."""
     return f"{_folder(day)}/analysis_{day}.csv"
+
+
+def changes_key(day: date) -> str:
+    """Return the key of what the last revision of a day's analysis changed."""
+    return f"{_folder(day)}/changes_{day}.csv"
+
+
+def run_key(day: date, work: str) -> str:
+    """Return the key of the last run of a day's analysis or export."""
+    return f"{_folder(day)}/{work}_run_{day}.json"
 
 
 def rejects_key(day: date) -> str:
@@ -37,6 +52,14 @@ def day_of(key: str) -> date | None:
         return date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return None
+
+
+def analyzed_day_of(key: str) -> date | None:
+    """Return the day that an analysis is of, or nothing where the key is none of an analysis."""
+    match = _ANALYSIS.fullmatch(key)
+    with suppress(ValueError):
+        return parse_date(match[1]) if match else None
+    return None
 
 
 def day_before(instant: str) -> date:

@@ -4,20 +4,24 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import TypeAdapter
 
-from trading.analysis import keys
+from trading.analysis import changes, keys, runs
+from trading.analysis.changes import Change
 from trading.analysis.csv_files import BadHeaderError
+from trading.analysis.keys import EXPORTED
+from trading.analysis.runs import Run
 from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core import storage
 from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from trading.core.storage import StoredObject, Upload
-from trading.core.values import format_decimal
+from trading.core.values import format_decimal, parse_date
 
 REJECTS_HEADER = ("line", "reason", "row")
 REJECTS_DEFAULT = 1_000  # rows of a page
@@ -26,8 +30,13 @@ REJECTS_LIMIT = 5_000
 REJECTS_CHARACTERS = 800_000
 ROW_CHARACTERS = 10_000
 ATTEMPTS = 3
-# What a spreadsheet takes for a formula when a cell begins with it.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+ROWS_LIMIT = 10_000  # of a page of an analysis: less than half of what an answer has room for
+ROW_KEYS = ("ticker", "currency")
+CHANGES_HEADER = ("ticker", "figure", "old", "new")
+BAD_CURSOR = FieldError("cursor", "is not a valid cursor; omit it to start at the first page")
+# What a spreadsheet takes for a formula at the start of a cell, full-width signs included; a program that splits at
+# semicolons, tabs or spaces sees a cell's start after each of them.
+_FORMULA = re.compile(r"(^|[;,\t\r\n ])[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +65,22 @@ _ROWS = TypeAdapter(list[AnalysisRow])
 
 @dataclass(frozen=True, slots=True)
 class DayAnalysis:
-    """A day's analysis as it is stored: how many rows its trades had, and a row for each ticker in order."""
+    """A day's analysis as it is stored: how many rows its trades had, and a row for each ticker in order.
+
+    `status`: it is of the trades that are there now (current) or of earlier ones (stale), it is being made (running),
+    or the last attempt failed, for a `reason`. `is_foreign`: the trades were not exported by this system. `revision`
+    counts the versions of the trades that were analyzed, and `changes` says what the last one changed.
+    """
 
     date: date
     records_processed: int
     rejected: int
     rows: list[AnalysisRow]
+    status: Literal["current", "stale", "running", "failed"]
+    reason: str | None
+    is_foreign: bool
+    revision: int
+    changes: list[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,7 @@ def is_done(bucket: str, day: date) -> bool:
     """Whether a day's analysis is of the trades that are there now."""
     analysis = storage.describe(bucket, keys.analysis_key(day))
     source = _describe_source(bucket, day)
-    return analysis is not None and source is not None and analysis[1].get("source-etag") == source
+    return analysis is not None and source is not None and analysis[1].get("source-etag") == source[0]
 
 
 def stored_csv(bucket: str, day: date) -> str:
@@ -127,22 +146,83 @@ def stored_csv(bucket: str, day: date) -> str:
     return _text(_open_analysis(bucket, day))
 
 
-def stored(bucket: str, day: date) -> DayAnalysis:
-    """Return a day's analysis.
+def find_days(bucket: str, limit: int, cursor: str | None) -> tuple[list[date], str | None]:
+    """Return a page of the days that have an analysis, the newest first, and the cursor of the next page if any.
 
     Raises:
-        NotFoundError: there is none.
+        InvalidError: the cursor is not one of ours.
+    """
+    try:
+        before = parse_date(cursor) if cursor is not None else date.max
+    except ValueError:
+        raise InvalidError(BAD_CURSOR) from None
+    days = [
+        day for key in storage.list_keys(bucket, suffix=".csv") if (day := keys.analyzed_day_of(key)) and day < before
+    ]
+    page = sorted(days, reverse=True)[:limit]
+    return page, str(page[-1]) if len(page) < len(days) else None
+
+
+def stored(
+    bucket: str, day: date, limit: int = ROWS_LIMIT, cursor: str | None = None
+) -> tuple[DayAnalysis, str | None]:
+    """Return a day's analysis with a page of its rows, and the cursor of the next page if there is one.
+
+    One that is yet to be made, or could not be, has no rows.
+
+    Raises:
+        NotFoundError: there is none, and nobody has asked for one.
         ConflictError: it is not one of ours.
+        InvalidError: the cursor is not one of ours.
         storage.IncompleteBodyError: it could not be read whole.
     """
-    analysis = _open_analysis(bucket, day)
+    if cursor is not None and not re.fullmatch(r"[0-9]{1,9}", cursor, re.ASCII):
+        raise InvalidError(BAD_CURSOR)
+    run, source = runs.last(bucket, "analysis", day), _describe_source(bucket, day)
+    is_foreign = source is not None and not storage.has(source, EXPORTED)
+    now = datetime.now(UTC)
+    analysis = storage.open_object(bucket, keys.analysis_key(day))
+    if analysis is None:
+        if run is None:
+            raise NotFoundError(f"There is no analysis of {day}.")
+        reason = run.failure(now)
+        status: Literal["running", "failed"] = "failed" if reason else "running"
+        return DayAnalysis(day, 0, 0, [], status, reason, is_foreign, 0, []), None
     if "rows" not in analysis.metadata:
         raise ConflictError(
             f"{analysis.key} was not produced by this API: POST the date to /api/analyses/ to make it anew, or read it"
             " as it is with Accept: text/csv.",
         )
-    rows = _ROWS.validate_python(list(csv.DictReader(io.StringIO(_text(analysis)))))
-    return DayAnalysis(day, int(analysis.metadata["rows"]), int(analysis.metadata["rejected"]), rows)
+    start = int(cursor or 0)
+    rows = list(csv.DictReader(io.StringIO(_text(analysis))))
+    found = DayAnalysis(
+        day,
+        int(analysis.metadata["rows"]),
+        int(analysis.metadata["rejected"]),
+        _ROWS.validate_python(rows[start : start + limit]),
+        _status(run, now, is_current=source is not None and analysis.metadata["source-etag"] == source[0]),
+        run.failure(now) if run else None,
+        is_foreign,
+        int(analysis.metadata.get("revision", 1)),
+        [] if start else _stored_changes(bucket, day),
+    )
+    return found, str(start + limit) if start + limit < len(rows) else None
+
+
+def _status(run: Run | None, now: datetime, *, is_current: bool) -> Literal["current", "stale", "running", "failed"]:
+    if run and run.is_under_way(now):
+        return "running"
+    if run and run.failure(now):
+        return "failed"
+    return "current" if is_current else "stale"
+
+
+def _stored_changes(bucket: str, day: date) -> list[Change]:
+    stored = storage.open_object(bucket, keys.changes_key(day))
+    if stored is None:
+        return []
+    rows = csv.DictReader(io.StringIO(_text(stored)))
+    return [Change(row["ticker"], row["figure"], row["old"] or None, row["new"] or None) for row in rows]
 
 
 def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tuple[list[RejectedRow], str | None]:
@@ -157,7 +237,7 @@ def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tu
         storage.IncompleteBodyError: it could not be read whole.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
-        raise InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))
+        raise InvalidError(BAD_CURSOR)
     if storage.describe(bucket, keys.analysis_key(day)) is None:
         raise NotFoundError(f"There is no analysis of {day}.")
     stored = storage.open_object(bucket, keys.rejects_key(day))
@@ -217,17 +297,37 @@ def _analyze(bucket: str, day: date, source: StoredObject) -> Analysis | None:
             summary = summarize(source.chunks, lambda found: _write_rejects(rejects, found))
         except (BadHeaderError, TooManyTickersError) as error:
             raise InvalidError(FieldError(source.key, str(error))) from error
-        if _describe_source(bucket, day) != source.etag:
+        if not _is_still(bucket, day, source):
             return None
         if summary.rows_rejected:
             rejects.complete()
         elif storage.describe(bucket, keys.rejects_key(day)):
             storage.delete(bucket, keys.rejects_key(day))
-    metadata = {"source-etag": source.etag, "rows": str(summary.rows_read), "rejected": str(summary.rows_rejected)}
-    storage.put(bucket, keys.analysis_key(day), to_csv(summary), storage.CSV, metadata)
-    if _describe_source(bucket, day) != source.etag:
+    result = to_csv(summary)
+    metadata = {
+        "source-etag": source.etag,
+        "rows": str(summary.rows_read),
+        "rejected": str(summary.rows_rejected),
+        "revision": str(_next_revision(bucket, day, source, result)),
+    }
+    storage.put(bucket, keys.analysis_key(day), result, storage.CSV, metadata)
+    if not _is_still(bucket, day, source):
         return None  # what was just written may have replaced the analysis of the newer one
     return Analysis(source.key, keys.analysis_key(day), summary.rows_read, len(summary.tickers), summary.rows_rejected)
+
+
+def _next_revision(bucket: str, day: date, source: StoredObject, result: bytes) -> int:
+    """Return the number of a new revision, having written what it changes; the same trades make no new one."""
+    before = storage.open_object(bucket, keys.analysis_key(day))
+    if before is None:
+        return 1
+    revision = int(before.metadata.get("revision", 1))
+    if before.metadata.get("source-etag") == source.etag:
+        return revision
+    old, new = (list(csv.DictReader(io.StringIO(text))) for text in (_text(before), result.decode()))
+    rows = [(each.ticker, each.figure, each.old or "", each.new or "") for each in changes.between(old, new, ROW_KEYS)]
+    storage.put(bucket, keys.changes_key(day), _csv([CHANGES_HEADER, *rows]), storage.CSV, {})
+    return revision + 1
 
 
 def to_csv(summary: Summary) -> bytes:
@@ -259,7 +359,7 @@ def _write_rejects(upload: Upload, rejects: Sequence[Reject]) -> None:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+    return f"'{cell}" if _FORMULA.search(cell) else cell
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
@@ -273,7 +373,16 @@ def _open_source(bucket: str, day: date) -> StoredObject | None:
     return storage.open_object(bucket, key) or storage.open_object(bucket, f"{key}.gz")
 
 
-def _describe_source(bucket: str, day: date) -> str | None:
+def has_source(bucket: str, day: date) -> bool:
+    """Whether there is a file of a day's trades."""
+    return _describe_source(bucket, day) is not None
+
+
+def _describe_source(bucket: str, day: date) -> tuple[str, Mapping[str, str]] | None:
     key = keys.trades_key(day)
-    described = storage.describe(bucket, key) or storage.describe(bucket, f"{key}.gz")
-    return described[0] if described else None
+    return storage.describe(bucket, key) or storage.describe(bucket, f"{key}.gz")
+
+
+def _is_still(bucket: str, day: date, source: StoredObject) -> bool:
+    described = _describe_source(bucket, day)
+    return described is not None and described[0] == source.etag

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
@@ -47,6 +48,13 @@ def sockets(url: str) -> "ApiGatewayManagementApiClient":
     client: ApiGatewayManagementApiClient = _client(
         "apigatewaymanagementapi", url, connect_timeout=1, read_timeout=1, max_pool_connections=64
     )
+    return client
+
+
+@cache
+def events() -> "EventBridgeClient":
+    """Return a client whose calls take at most three seconds, tried twice: an event may come twice as well."""
+    client: EventBridgeClient = _client("events", connect_timeout=1, read_timeout=2, attempts=2)
     return client
 
 

@@ -1,6 +1,7 @@
 """Storage: objects in S3, read as streams and written whole or not at all."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,7 +21,7 @@ class IncompleteBodyError(Exception):
 
 
 class ReplacedError(Exception):
-    """An object was written by somebody else between looking at it and writing it."""
+    """An object was written by another program between looking at it and writing it."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,9 @@ def describe(bucket: str, key: str) -> tuple[str, Mapping[str, str]] | None:
     return answer["ETag"], answer["Metadata"]
 
 
-def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
-    """Yield the keys that begin and end so and come after the key `after`, in order."""
-    pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
-    for page in pages:
-        yield from (each["Key"] for each in page.get("Contents", []) if each["Key"].endswith(suffix))
+def has(described: tuple[str, Mapping[str, str]], metadata: Mapping[str, str]) -> bool:
+    """Whether an object that was described carries these metadata."""
+    return described[1].items() >= metadata.items()
 
 
 def put(  # noqa: PLR0913, PLR0917 - an object has these parts
@@ -80,15 +79,39 @@ def put(  # noqa: PLR0913, PLR0917 - an object has these parts
     metadata: Mapping[str, str],
     condition: Mapping[str, str] | None = None,
 ) -> None:
-    """Write an object, if the condition (IfMatch or IfNoneMatch) holds of what is there."""
-    aws.s3().put_object(
-        Bucket=bucket,
-        Key=key,
-        Body=body,
-        ContentType=content_type,
-        Metadata=dict(metadata),
-        **(condition or {}),  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
-    )
+    """Write an object, if the condition (IfMatch or IfNoneMatch) holds of what is there.
+
+    Raises:
+        ReplacedError: it does not hold; what is there stays as it is.
+    """
+    with _conditionally(key):
+        aws.s3().put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            Metadata=dict(metadata),
+            **(condition or {}),  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+        )
+
+
+@contextmanager
+def _conditionally(key: str) -> Iterator[None]:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client, not before
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
+            raise ReplacedError(f"{key} was written by another program meanwhile") from error
+        raise
+
+
+def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
+    """Yield the keys that begin and end so and come after the key `after`, in order."""
+    pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
+    for page in pages:
+        yield from (found["Key"] for found in page.get("Contents", []) if found["Key"].endswith(suffix))
 
 
 def delete(bucket: str, key: str) -> None:
@@ -129,28 +152,19 @@ class Upload:
         Raises:
             ReplacedError: the version that it replaces is not what is there; that stays as it is.
         """
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client, not before
-
-        try:
-            self._complete()
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
-                raise ReplacedError(f"{self._key} was written by somebody else meanwhile") from error
-            raise
-
-    def _complete(self) -> None:
         if self._upload_id is None:
             put(self._bucket, self._key, bytes(self._held), self._content_type, self._metadata, self._condition)
             return
         if self._held:
             self._send(bytes(self._held))
-        aws.s3().complete_multipart_upload(
-            Bucket=self._bucket,
-            Key=self._key,
-            UploadId=self._upload_id,
-            MultipartUpload={"Parts": self._parts},
-            **self._condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
-        )
+        with _conditionally(self._key):
+            aws.s3().complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
+                **self._condition,  # type: ignore[arg-type]  # IfMatch or IfNoneMatch
+            )
         self._upload_id = None
 
     def __enter__(self) -> Self:

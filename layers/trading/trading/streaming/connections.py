@@ -24,12 +24,17 @@ from trading.streaming.protocol import (
 )
 
 TICKET_SECONDS = 60
+CONNECTIONS_LIMIT = 50  # of one subject
 # API Gateway ends a connection after two hours; what is left of one then goes a little later.
 CONNECTION_SECONDS = 2 * 3_600 + 300
 OPENING_SECONDS = 30
 ATTEMPTS = 5
 
 _TICKET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class TooManyConnectionsError(Exception):
+    """A subject has as many connections as one may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,46 +54,70 @@ class Connection:
     followed: Subscriptions
 
 
-def issue_ticket() -> Ticket:
-    """Return a ticket that nobody can guess."""
+def issue_ticket(subject: str) -> Ticket:
+    """Return a ticket that nobody can guess, for a subject, who is known on the socket by it."""
     ticket, expires_at = secrets.token_urlsafe(32), int(time.time()) + TICKET_SECONDS
     aws.dynamodb().put_item(
         TableName=setting("TICKETS_TABLE"),
-        Item={"ticket": {"S": ticket}, "expires_at": {"N": str(expires_at)}},
+        Item={"ticket": {"S": ticket}, "subject": {"S": subject}, "expires_at": {"N": str(expires_at)}},
     )
     # The socket is served at the address of its management, over ws instead of http.
     url = f"ws{setting('SOCKETS_URL').removeprefix('http')}?ticket={ticket}"
     return Ticket(ticket, url, datetime.fromtimestamp(expires_at, UTC))
 
 
-def redeem_ticket(ticket: str) -> bool:
-    """Use a ticket up, and return whether it was one that opens the socket."""
+def redeem_ticket(ticket: str) -> str | None:
+    """Use a ticket up, and return whose it was; None where it is none that opens the socket."""
     if not _TICKET.fullmatch(ticket):  # DynamoDB would call some texts no key at all
-        return False
+        return None
     client = aws.dynamodb()
     try:
-        client.delete_item(
+        answer = client.delete_item(
             TableName=setting("TICKETS_TABLE"),
             Key={"ticket": {"S": ticket}},
             # An expired one stays for a while: DynamoDB takes its time.
             ConditionExpression="expires_at > :now",
             ExpressionAttributeValues={":now": {"N": str(int(time.time()))}},
+            ReturnValues="ALL_OLD",
         )
     except client.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+        return None
+    return answer["Attributes"]["subject"]["S"]
 
 
-def remember(connection_id: str) -> None:
-    """Keep a new connection; it follows everything."""
+def remember(connection_id: str, subject: str) -> None:
+    """Keep a new connection of a subject; it follows everything.
+
+    Raises:
+        TooManyConnectionsError: the subject has as many as one may have.
+    """
+    if _count(subject) >= CONNECTIONS_LIMIT:
+        raise TooManyConnectionsError(subject)
     aws.dynamodb().put_item(
         TableName=setting("CONNECTIONS_TABLE"),
         Item={
             "connection_id": {"S": connection_id},
+            "subject": {"S": subject},
             "followed": {"S": EVERYTHING},
             "expires_at": {"N": str(int(time.time()) + CONNECTION_SECONDS)},
         },
     )
+
+
+def _count(subject: str) -> int:
+    """Return how many connections a subject has. Two that connect at once may both be let in as the last."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("scan")
+        .paginate(
+            TableName=setting("CONNECTIONS_TABLE"),
+            FilterExpression="subject = :subject AND expires_at > :now",
+            ExpressionAttributeValues={":subject": {"S": subject}, ":now": {"N": str(int(time.time()))}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+    )
+    return sum(page["Count"] for page in pages)
 
 
 def forget(connection_id: str) -> None:

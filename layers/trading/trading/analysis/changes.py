@@ -1,0 +1,37 @@
+"""Changes: what a new revision of a day's analysis says otherwise than the one before it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+LIMIT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure of a ticker that changed; one of a ticker that came or went has no old or no new value."""
+
+    ticker: str
+    figure: str
+    old: str | None
+    new: str | None
+
+
+def between(old: Iterable[Mapping[str, str]], new: Iterable[Mapping[str, str]], keys: Sequence[str]) -> list[Change]:
+    """Return the first 1,000 figures that differ between two analyses, whose rows `keys` tell apart, by ticker."""
+
+    def by_key(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, ...], Mapping[str, str]]:
+        return {tuple(row.get(key) or "" for key in keys): row for row in rows}
+
+    before, after = by_key(old), by_key(new)
+    changes: list[Change] = []
+    for key in sorted(before.keys() | after.keys()):
+        changes += _of_ticker(key[0], before.get(key, {}), after.get(key, {}), keys)
+        if len(changes) >= LIMIT:
+            break
+    return changes[:LIMIT]
+
+
+def _of_ticker(ticker: str, old: Mapping[str, str], new: Mapping[str, str], keys: Sequence[str]) -> Iterator[Change]:
+    for figure in {**old, **new}:
+        if figure not in keys and old.get(figure) != new.get(figure):
+            yield Change(ticker, figure, old.get(figure), new.get(figure))

@@ -1,0 +1,93 @@
+"""Runs: what is being done with a day, by one at a time, and how the last of them ended.
+
+An object beside the day's files is the lease of whoever works on the day, and the record of what came of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from trading.analysis import keys
+from trading.core import storage
+from trading.core.errors import RefusalError
+from trading.core.storage import ReplacedError
+
+Work = Literal["analysis", "export"]
+# Longer than a function may run (15 minutes) after its event has waited: who has not ended by then has died.
+LEASE = timedelta(minutes=20)
+DIED = "The run ended without a result: see the function's log."
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: who asked for it, since when it waits or runs, and why it failed if it did."""
+
+    status: Literal["queued", "running", "done", "failed"]
+    requested_by: str
+    started_at: datetime
+    reason: str | None = None
+
+    def is_under_way(self, now: datetime) -> bool:
+        """Whether it has not ended, and may still end."""
+        return self.status in {"queued", "running"} and now - self.started_at < LEASE
+
+    def failure(self, now: datetime) -> str | None:
+        """Return why it came to nothing, or None where it did not, or may still come to something."""
+        if self.status in {"queued", "running"}:
+            return None if self.is_under_way(now) else DIED
+        return self.reason
+
+
+_RUN = TypeAdapter(Run)
+
+
+def last(bucket: str, work: Work, day: date) -> Run | None:
+    """Return the last run of a day, if there was one."""
+    return _read(bucket, work, day)[0]
+
+
+def request(bucket: str, work: Work, day: date, subject: str) -> bool:
+    """Take the lease of a day for a run that is about to be asked for; return False where one is under way."""
+    run, etag = _read(bucket, work, day)
+    now = datetime.now(UTC)
+    if run and run.is_under_way(now):
+        return False
+    try:
+        _write(bucket, work, day, Run("queued", subject, now), {"IfMatch": etag} if etag else {"IfNoneMatch": "*"})
+    except ReplacedError:  # somebody else asked at the same moment
+        return False
+    return True
+
+
+def fail(bucket: str, work: Work, day: date, subject: str, reason: str) -> None:
+    """Say that a run came to nothing, and why: the next may be asked for."""
+    _write(bucket, work, day, Run("failed", subject, datetime.now(UTC), reason), {})
+
+
+@contextmanager
+def recorded(bucket: str, work: Work, day: date, subject: str) -> Iterator[None]:
+    """Say that a run is under way while the block runs, and then how it ended."""
+    run = Run("running", subject, datetime.now(UTC))
+    _write(bucket, work, day, run, {})
+    try:
+        yield
+    except RefusalError as error:
+        fail(bucket, work, day, subject, error.detail)
+        raise
+    except BaseException:
+        fail(bucket, work, day, subject, DIED)
+        raise
+    _write(bucket, work, day, replace(run, status="done"), {})
+
+
+def _read(bucket: str, work: Work, day: date) -> tuple[Run | None, str | None]:
+    stored = storage.open_object(bucket, keys.run_key(day, work))
+    return (_RUN.validate_json(b"".join(stored.chunks)), stored.etag) if stored else (None, None)
+
+
+def _write(bucket: str, work: Work, day: date, run: Run, condition: dict[str, str]) -> None:
+    storage.put(bucket, keys.run_key(day, work), _RUN.dump_json(run), "application/json", {}, condition)

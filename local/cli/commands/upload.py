@@ -1,0 +1,40 @@
+"""`trading upload FILE`: a file of trades for the running system's bucket, where it is analyzed as a day's trades."""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.cli.client import environment, find_url
+from local.cli.console import printable
+from local.cli.options import as_json, examples
+from trading.analysis import keys
+from trading.core import aws
+
+
+@click.command(epilog=examples("trading upload events/2024/05/15/trades.csv --date 2024-05-15"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The day whose trades these are.")
+@as_json
+def command(*, file: Path, date: datetime, as_json: bool) -> None:
+    """Put a file of trades into the bucket of the running system, as the trades of a day.
+
+    It takes the place of the day's trades there, and wakes the analyzer.
+    """
+    os.environ.update(environment())
+    bucket = os.environ.get("DATA_BUCKET")
+    if not bucket:
+        raise click.ClickException("No system is running from this checkout. Start one with `make start`.")
+    key = keys.trades_key(date.date())
+    try:
+        with file.open("rb") as body:
+            aws.s3().put_object(Bucket=bucket, Key=key, Body=body)
+    except (BotoCoreError, ClientError) as error:
+        raise click.ClickException(f"Cannot write s3://{bucket}/{key}: {printable(str(error))}.") from None
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {printable(str(file))}: {error.strerror}.") from None
+    uploaded = {"object": f"s3://{bucket}/{key}", "analysis": f"{find_url(None)}/api/analyses/{date:%Y-%m-%d}"}
+    click.echo(json.dumps(uploaded) if as_json else "\n".join(uploaded.values()))

@@ -1,0 +1,331 @@
+"""`python -m tests.torture.under_fire`, or `make torture`: a system whose parts are killed while clients post trades.
+
+A client repeats a trade, with the same `client_trade_id`, until it is answered with 200 or 201. At the end each such
+trade must be in the database once, and its notification must have been delivered.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.host import template
+from local.host.aws_services import Aws
+from local.host.functions import LocalFunction
+from local.host.postgres import Postgres
+from local.host.system import LOOPBACK, free_port
+from local.host.template import REGION, ROOT
+
+CLIENTS = 16
+START_SECONDS = 60
+DELIVERY_SECONDS = 240
+TRIES = 300  # of a client, five a second
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+POSTGRES, AWS, FUNCTION = "postgres -D", "local.host.aws_server", "runtime.py"
+
+
+@dataclass(frozen=True)
+class Fire:
+    """How long clients post, and how often each part is killed meanwhile; the whole system is once, half way."""
+
+    seconds: float
+    postgres: int
+    functions: int
+    aws: int
+
+
+@dataclass
+class Counts:
+    """What became of the trades that were answered."""
+
+    answered: dict[str, int] = field(default_factory=dict)  # client_trade_id: id
+    statuses: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    doubled: int = 0
+    undelivered: int = 0
+    unheard: int = 0  # by a queue that listens to the topic
+    heard_twice: int = 0
+
+    def problems(self) -> list[str]:
+        """Return what must not be."""
+        bad = {status: count for status, count in self.statuses.items() if status not in EXPECTED}
+        return [
+            *(f"{count} answers were {status}" for status, count in bad.items()),
+            *(f"{number} {what}" for what, number in self._faults().items() if number),
+        ]
+
+    def _faults(self) -> dict[str, int]:
+        return {"lost": self.lost, "doubled": self.doubled, "undelivered": self.undelivered, "unheard": self.unheard}
+
+    def __str__(self) -> str:
+        facts = {"trades answered": len(self.answered), **self._faults(), "heard twice": self.heard_twice}
+        return "\n".join(
+            [
+                *(f"{what}: {number:,}" for what, number in facts.items()),
+                f"answers: {dict(self.statuses)}",
+                f"killed: {dict(self.kills)}",
+            ]
+        )
+
+
+EXPECTED = {"200", "201", "503 with Retry-After", "none"}
+
+
+class System:
+    """`python -m local` in a checkout of its own, which is started again when it is killed."""
+
+    def __init__(self, checkout: Path) -> None:
+        self._checkout = checkout
+        self._console = checkout / "console.txt"
+        self.port = free_port(0, [LOOPBACK])
+        self.said = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local"],
+                cwd=self._checkout,
+                env={"PATH": "/usr/bin:/bin", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while self.ask("GET", "/api/health/")[0] != "200":
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it does not start: {self._console.read_text()}")
+            time.sleep(0.1)
+
+    def kill(self, part: str = "") -> bool:
+        """Kill one process of a part, or the whole system, and return whether there was one."""
+        assert self._process is not None
+        victims = [self._process.pid] if not part else self._children(part)
+        if not victims:
+            return False
+        os.kill(random.choice(victims), 9)  # noqa: S311 - any
+        if not part:
+            self._process.wait()
+        return True
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does."""
+        assert self._process is not None
+        self._process.send_signal(2)
+        self._process.wait(START_SECONDS)
+        self.said = self._console.read_text()
+
+    def environment(self) -> dict[str, str]:
+        """Return where its parts are."""
+        lines = (self._checkout / ".local" / "environment").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[str, Any]:
+        """Return the status of an answer, in a word or two, and its JSON; `none` where there is none."""
+        with closing(HTTPConnection(LOOPBACK, self.port, timeout=30)) as connection, suppress(OSError, HTTPException):
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.load(response)
+            status = str(response.status)
+            return f"{status} with Retry-After" if response.headers["Retry-After"] else status, answer
+        return "none", None
+
+    def _children(self, part: str) -> list[int]:
+        assert self._process is not None
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self._process.pid).children():
+                with suppress(psutil.Error):
+                    if part in " ".join(child.cmdline()):
+                        found.append(child.pid)
+        return found
+
+
+def under_fire(system: System, fire: Fire) -> Counts:
+    """Run a system under fire, and count what became of the trades."""
+    counts, end = Counts(), threading.Event()
+    system.start()
+    with heard_ids(system) as heard, ThreadPoolExecutor(CLIENTS) as threads:
+        clients = [threads.submit(post_trades, system, f"fire-{number}", end) for number in range(CLIENTS)]
+        shoot(system, fire, counts)
+        end.set()
+        for client in clients:
+            answered, statuses = client.result()
+            counts.answered |= answered
+            counts.statuses += statuses
+        wait_for_deliveries(system, counts, heard)
+    system.stop()
+    return counts
+
+
+def post_trades(system: System, name: str, end: threading.Event) -> tuple[dict[str, int], Counter[str]]:
+    """Post one trade after another, each until it is answered; return their ids and how often which answer came."""
+    answered: dict[str, int] = {}
+    statuses: Counter[str] = Counter()
+    while not end.is_set():
+        key = f"{name}-{len(answered)}"
+        trade = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "client_trade_id": key}
+        for _ in range(TRIES):
+            status, body = system.ask("POST", "/api/trades/", {**trade, "timestamp": "2025-06-03T12:00:00Z"})
+            statuses[status] += 1
+            if status in {"200", "201"}:
+                answered[key] = body["id"]
+                break
+            time.sleep(0.2)
+        else:
+            raise AssertionError(f"{key} was not answered: {status} {body}")
+    return answered, statuses
+
+
+def shoot(system: System, fire: Fire, counts: Counts) -> None:
+    """Kill parts one after another, in any order, and the whole system half way."""
+    targets = [POSTGRES] * fire.postgres + [FUNCTION] * fire.functions + [AWS] * fire.aws
+    random.shuffle(targets)
+    targets.insert(len(targets) // 2, "")
+    for target in targets:
+        time.sleep(fire.seconds / len(targets))
+        while not system.kill(target):
+            time.sleep(0.1)  # it is being started again
+        counts.kills[target or "python -m local"] += 1
+        if not target:
+            system.start()
+
+
+@contextmanager
+def heard_ids(system: System) -> Iterator[Counter[str]]:
+    """Listen to the topic of notifications, and yield how often which id was heard, as it grows."""
+    environment = system.environment()
+    services = Aws(environment["AWS_ENDPOINT_URL"])
+    sqs, name = services.client("sqs"), "under-fire"
+    sqs.create_queue(QueueName=name)
+    services.client("sns").subscribe(
+        TopicArn=environment["NOTIFICATIONS_TOPIC_ARN"],
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{REGION}:123456789012:{name}",
+    )
+    heard: Counter[str] = Counter()
+    end = threading.Event()
+
+    def listen() -> None:
+        seen: set[str] = set()
+        while not end.is_set():
+            with suppress(OSError, KeyError, BotoCoreError, ClientError):  # while AWS's part is away
+                sqs = Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs")
+                url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+                while not end.is_set():
+                    for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
+                        "Messages", []
+                    ):
+                        if message["MessageId"] not in seen:  # the queue may bring it again
+                            seen.add(message["MessageId"])
+                            heard.update(set(UUID.findall(message["Body"])))
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            time.sleep(0.2)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        yield heard
+    finally:
+        end.set()
+        listener.join()
+
+
+def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str]) -> None:
+    """Count what is stored, and wait until all of it is delivered and heard."""
+    sweeper = Sweeper(system)
+    with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("select client_trade_id, id from trades where client_trade_id like 'fire-%'")
+        stored = cursor.fetchall()
+        counts.lost = len(counts.answered.items() - dict(stored).items())
+        counts.doubled = len(stored) - len(dict(stored))
+        deadline = time.monotonic() + DELIVERY_SECONDS
+        while True:
+            cursor.execute("select id::text, delivered_at is not null from notifications")
+            delivered = dict(cursor.fetchall())
+            counts.undelivered = list(delivered.values()).count(False)
+            counts.unheard = len(delivered.keys() - heard.keys())
+            counts.heard_twice = sum(heard[each] > 1 for each in delivered)
+            if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
+                return
+            # Time passes: the leases of the dead end, and what the queue lost is due at the next sweep.
+            cursor.execute(
+                "update notifications set next_attempt_at = now(), sending_until = null where delivered_at is null"
+            )
+            sweeper.sweep()
+            time.sleep(2)
+
+
+class Sweeper:
+    """The function that the system runs each minute."""
+
+    def __init__(self, system: System) -> None:
+        self._declared = template.read(template.transformed()).functions["NotificationSweeper"]
+        self._environment = {**system.environment(), "POWERTOOLS_METRICS_NAMESPACE": "Trading"}
+
+    def sweep(self) -> None:
+        """Announce what is due again."""
+
+        async def invoke() -> None:
+            function = LocalFunction(self._declared, self._environment, Path(os.devnull))
+            await function.invoke({})
+            await function.close()
+
+        asyncio.run(invoke())
+
+
+@contextmanager
+def checkout() -> Iterator[Path]:
+    """A copy of what a system needs of this checkout, to be removed with all that it leaves."""
+    folder = Path(tempfile.mkdtemp(prefix="trading-fire-"))
+    folder.chmod(0o755)
+    for part in ("functions", "layers", "local", "docs"):
+        shutil.copytree(ROOT / part, folder / part)
+    shutil.copy(ROOT / "template.yaml", folder)
+    try:
+        yield folder
+    finally:
+        Postgres(folder / ".local" / "postgres", 0).erase()
+        shutil.rmtree(folder)
+
+
+def main() -> int:
+    """Set a system on fire, and say what became of it."""
+    parser = argparse.ArgumentParser(prog="make torture")
+    for name, number in (("seconds", 60), ("postgres", 10), ("functions", 100), ("aws", 3)):
+        parser.add_argument(f"--{name}", type=int, default=number)
+    with checkout() as folder:
+        system = System(folder)
+        counts = under_fire(system, Fire(**vars(parser.parse_args())))
+    problems = counts.problems()
+    said = "\n".join(problems) or "Nothing is lost, nothing doubled, all delivered."
+    print(f"{system.said}\n{counts}\n{said}")  # noqa: T201 - that is what it is for
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
