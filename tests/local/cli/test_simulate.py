@@ -161,7 +161,6 @@ def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: py
         (["--cash", "0"], "cash must be more than zero"),
         (["--sweep", "fast=5:9:1", "slow=2:5:1"], "--sweep has no pair"),
         (["--sweep", "fast=1:2:1", "fast=2:5:1"], "--sweep has no pair"),
-        (["--html", "/nowhere/a.html"], "Cannot write /nowhere/a.html: No such file"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
