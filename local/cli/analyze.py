@@ -13,8 +13,8 @@ from rich.measure import Measurement
 from rich.progress import Progress
 from rich.table import Table
 
-from trading.analysis.csv_files import BadHeaderError, CutShortError
-from trading.analysis.summary import Reject, Summary, TooManyTickersError, summarize
+from trading.analysis.csv_files import BadHeaderError, CutShortError, Reject
+from trading.analysis.summary import Summary, TooManyTickersError, summarize
 from trading.core.values import plain
 
 CHUNK_BYTES = 1024 * 1024

@@ -33,6 +33,21 @@ def test_the_sample_of_the_original_is_analyzed_beside_itself(bucket: Bucket) ->
     assert bucket.keys() == [RESULT, SOURCE]
 
 
+def test_a_ticker_in_two_currencies_has_a_row_for_each_and_the_currency_comes_last(bucket: Bucket) -> None:
+    lines = (
+        "T,1,2,BUY,2024-05-15T10:00:00Z,USD\nT,3,4,BUY,2024-05-15T10:00:00Z,EUR\nT,5,6,SELL,2024-05-15T10:00:00Z,USD\n"
+    )
+    bucket.put(SOURCE, f"{HEADER},currency\n{lines}")
+    results.analyze_day(bucket.name, DAY)
+    header, *rows = bucket.get(RESULT).splitlines()
+    assert header.endswith(",sell_volume,currency")
+    assert rows == [
+        "T,4,3.000000,3.000000,1,12.00,3.00,3.00,3.00,3.00,4,0,EUR",
+        "T,8,4.000000,3.000000,2,32.00,1.00,5.00,1.00,5.00,2,6,USD",
+    ]
+    assert [row.currency for row in results.stored(bucket.name, DAY).rows] == ["EUR", "USD"]
+
+
 def test_rejected_lines_stand_in_a_file_of_their_own_and_cannot_be_formulas(bucket: Bucket) -> None:
     bucket.put(SOURCE, SAMPLE + '=1+1,x\n"T\n')
     assert results.analyze_day(bucket.name, DAY).rejected == 2
@@ -112,7 +127,7 @@ def test_a_source_that_is_replaced_while_it_is_read_is_read_again(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = HEADER + "\nT,1,1,BUY,2024-05-15T10:00:00Z\n"
-    monkeypatch.setattr(summary, "summarize", replacing(bucket, [newer], summary.summarize))
+    monkeypatch.setattr(results, "summarize", replacing(bucket, [newer], summary.summarize))
     bucket.put(SOURCE, SAMPLE)
     assert results.analyze_day(bucket.name, DAY) == Analysis(SOURCE, RESULT, 1, 1, 0)
     assert bucket.get(RESULT).splitlines()[1].startswith("T,1,1.000000")
@@ -122,7 +137,7 @@ def test_a_source_that_never_holds_still_is_an_error_and_no_result(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"{SAMPLE}T,{number},1,BUY,2024-05-15T10:00:00Z\n" for number in range(9)]
-    monkeypatch.setattr(summary, "summarize", replacing(bucket, texts, summary.summarize))
+    monkeypatch.setattr(results, "summarize", replacing(bucket, texts, summary.summarize))
     bucket.put(SOURCE, SAMPLE)
     with pytest.raises(ProblemError, match="3 times") as refusal:
         results.analyze_day(bucket.name, DAY)

@@ -13,8 +13,8 @@ from http import HTTPStatus
 from pydantic import TypeAdapter
 
 from trading.analysis import keys
-from trading.analysis.csv_files import BadHeaderError
-from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
+from trading.analysis.csv_files import BadHeaderError, Reject
+from trading.analysis.summary import Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core import storage
 from trading.core.storage import StoredObject, Upload
 from trading.core.values import plain
@@ -33,7 +33,10 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """What the trades of one ticker come to; amounts have the digits of the file."""
+    """What the trades of one ticker come to; where the file has currencies, those in one of them.
+
+    Amounts have the digits of the file.
+    """
 
     ticker: str
     total_volume: str
@@ -47,10 +50,10 @@ class AnalysisRow:
     close: str
     buy_volume: str
     sell_volume: str
+    currency: str | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(AnalysisRow))
-
 
 _ROWS = TypeAdapter(list[AnalysisRow])
 
@@ -97,7 +100,7 @@ def analyze_day(bucket: str, day: date) -> Analysis:
     Raises:
         ProblemError: 404, there are no trades of that day; 400, the file has no readable header or too many tickers;
             409, the file was replaced each of three times while it was read.
-        trade_summary.UnreconciledError, trade_files.CutShortError,
+        summary.UnreconciledError, csv_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
     for _ in range(ATTEMPTS):
@@ -232,8 +235,9 @@ def _analyze(bucket: str, day: date, source: StoredObject) -> Analysis | None:
 
 
 def to_csv(summary: Summary) -> bytes:
-    """Return an analysis as CSV: a header, and a row for each ticker in order."""
-    return _csv([COLUMNS, *(_row(ticker) for ticker in summary.tickers)])
+    """Return an analysis as CSV: a header, and a row for each ticker in order, and its currency if the file had it."""
+    columns = COLUMNS if summary.has_currency else COLUMNS[:-1]
+    return _csv([columns, *(_row(ticker)[: len(columns)] for ticker in summary.tickers)])
 
 
 def _row(ticker: TickerSummary) -> Sequence[str]:
@@ -246,6 +250,7 @@ def _row(ticker: TickerSummary) -> Sequence[str]:
         *(_amount(each) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
         plain(ticker.buy_volume),
         plain(ticker.sell_volume),
+        ticker.currency or "",
     )
 
 
