@@ -14,7 +14,9 @@ from trading.trades.ledger import NewTrade
 def sweep(seconds: float = 30) -> dict[str, int]:
     from functions.notification_sweeper.app import handler  # noqa: PLC0415 - its environment is set by conftest
 
-    result: dict[str, int] = handler(schedule_event(Schedule("EveryMinute", "rate(1 minute)", "EveryMinute")), context(seconds))
+    result: dict[str, int] = handler(
+        schedule_event(Schedule("EveryMinute", "rate(1 minute)", "EveryMinute")), context(seconds)
+    )
     return result
 
 
