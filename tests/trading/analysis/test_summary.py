@@ -47,7 +47,7 @@ def only(text: str | bytes) -> TickerSummary:
     return ticker
 
 
-# An oracle: the same rules, line by line, in format_decimal Python.
+# An oracle: the same rules, line by line, in plain Python.
 
 
 @dataclass
@@ -273,7 +273,7 @@ def test_the_sample_of_the_original_has_its_numbers() -> None:
     summary, rejects = summarize(SAMPLE)
     assert rejects == []
     assert [
-        (t.ticker, format_decimal(t.total_volume), str(t.average_price), str(t.mean_price), plain(t.notional))
+        (t.ticker, format_decimal(t.total_volume), str(t.average_price), str(t.mean_price), format_decimal(t.notional))
         for t in summary.tickers
     ] == [
         ("AAPL", "180", "170.666667", "170.766667", "30720"),
