@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.measure import OURS as OUR_PYTHON
 from benchmarks.measure import PEERS, Figure, Handler, first_answer, say, take_turns
 from local.host.gateway import http_event
-from trading.simulation import engine, histories
+from trading.simulation import engine, history_files
 from trading.simulation.engine import Strategy
 
 OURS = "benchmarks.handlers.simulation.handler"
@@ -92,7 +92,7 @@ def _event(
     file: Path, pairs: list[tuple[int, int]], *, with_result: bool = False, with_reading: bool = False
 ) -> dict[str, Any]:
     """Return the event of a handler, with what its pairs must come to."""
-    history = histories.read_csv(file.read_bytes())
+    history = history_files.read_csv(file.read_bytes())
     equities = [float(engine.simulate(history, Strategy(*pair)).metrics.final_equity) for pair in pairs]
     return {
         "file": str(file),

@@ -1,38 +1,85 @@
 """Simulations over HTTP: store a history, simulate a strategy on it, look at what came of it, as JSON or as a page."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from trading.core.errors import FieldError, InvalidError
+from trading.core import storage
+from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.core.values import AnyCaseTicker, WholeNumber
-from trading.http.api import Body, HttpApi, described_json, described_problem, json_response
-from trading.simulation import histories, records, report
-from trading.simulation.histories import HistoryError, StoredHistory
-from trading.simulation.records import BARS_LIMIT, NewSimulation, RecordedSimulation
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, WholeNumber
+from trading.http.api import Body, HttpApi, Limit, described_json, described_problem, json_response, next_page
+from trading.simulation import histories, history_files, records, report
+from trading.simulation.histories import StoredHistory
+from trading.simulation.history_files import HistoryError
+from trading.simulation.records import NewSimulation, RecordedSimulation
 
 PATH = "/api/simulations"
-HISTORY_LIMIT = 4_000_000  # characters; a request to a Lambda may have 6 MB
+HISTORIES_PATH = "/api/histories"
+HISTORY = Body(("text/csv", "application/octet-stream"), 4_000_000)  # in base64, which a request of 6 MB has room for
 
+Adjusted = Annotated[
+    Literal["true", "false"],
+    Query(description="Whether to take the file's adjusted closes, and scale the other prices as these are."),
+]
 SimulationId = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 
 logger = Logger()
 app = HttpApi()
 
 STORED_HISTORY = TypeAdapter(StoredHistory)
+STORED_HISTORIES = TypeAdapter(list[StoredHistory])
+AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 
 
+@app.get(
+    HISTORIES_PATH,
+    scope="simulations:read",
+    summary="Find the stored histories",
+    responses={
+        200: described_json(list[StoredHistory], "In the order of tickers; the Link header leads to the next page.")
+    },
+)
+def find_histories(
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Annotated[Ticker | None, Query(description="Where the page begins: follow the Link header.")] = None,
+) -> Response[str]:
+    """Find the tickers whose prices are stored, and what is known of these."""
+    found, next_cursor = histories.find(setting("DATA_BUCKET"), limit, cursor)
+    headers = next_page(HISTORIES_PATH, app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, STORED_HISTORIES.dump_json(found), headers)
+
+
+@app.get(
+    f"{HISTORIES_PATH}/<ticker>",
+    scope="simulations:read",
+    summary="Get the prices of a ticker",
+    responses={
+        200: {"description": "The bars, the oldest first: date,open,high,low,close.", "content": AS_CSV},
+        404: described_problem("There is no history of the ticker."),
+    },
+)
+def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
+    """Get the stored history of a ticker as it is simulated on, whatever the file that was stored looked like."""
+    try:
+        history = histories.load(setting("DATA_BUCKET"), ticker)
+    except HistoryError as error:
+        raise InvalidError(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
+    if history is None:
+        raise NotFoundError(f"There is no history of {ticker}.")
+    return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=history_files.write_csv(history))
+
+
 @app.put(
-    "/api/histories/<ticker>",
+    f"{HISTORIES_PATH}/<ticker>",
     scope="histories:write",
-    body=Body("text/csv", HISTORY_LIMIT),
+    body=HISTORY,
     summary="Store the prices of a ticker",
     responses={
         201: described_json(StoredHistory, "The history is stored."),
@@ -40,11 +87,10 @@ AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
         404: described_problem("No ticker is spelled with such characters."),
     },
 )
-def store_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
-    """Store a CSV of date,open,high,low,close (or date,close) as the history of a ticker."""
-    data = (app.current_event.body or "").encode()
+def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted = "false") -> Response[str]:
+    """Store a CSV as the history of a ticker: that of Yahoo, TradingView or others, or date,open,high,low,close."""
     try:
-        stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, data, BARS_LIMIT)
+        stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, app.body_bytes(), adjusted=adjusted == "true")
     except HistoryError as error:
         raise InvalidError(FieldError(f"line {error.line}", error.reason)) from None
     return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))

@@ -83,8 +83,8 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
     if has_database:
         problems["503"] = "The database is away: try again after the seconds in Retry-After."
     if "requestBody" in operation:
-        [media_type] = operation["requestBody"]["content"]
-        problems |= {"413": "The body is too large.", "415": f"The body is not {media_type}."}
+        accepted = " or ".join(operation["requestBody"]["content"])
+        problems |= {"413": "The body is too large.", "415": f"The body is not {accepted}."}
     return problems
 
 

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from tests.conftest import Bucket, Call, Rows, api_answer
 from trading.core import database
 from trading.prices import records as price_records
 from trading.prices.ticks import Tick
-from trading.simulation import records
+from trading.simulation import histories, records
 from trading.simulation.records import RecordedSimulation
 
 PATH = "/api/simulations"
+HISTORIES = "/api/histories"
 EVENTS = ROOT / "events"
+SAMPLES = sorted((ROOT / "tests" / "trading" / "simulation" / "samples").iterdir())
 # One round trip for averages of 2 and 3: see tests/trading/test_simulation.py.
 CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
 OPENS = [10, 10, 9, 8, 8, 11, 12, 14, 13, 9, 8]
@@ -41,9 +44,9 @@ def with_history(call: Call, bucket: Bucket) -> Bucket:
     return bucket
 
 
-def put(call: Call, text: str | bytes, ticker: str = "MSFT", content_type: str = "text/csv") -> Any:
+def put(call: Call, text: str | bytes, ticker: str = "MSFT", content_type: str = "text/csv", query: str = "") -> Any:
     raw = text if isinstance(text, bytes) else text.encode()
-    return call("PUT", f"/api/histories/{ticker}", raw=raw, content_type=content_type)
+    return call("PUT", f"{HISTORIES}/{ticker}", raw=raw, content_type=content_type, query=query)
 
 
 # Histories
@@ -53,7 +56,14 @@ def test_a_history_is_stored_as_it_was_sent_and_replaced_by_the_next(call: Call,
     first = put(call, csv(CLOSES, OPENS), ticker="msft", content_type="text/csv; charset=utf-8")
     assert (first.status, first.body) == (
         201,
-        {"ticker": "MSFT", "bars": 11, "first": "2024-01-01", "last": "2024-01-11"},
+        {
+            "ticker": "MSFT",
+            "bars": 11,
+            "first": "2024-01-01",
+            "last": "2024-01-11",
+            "frequency": "1 day",
+            "notes": {"adjusted": False, "rounded_prices": 0, "widened_bars": 0, "skipped_rows": 0},
+        },
     )
     assert bucket.get("history/MSFT.csv") == csv(CLOSES, OPENS)
     assert put(call, csv([1, 2])).status == 200
@@ -67,7 +77,7 @@ def test_a_history_that_cannot_be_read_is_refused_with_its_line_and_the_old_one_
     assert (answer.status, answer.names()) == (400, ["line 3"])
     assert answer.body["detail"] == "line 3: 2024-01-02 is there twice"
     assert put(call, "").names() == ["line 1"]
-    assert put(call, b"date,close\n\xff").names() == ["body"]
+    assert put(call, "2024-01-02,10").names() == ["line 1"]
     assert with_history.get("history/MSFT.csv") == csv(CLOSES, OPENS)
 
 
@@ -75,14 +85,16 @@ def test_a_history_is_csv_and_everything_else_is_json(call: Call) -> None:
     refused = put(call, csv([1]), content_type="application/x-www-form-urlencoded")
     assert (refused.status, refused.body["detail"]) == (
         415,
-        "Send Content-Type: text/csv, not application/x-www-form-urlencoded.",
+        "Send Content-Type: text/csv or application/octet-stream, not application/x-www-form-urlencoded.",
     )
     assert call("POST", PATH, raw=b"date,close", content_type="text/csv").status == 415
 
 
 def test_a_history_has_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert put(call, "x" * 4_000_001).status == 413
-    monkeypatch.setattr("functions.strategy_simulator.app.BARS_LIMIT", 2)
+    assert put(call, b"\xff" * 4_000_000, content_type="application/octet-stream").names() == ["line 1"]
+    assert put(call, b"\xff" * 4_000_001, content_type="application/octet-stream").status == 413
+    monkeypatch.setattr(histories, "BARS_LIMIT", 2)
     assert put(call, csv([1, 2])).status == 201
     assert put(call, csv([1, 2, 3])).names() == ["line 4"]
 
@@ -90,6 +102,85 @@ def test_a_history_has_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_path_that_is_no_tickers_is_refused(call: Call) -> None:
     assert put(call, csv([1]), ticker="MSFTTT").names() == ["ticker"]
     assert put(call, csv([1]), ticker="..%2F2024").names() == ["ticker"]
+    assert call("GET", f"{HISTORIES}/MSFTTT").names() == ["ticker"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_an_export_of_any_source_is_stored_simulated_and_given_back_as_the_same_csv(
+    call: Call, bucket: Bucket, sample: Path
+) -> None:
+    stored = put(call, sample.read_bytes())
+    assert (stored.status, stored.body["bars"], stored.body["frequency"]) == (201, 11, "1 day")
+    assert bucket.get("history/MSFT.csv").encode() == sample.read_bytes()
+    [trade] = call("POST", PATH, {**ASKED, "cash": "10000"}).body["result"]["trades"]
+    assert (trade["entry_price"], trade["shares"], trade["exit_price"]) == ("1200.25", "8", "800.25")
+    answer = call("GET", f"{HISTORIES}/msft")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    rows = answer.body.splitlines()
+    assert rows[0] == "date,open,high,low,close"
+    assert rows[1].partition(",")[2] == "1000.25,1004.75,995,1000.25"
+    assert put(call, answer.body).body["notes"]["rounded_prices"] == 0
+    assert call("GET", f"{HISTORIES}/MSFT").body == answer.body
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_history_of_any_encoding_is_sent_as_bytes(call: Call, bucket: Bucket, encoding: str) -> None:
+    del bucket
+    data = csv(CLOSES, OPENS).encode(encoding)
+    stored = put(call, data, content_type="application/octet-stream")
+    assert (stored.status, stored.body["bars"]) == (201, 11)
+    assert call("GET", f"{HISTORIES}/MSFT").body == csv(CLOSES, OPENS)
+
+
+def test_adjusted_closes_are_simulated_on_where_they_were_asked_for_and_the_result_says_so(
+    call: Call, bucket: Bucket
+) -> None:
+    del bucket
+    yahoo = next(path for path in SAMPLES if path.stem == "yahoo").read_bytes()
+    answer = put(call, yahoo, query="adjusted=true")
+    notes = {"adjusted": True, "rounded_prices": 0, "widened_bars": 0, "skipped_rows": 1}
+    assert (answer.status, answer.body["notes"]) == (201, notes)
+    result = call("POST", PATH, {**ASKED, "cash": "10000"}).body["result"]
+    assert (result["notes"], result["frequency"], result["bars"][0]["close"]) == (notes, "1 day", "990.2475")
+    assert call("GET", f"{HISTORIES}/MSFT").body.splitlines()[1] == "2024-01-02,990.2475,994.7025,985.05,990.2475"
+    assert put(call, yahoo, query="adjusted=yes").names() == ["adjusted"]
+    assert put(call, csv([1]), query="adjusted=true").names() == ["line 1"]
+    assert put(call, yahoo, query="adjust=true").names() == ["adjust"]
+
+
+def test_stored_histories_are_listed_page_by_page_in_the_order_of_tickers(call: Call, bucket: Bucket) -> None:
+    assert call("GET", HISTORIES).body == []
+    for ticker in ("MSFT", "AAPL", "BRK.B"):
+        put(call, csv(CLOSES, OPENS), ticker=ticker)
+    bucket.put("history/TSLA.csv", csv([1]))  # by somebody else
+    bucket.put("history/MSFT daily.csv", csv([1]))
+    bucket.put("2024/05/15/trades.csv", "ticker,price,quantity,side,timestamp\n")
+    found = call("GET", HISTORIES)
+    assert (found.status, [each["ticker"] for each in found.body]) == (200, ["AAPL", "BRK.B", "MSFT", "TSLA"])
+    assert found.body[0] == put(call, csv(CLOSES, OPENS), ticker="AAPL").body
+    assert {found.body[3][name] for name in ("bars", "first", "last", "frequency", "notes")} == {None}
+    assert "link" not in found.headers
+    first = call("GET", HISTORIES, query="limit=2")
+    assert [each["ticker"] for each in first.body] == ["AAPL", "BRK.B"]
+    assert first.headers["link"] == f'<{HISTORIES}?limit=2&cursor=BRK.B>; rel="next"'
+    second = call("GET", HISTORIES, query="limit=2&cursor=BRK.B")
+    assert ([each["ticker"] for each in second.body], "link" in second.headers) == (["MSFT", "TSLA"], False)
+
+
+def test_what_lists_no_histories_is_refused(call: Call, bucket: Bucket) -> None:
+    del bucket
+    for query in ("limit=0", "limit=x", "cursor=x", "ticker=MSFT"):
+        assert call("GET", HISTORIES, query=query).names() == [query.partition("=")[0]]
+    assert call("POST", HISTORIES, {}).status == 405
+
+
+def test_a_history_that_is_not_there_is_404_and_one_that_cannot_be_read_is_refused(call: Call, bucket: Bucket) -> None:
+    assert call("GET", f"{HISTORIES}/MSFT").status == 404
+    bucket.put("history/MSFT.csv", "nonsense")
+    answer = call("GET", f"{HISTORIES}/MSFT")
+    assert (answer.status, answer.names()) == (400, ["ticker"])
+    assert "its stored history cannot be read: line 1: no header was recognized" in answer.body["detail"]
+    assert call("GET", f"{HISTORIES}/MSFT", query="x=1").names() == ["x"]
 
 
 # Simulations
@@ -207,6 +298,20 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.usefixtures("with_history")
+def test_a_pair_that_never_lost_is_the_best_of_a_sweep_by_profit_factor(call: Call, rows: Rows) -> None:
+    rising = [10, 10, 9, 8, 8, 11, 13, 16, 19, 15, 14]
+    put(call, csv(rising, rising))
+    asked = {"ticker": "MSFT", "sweep": {"fast": "1:2:1", "slow": "3:9:3", "metric": "profit_factor"}}
+    answer = call("POST", PATH, {**asked, "cash": 100})
+    values = [(pair["slow"], pair["value"]) for pair in answer.body["result"]["sweep"]["pairs"]]
+    assert values == [(3, "Infinity"), (6, None), (9, None), (3, None), (6, None), (9, None)]  # or still open
+    assert answer.body["result"]["metrics"]["profit_factor"] == "Infinity"
+    assert call("GET", answer.headers["location"]).body == answer.body
+    assert "∞" in call("GET", f"{answer.headers['location']}/report").body
+    assert rows("select count(*) from simulations") == [(1,)]
+
+
+@pytest.mark.usefixtures("with_history")
 def test_what_cannot_be_simulated_is_refused_with_its_field(call: Call, rows: Rows) -> None:
     for change, names in REFUSED:
         answer = call("POST", PATH, {**ASKED, **change})
@@ -229,10 +334,14 @@ def test_a_history_that_the_strategy_cannot_use_is_refused(call: Call, bucket: B
     put(call, csv(CLOSES))
     answer = call("POST", PATH, ASKED)
     assert (answer.names(), "the history of MSFT has no opens" in answer.body["detail"]) == (["fill"], True)
-    assert call("POST", PATH, {**ASKED, "fill": "close"}).status == 201
+    closing = call("POST", PATH, {**ASKED, "fill": "close", "cash": 1})
+    assert (closing.status, closing.body["result"]["no_trades_reason"]) == (
+        201,
+        "The cash of 1 never paid for one share and its costs.",
+    )
     bucket.put("history/MSFT.csv", "nonsense")
     answer = call("POST", PATH, ASKED)
-    assert (answer.names(), "line 1: has no column date" in answer.body["detail"]) == (["ticker"], True)
+    assert (answer.names(), "line 1: no header was recognized" in answer.body["detail"]) == (["ticker"], True)
 
 
 def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, rows: Rows) -> None:
@@ -244,7 +353,7 @@ def test_a_history_whose_amounts_outgrow_every_account_is_refused(call: Call, ro
 
 
 def test_more_than_an_answer_can_say_is_refused_and_not_kept(call: Call, rows: Rows) -> None:
-    zigzag = [1_000 + number % 2 * 4 for number in range(records.BARS_LIMIT)]
+    zigzag = [1_000 + number % 2 * 4 for number in range(histories.BARS_LIMIT)]
     put(call, csv(zigzag, zigzag))
     costs = {"commission_basis_points": "10.123456", "slippage_basis_points": "5.123456"}
     answer = call("POST", PATH, {"ticker": "MSFT", "fast": 1, "slow": 2, "fractional": True, **costs})
@@ -309,7 +418,16 @@ def test_the_sample_events_are_answered_as_their_names_say(call: Call, bucket: B
     del call
     bucket.put("history/MSFT.csv", (EVENTS / "history" / "MSFT.csv").read_bytes())
     statuses = {}
-    for name in ("store_history", "simulate", "simulate_refused", "simulate_sweep", "get_simulation", "get_report"):
+    for name in (
+        "find_histories",
+        "store_history",
+        "get_history",
+        "simulate",
+        "simulate_refused",
+        "simulate_sweep",
+        "get_simulation",
+        "get_report",
+    ):
         event = json.loads((EVENTS / "strategy_simulator" / f"{name}.json").read_text())
         statuses[name] = api_answer(event)["statusCode"]
-    assert list(statuses.values()) == [201, 201, 400, 201, 404, 404]
+    assert list(statuses.values()) == [200, 201, 200, 201, 400, 201, 404, 404]

@@ -21,7 +21,7 @@ import pytest
 from local.host import triggers
 from local.host.system import DATABASE, RunningSystem, running
 from local.host.template import ROOT
-from trading.simulation import engine, histories
+from trading.simulation import engine, history_files
 from trading.simulation.engine import Strategy
 from trading.simulation.results import RESULT, result_of
 
@@ -150,11 +150,11 @@ def database(laptop: RunningSystem) -> Database:
             json.dumps(event["data"]),
         )
         database.rows(
-            "insert into notifications (id, trade_id, next_attempt_at) values (%s, %s, now()) returning id",
+            "insert into notifications (id, trade_id, due_at) values (%s, %s, now()) returning id",
             event["id"],
             event["data"]["id"],
         )
-    done = engine.simulate(histories.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
+    done = engine.simulate(history_files.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
     database.rows(
         "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",
         "0" * 64,

@@ -1,21 +1,20 @@
-// Why a simulation may have no trades.
+// How a simulation's bars and ratios are worded.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { whyNoTrades } from "../assets/simulation/result.js";
+import { formatRatio } from "../assets/core/format.js";
+import { describeBars } from "../assets/simulation/result.js";
 
-const bars = Array.from({ length: 60 }, (_, day) => ({ at: `day ${day}`, close: "100.00", equity: "10000" }));
+/** @param {object} facts @param {number} [count] */
+const described = (facts, count = 2) => describeBars(/** @type {any} */ ({ bars: Array(count), frequency: null, notes: null, ...facts }));
 
-/** @param {object} strategy @param {{at: string, side: "BUY" | "SELL"}[]} [signals] */
-const reason = (strategy, signals = []) =>
-  whyNoTrades(/** @type {any} */ ({ strategy: { fast: 5, slow: 20, cash: "10000", fill: "open", fractional: false, ...strategy }, signals, bars }));
+test("bars are said with their length, and that they are adjusted", () => {
+  assert.equal(described({ frequency: "1 day", notes: { adjusted: true } }), "2 bars of 1 day, adjusted for dividends and splits");
+  assert.equal(described({ frequency: "5 minutes", notes: { adjusted: false } }), "2 bars of 5 minutes");
+  assert.equal(described({}, 1), "1 bar");
+});
 
-test("each reason is told apart", () => {
-  assert.match(reason({ slow: 60 }), /needs 60 bars and one more to cross, and there are 60/);
-  assert.match(reason({}), /never crossed/);
-  assert.match(reason({}, [{ at: "day 30", side: "SELL" }]), /only crossed below/);
-  assert.match(reason({}, [{ at: "day 59", side: "BUY" }]), /on the last bar only/);
-  assert.match(reason({ cash: "50" }, [{ at: "day 30", side: "BUY" }]), /50.00 USD does not pay for one share at 100.00/);
-  assert.match(reason({ commission_per_trade: "20000" }, [{ at: "day 30", side: "BUY" }]), /its costs/);
+test("a ratio may be infinite or not be defined", () => {
+  assert.deepEqual([1.239, 1_500, "Infinity", null].map((value) => formatRatio(/** @type {any} */ (value))), ["1.24", "1,500.00", "∞", "–"]);
 });

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from local.cli import simulate
+from local.cli.main import main
+from local.host.template import ROOT
 
 CLOSES = [10, 10, 9, 8, 8, 11, 13, 14, 13, 9, 9]
 OPENS = [10, 10, 9, 8, 8, 11, 12, 14, 13, 9, 8]
 TREBLING = "date,open,close\n" + "".join(
     f"{date(2020, 1, 1) + timedelta(days=day)},{price},{price}\n" for day, price in enumerate([1, 3] * 600)
 )
+SAMPLES = sorted((ROOT / "tests" / "trading" / "simulation" / "samples").iterdir())
 WINDOWS = ["--fast", "2", "--slow", "3", "--cash", "100"]
 
 
@@ -25,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = simulate.main([str(each) for each in arguments])
+    code = main(["simulate", *(str(each) for each in arguments)])
     said = capsys.readouterr()
     return code, " ".join(said.out.split()), " ".join(said.err.split())
 
@@ -33,33 +35,56 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_the_summary_has_the_figures(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, file, *WINDOWS)
     assert code == 0
-    assert "MSFT, 2/3: 11 bars from 2024-01-01 to 2024-01-11" in out
-    assert "Final equity 68.00 Return -32.00% Buy and hold -10.00%" in out
+    assert "MSFT, 2/3: 11 bars of 1 day from 2024-01-01 to 2024-01-11" in out
+    assert "Final equity 68.00 Return -32.00% Buy and hold -10.00% CAGR – Volatility" in out  # noqa: RUF001
     assert "Closed trades 1 Win rate 0.00%" in out
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_files_are_simulated_as_they_were_exported(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, sample, "--fast", 2, "--slow", 3)
+    assert (code, err) == (0, "")
+    assert f"{sample.stem}, 2/3: 11 bars of 1 day from 2024-01-02" in out
+    assert "Final equity 6,800.00" in out  # 8 shares from 1,200.25 to 800.25
+
+
+def test_what_was_changed_in_reading_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["2024-01-01,1,1,null", "2024-01-02,null,null,null", "2024-01-03,10.9999999,11.00000000001,5.5000001"]
+    file.write_text("\n".join(["Date,High,Close,Adj Close", *rows]).replace("1,1,null", "1,1,0.5"))
+    out = run(capsys, file, "--fill", "close")[1]
+    assert "2 bars of 2 days from" in out
+    assert (
+        "Prices rounded to six decimals: 2. Bars with an open or close beyond their high or low by a rounding: 1."
+        in out
+    )
+    assert "Rows without prices, which have been skipped: 1." in out
+    out = run(capsys, file, "--fill", "close", "--adjusted")[1]
+    assert "2 bars of 2 days, adjusted for dividends and splits from" in out
+    assert "Buy and hold 1,000.00%" in out
+
+
+def test_why_there_were_no_trades_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, file)[1]
+    assert "No trades: The averages cannot cross before bar 201, and the history ends at bar 11." in out
+    out = run(capsys, file, *WINDOWS[:4], "--cash", 9)[1]
+    assert "No trades: The cash of 9 never paid for one share and its costs." in out
 
 
 def test_the_whole_result_the_trades_and_the_report_are_written(
     file: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    paths = [tmp_path / name for name in ("a.json", "a.csv", "a.html")]
-    assert run(capsys, file, *WINDOWS, "--json", paths[0], "--csv", paths[1], "--html", paths[2])[0] == 0
-    assert json.loads(paths[0].read_text())["metrics"]["final_equity"] == "68"
-    assert paths[1].read_text().splitlines()[1] == "2024-01-07,12,8,2024-01-11,8,0,-32"
-    assert paths[2].read_text().startswith("<!doctype html>")
-
-
-def test_without_a_file_the_whole_result_is_written_in_place_of_the_summary(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = run(capsys, file, *WINDOWS, "--json")
+    trades, page = tmp_path / "a.csv", tmp_path / "a.html"
+    code, out, _ = run(capsys, file, *WINDOWS, "--json", "--csv", trades, "--html", page)
     assert (code, json.loads(out)["metrics"]["final_equity"]) == (0, "68")
+    assert trades.read_text().splitlines()[1] == "2024-01-07,12,8,2024-01-11,8,0,-32"
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_a_file_that_cannot_be_written_is_the_one_that_is_named(
     file: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, _, err = run(capsys, file, *WINDOWS, "--html", tmp_path / "nowhere" / "a.html")
-    assert (code, err) == (1, f"Cannot write {tmp_path / 'nowhere' / 'a.html'}: No such file or directory")
+    assert (code, err) == (1, f"Error: Cannot write {tmp_path / 'nowhere' / 'a.html'}: No such file or directory.")
 
 
 def test_escapes_in_a_history_and_in_its_name_are_shown_and_not_sent(
@@ -107,6 +132,21 @@ def test_a_sweep_shows_its_heat_its_best_and_a_warning(
     assert report.read_text().count("<rect ") == 9
 
 
+def test_a_pair_that_never_lost_is_the_best_by_its_profit_factor(
+    file: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    closes = [10, 8, 9, 11, 14, 17, 19, 17, 20, 22, 20, 21, 23, 24]
+    days = [f"{date(2024, 1, 1) + timedelta(days=day)},{close},{close}" for day, close in enumerate(closes)]
+    file.write_text("\n".join(["date,open,close", *days]))
+    report = tmp_path / "a.html"
+    sweep = ["--sweep", "fast=1:2:1", "slow=3:4:1", "--by", "profit_factor", "--html", report]
+    code, out, _ = run(capsys, file, *sweep)
+    assert code == 0
+    assert "profit_factor of 4 pairs, slow down and fast across; the best is 2/3" in out
+    assert "Profit factor ∞" in out
+    assert "2/3: profit factor ∞" in report.read_text()
+
+
 def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("date,open,close\n2024-01-01,7,7\n")
     code, out, _ = run(capsys, file, "--sweep", "fast=1:3:1", "slow=4:5:1")
@@ -121,7 +161,6 @@ def test_a_sweep_in_which_no_pair_has_a_value_has_no_best(file: Path, capsys: py
         (["--cash", "0"], "cash must be more than zero"),
         (["--sweep", "fast=5:9:1", "slow=2:5:1"], "--sweep has no pair"),
         (["--sweep", "fast=1:2:1", "fast=2:5:1"], "--sweep has no pair"),
-        (["--html", "/nowhere/a.html"], "No such file"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
@@ -134,7 +173,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("date,close\n2024-01-01,0\n", "line 2: close must be a price above zero"),
+        ("date,close\n2024-01-01,0\n", "line 2: close must be a price from 0.000001"),
         ("date,close\n2024-01-01,1\n", "has no opens: fill at the close"),
         (TREBLING, "makes amounts of more than 200 digits"),
         (None, "No such file"),
@@ -152,7 +191,5 @@ def test_a_history_that_cannot_be_used_is_named(
 def test_arguments_that_are_none_are_refused(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    with pytest.raises(SystemExit) as left:
-        simulate.main([str(file), *arguments])
-    assert left.value.code == 2
-    assert f"argument {arguments[0]}" in capsys.readouterr().err
+    code, _, err = run(capsys, file, *arguments)
+    assert (code, f"Invalid value for '{arguments[0]}'" in err) == (2, True)

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trading.simulation import engine
+from trading.simulation.bars import Bar, History
 from trading.simulation.engine import (
     LookaheadError,
     MissingOpensError,
@@ -21,7 +22,6 @@ from trading.simulation.engine import (
     UnusableHistoryError,
     simulate,
 )
-from trading.simulation.histories import Bar, History
 
 # Averages of 2 and 3: above from bar 5 on, below again at bar 9. Bar by bar:
 #    fast   -    10   9.5  8.5   8   9.5   12  13.5 13.5  11
@@ -108,8 +108,37 @@ def test_fill_close_fills_at_the_close_of_the_signals_bar_and_needs_no_opens() -
 
 
 def test_without_opens_nothing_can_be_filled_at_the_open() -> None:
-    with pytest.raises(MissingOpensError, match="has no opens"):
+    with pytest.raises(MissingOpensError, match="has no opens: fill at the close, or add what is missing"):
         simulate(history(TURNS), Strategy(2, 3))
+    [first, second, *rest] = history(TURNS, OPENS).bars
+    with pytest.raises(MissingOpensError, match="has no open at 0001-01-02: fill at the close"):
+        simulate(History([first, replace(second, open=None), *rest]), Strategy(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("closes", "strategy", "reason"),
+    [
+        ([7, 8, 9], Strategy(2, 3), "The averages cannot cross before bar 4, and the history ends at bar 3."),
+        ([7] * 12, Strategy(2, 3), "The fast average never crossed the slow one."),
+        ([5, 5, 5, 5, 4, 4, 4], Strategy(2, 3), "The fast average never crossed above the slow one."),
+        (
+            TURNS[:6],
+            Strategy(2, 3),
+            "The fast average crossed above the slow one at the last bar only, and no later bar opened.",
+        ),
+        (TURNS, Strategy(2, 3, cash=Decimal("12.5")), "The cash of 12.5 never paid for one share and its costs."),
+        (
+            TURNS,
+            Strategy(2, 3, cash=Decimal("0.000001"), fractional=True),
+            "The cash of 0.000001 never paid for a millionth of a share and its costs.",
+        ),
+    ],
+)
+def test_why_there_were_no_trades_is_said(closes: list[int], strategy: Strategy, reason: str) -> None:
+    done = simulate(history(closes, closes), strategy)
+    assert (done.trades, done.no_trades_reason()) == ([], reason)
+    enough = simulate(history(TURNS, OPENS), Strategy(2, 3))
+    assert (len(enough.trades), enough.no_trades_reason()) == (1, None)
 
 
 def test_what_is_held_at_the_end_is_listed_as_open_and_marked_to_the_last_close() -> None:

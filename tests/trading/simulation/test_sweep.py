@@ -1,9 +1,12 @@
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.trading.simulation.test_engine import TURNS, history
 from trading.simulation.engine import Strategy, simulate
@@ -40,7 +43,24 @@ def test_each_pair_is_what_it_is_alone() -> None:
     market, strategy = history(TURNS, TURNS), Strategy(1, 2, cash=Decimal(100))
     for pair in try_pairs(market, strategy, "total_return", window_pairs(range(1, 4), range(2, 6))):
         alone = simulate(market, replace(strategy, fast=pair.fast, slow=pair.slow))
-        assert pair.value == alone.metrics.total_return
+        assert pair.value == (alone.metrics.total_return if alone.trades else None)
+
+
+def test_a_pair_without_trades_is_never_the_best_even_of_pairs_that_lost() -> None:
+    losing = history([*TURNS, 9], [*TURNS, 8])
+    tried = try_pairs(losing, Strategy(1, 2, cash=Decimal(100)), "total_return", [(2, 3), (9, 10)])
+    assert [pair.value is None for pair in tried] == [False, True]
+    best = Sweep("total_return", tried).best()
+    assert best is not None
+    assert best.fast == 2
+    assert best.value == pytest.approx(-0.35)
+
+
+def test_a_pair_that_never_lost_is_the_best_by_its_profit_factor_and_said_to_be_in_json() -> None:
+    tried = [SweptPair(2, 9, 4.0), SweptPair(3, 9, math.inf), SweptPair(1, 9, None)]
+    sweep = Sweep("profit_factor", tried)
+    assert sweep.best() == SweptPair(3, 9, math.inf)
+    assert json.loads(TypeAdapter(Sweep).dump_json(sweep))["pairs"][1] == {"fast": 3, "slow": 9, "value": "Infinity"}
 
 
 def test_the_best_has_the_highest_value_and_of_equal_ones_the_shorter_windows() -> None:

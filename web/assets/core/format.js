@@ -45,6 +45,15 @@ export function formatFloat(value, decimals = 2) {
 }
 
 /**
+ * Write a ratio, which may be infinite, or not be defined.
+ * @param {number | "Infinity" | null} value
+ * @param {number} [decimals]
+ */
+export function formatRatio(value, decimals = 2) {
+  return value === null ? "–" : value === "Infinity" ? "∞" : formatFloat(value, decimals);
+}
+
+/**
  * Write a fraction as a percentage with its sign: 0.0215 is +2.15 %.
  * @param {number} fraction
  */

@@ -13,7 +13,7 @@ import { isTicker } from "../core/words.js";
  * @param {(stored: StoredHistory) => void} onStored
  */
 export function historyUpload(chosenTicker, onStored) {
-  const state = h("p", { role: "status" }, "Drop a CSV of daily prices here, such as AAPL.csv, with the columns date and close, and open to fill at.");
+  const state = h("p", { role: "status" }, "Drop a CSV of prices here, such as AAPL.csv: an export of Yahoo, TradingView or others, or the columns date and close, and open to fill at.");
   const input = h("input", { type: "file", accept: ".csv,text/csv", class: "hidden", "aria-label": "File of prices", tabindex: "-1", onchange: () => take(input.files?.[0]) });
   const element = h("div", { class: "drop" }, state, h("button", { type: "button", onclick: () => input.click() }, "Choose a file"), input);
   const show = (/** @type {string} */ text, isBad = false) => {
@@ -28,7 +28,7 @@ export function historyUpload(chosenTicker, onStored) {
     if (!isTicker(ticker)) return show(`Which ticker is ${file.name} of? Type it above, and drop the file again.`, true);
     show(`Storing ${file.name} as the history of ${ticker}…`);
     try {
-      const response = await request("PUT", history(ticker), { body: file, type: "text/csv" });
+      const response = await request("PUT", history(ticker), { body: file, type: "application/octet-stream" });
       /** @type {StoredHistory} */
       const stored = await response.json();
       show(`${stored.ticker}: ${formatCount(stored.bars)} bars, ${stored.first} to ${stored.last}, are stored.`);

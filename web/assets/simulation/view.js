@@ -6,14 +6,14 @@ import { download, h, segments, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { field, focusFirstError, showErrors, tickerInput } from "../core/fields.js";
 import { figures } from "../core/figures.js";
-import { formatAmount, formatCount, formatMoney, formatPercent, toCsv, trend } from "../core/format.js";
+import { formatAmount, formatCount, formatMoney, formatPercent, formatRatio, toCsv, trend } from "../core/format.js";
 import { simulation as simulationPath, SIMULATIONS } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
 import { isTicker, TICKER_ERROR } from "../core/words.js";
 import { EquityChart } from "./equity_chart.js";
 import { heatMap, METRICS } from "./heat_map.js";
 import { historyUpload } from "./history_upload.js";
-import { whyNoTrades } from "./result.js";
+import { describeBars } from "./result.js";
 
 const RECENT_KEY = "trading.simulations";
 const RECENT = 8;
@@ -245,18 +245,19 @@ class SimulationView {
     const windows = `${strategy.fast}/${strategy.slow}`;
     this.#showState("");
     this.#result.hidden = false;
-    setText(this.#title, `${result.name}, fast ${strategy.fast}, slow ${strategy.slow}, ${formatCount(result.bars.length)} bars`);
+    setText(this.#title, `${result.name}, fast ${strategy.fast}, slow ${strategy.slow}, ${describeBars(result)}`);
     const open = trades.filter(({ exit_at: exit }) => exit === null).length;
     this.#figures.replaceChildren(figures([
       ["Final equity, USD", formatMoney(metrics["final_equity"])],
       ["Return", formatPercent(metrics["total_return"]), trend(metrics["total_return"])],
       ["Buy and hold", formatPercent(metrics["buy_and_hold_return"]), trend(metrics["buy_and_hold_return"])],
       ["Largest drawdown", formatPercent(-Math.abs(metrics["max_drawdown"]))],
-      ["Sharpe", metrics["sharpe"] === null ? "–" : metrics["sharpe"].toFixed(2)],
+      ["Sharpe", formatRatio(metrics["sharpe"])],
+      ["Profit factor", formatRatio(metrics["profit_factor"])],
       ["Closed trades", formatCount(metrics["trade_count"]) + (open ? `, ${open} open` : "")],
       ["Fees, USD", formatMoney(metrics["fees"])],
     ]));
-    this.#trades.replaceChildren(...(trades.length ? trades.map(toRow) : [h("tr", {}, h("td", { colspan: "7", class: "muted" }, whyNoTrades(result)))]));
+    this.#trades.replaceChildren(...(trades.length ? trades.map(toRow) : [h("tr", {}, h("td", { colspan: "7", class: "muted" }, result.no_trades_reason ?? "There were no trades."))]));
     this.#downloadTrades.hidden = trades.length === 0;
     this.#downloadTrades.onclick = () => downloadTrades(result);
     this.#showSweep(result);

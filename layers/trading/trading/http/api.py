@@ -6,7 +6,7 @@ and without a trailing slash, HEAD and OPTIONS, 405, 413 and 415, and a problem 
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,9 +45,9 @@ RETRY_AFTER_SECONDS = 5
 
 @dataclass(frozen=True)
 class Body:
-    """The body that a route takes: its media type, and how many characters it may have."""
+    """The body that a route takes: a JSON object, or bytes of one of these media types; and how many bytes at most."""
 
-    media_type: str = JSON
+    media_types: Sequence[str] = (JSON,)
     # A batch of a thousand trades has a quarter of that.
     limit: int = 1_000_000
 
@@ -81,18 +81,22 @@ class HttpApi(APIGatewayHttpResolver):
         return self._declare("GET", rule, scope, described)
 
     def post(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
-        """Declare a POST; `retry_hint` says what is safe to send again after a 503."""
+        """Declare a POST; `retry_hint` says what is safe to send again after a 503. A `body` is as in a PUT."""
         return self._declare("POST", rule, scope, described)
 
     def put(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
-        """Declare a PUT; a `body` that is not JSON is text, as it is in the event."""
+        """Declare a PUT; a `body` that is not JSON is read with `body_bytes`."""
         return self._declare("PUT", rule, scope, described)
+
+    def patch(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a PATCH."""
+        return self._declare("PATCH", rule, scope, described)
 
     def _declare(self, method: str, rule: str, scope: str, described: dict[str, Any]) -> Callable[..., Any]:
         body = described.pop("body", Body())
         edge = _Edge(scope, body, described.pop("retry_hint", "Send the request again."))
-        if body.media_type != JSON:
-            content = {body.media_type: {"schema": {"type": "string"}}}
+        if JSON not in body.media_types:
+            content = {media_type: {"schema": _described_bytes(media_type)} for media_type in body.media_types}
             described["openapi_extensions"] = {"requestBody": {"required": True, "content": content}}
         described["security"] = [] if scope == PUBLIC else [{SECURITY_SCHEME: [scope]}]
 
@@ -101,6 +105,10 @@ class HttpApi(APIGatewayHttpResolver):
             return self.route(rule, method, operation_id=function.__name__, **described)(function)
 
         return register
+
+    def body_bytes(self) -> bytes:
+        """Return the body of the request that is being answered, as it was sent, in whatever encoding."""
+        return _body_bytes(self.current_event.raw_event)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
@@ -226,32 +234,50 @@ def _refuse_unknown_parameters(event: Mapping[str, Any], route: "Route") -> None
 
 
 def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
-    """Return the event with a body that is text.
+    """Return the event with a body that the resolver can read; one that is not JSON stays as it is.
 
     Raises:
-        RequestError: 413 or 415, the body is too long or not of the expected media type.
-        InvalidError: it is no text.
+        RequestError: 413 or 415, the body is too large or not of an expected media type.
+        InvalidError: it is not what it says: JSON that is no text, or base64 that is none.
     """
     readable = {**event}
     if not event.get("body") or event["requestContext"]["http"]["method"] in BODILESS:
         return readable
-    if len(event["body"]) > expected.limit:
-        raise RequestError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {expected.limit:,} characters at most."
-        )
+    body = _body_bytes(event)
+    if len(body) > expected.limit:
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {expected.limit:,} bytes at most.")
     media_type = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != expected.media_type:
+    if media_type not in expected.media_types:
         found = f"not {media_type}" if media_type else "and say so"
-        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {expected.media_type}, {found}.")
+        accepted = " or ".join(expected.media_types)
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}, {found}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
     readable["headers"] = {**event["headers"], "content-type": media_type}
-    if event.get("isBase64Encoded"):
+    if media_type == JSON:
         try:
-            readable["body"] = base64.b64decode(event["body"], validate=True).decode()
-        except ValueError:
+            readable |= {"body": body.decode(), "isBase64Encoded": False}
+        except UnicodeDecodeError:
             raise InvalidError(FieldError("body", "is not UTF-8 text")) from None
-        readable["isBase64Encoded"] = False
     return readable
+
+
+def _body_bytes(event: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a body, which API Gateway hands over in base64 unless their media type is one of text.
+
+    Raises:
+        InvalidError: it is not the base64 that it says it is.
+    """
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError:
+        raise InvalidError(FieldError("body", "is not base64")) from None
+
+
+def _described_bytes(media_type: str) -> dict[str, str]:
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _read_object(body: str) -> dict[str, Any]:

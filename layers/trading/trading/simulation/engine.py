@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trading.core.values import Amount, Side
-from trading.simulation.histories import EXACT, At, History
+from trading.simulation.bars import EXACT, At, History
 from trading.simulation.metrics import Metrics, SimulatedTrade, measure
 
 Fill = Literal["open", "close"]
@@ -93,6 +93,23 @@ class Simulation:
     holdings: Sequence[Holding]
     metrics: Metrics
 
+    def no_trades_reason(self) -> str | None:
+        """Return why there were no trades, in a sentence; None if there were some."""
+        if self.trades:
+            return None
+        strategy, bars = self.strategy, self.history.bars
+        if len(bars) <= strategy.slow:
+            first, last = strategy.slow + 1, len(bars)
+            return f"The averages cannot cross before bar {first:,}, and the history ends at bar {last:,}."
+        buys = [signal.bar for signal in self.signals if signal.side == "BUY"]
+        if not buys:
+            crossed = "crossed above the slow one" if self.signals else "crossed the slow one"
+            return f"The fast average never {crossed}."
+        if strategy.fill == "open" and buys == [len(bars) - 1]:
+            return "The fast average crossed above the slow one at the last bar only, and no later bar opened."
+        smallest = "a millionth of a share" if strategy.fractional else "one share"
+        return f"The cash of {strategy.cash:,} never paid for {smallest} and its costs."
+
     def equity(self) -> list[Decimal]:
         """Return cash + shares x close at each bar, exactly.
 
@@ -112,11 +129,13 @@ def simulate(history: History, strategy: Strategy) -> Simulation:
     """Trade a strategy on a history.
 
     Raises:
-        MissingOpensError: it is to be filled at the open, and a bar does not say what that was.
+        MissingOpensError: it is to be filled at the open, and a bar does not say at what price it opened.
         UnusableHistoryError: an amount has too many digits.
     """
     if strategy.fill == "open" and not history.has_opens:
-        raise MissingOpensError("has no opens: fill at the close, or add the column open")
+        missing = [bar.at for bar in history.bars if bar.open is None]
+        some = "opens" if len(missing) == len(history.bars) else f"open at {missing[0]}"
+        raise MissingOpensError(f"has no {some}: fill at the close, or add what is missing in the column open")
     signals = find_signals(history.units, strategy.fast, strategy.slow)
     with _exactly():
         trades, holdings = _trade(history, strategy, signals)

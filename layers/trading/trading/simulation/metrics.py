@@ -1,24 +1,36 @@
 """Simulation metrics: how a simulated strategy did, in the usual figures.
 
 Money is exact and decimal. Ratios and statistics are floats by their nature, made of the daily simple returns of the
-equity; a year has 252 trading days, and the riskless rate is 0. What is not defined (a ratio to a volatility of zero,
-an average of no trades) is None.
+equity, or of those from bar to bar where bars are longer than a day. A year's figures are reckoned from the dates: it
+has as many returns as the history has on average in 365.25 days, and the riskless rate is 0. What is not defined (a
+ratio to a volatility of zero, an average of no trades, a year's growth in less than a year) is None.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import PlainSerializer, WithJsonSchema
 
 from trading.core.values import Amount
-from trading.simulation.histories import At, History
+from trading.simulation.bars import At, History
 
-DAYS_OF_A_YEAR = 252
+DAYS_OF_A_YEAR = 365.25
+FULL_YEAR = 365  # days
 
 type Floats = "np.ndarray[Any, np.dtype[np.float64]]"
+
+# A ratio that may be infinite, which JSON has no number for.
+Ratio = Annotated[
+    float,
+    PlainSerializer(
+        lambda ratio: "Infinity" if math.isinf(ratio) else ratio, return_type=float | str, when_used="json"
+    ),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"const": "Infinity"}]}),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class Metrics:
     exposure: float
     trade_count: int
     win_rate: float | None
-    profit_factor: float | None
+    profit_factor: Ratio | None
     expectancy: float | None
     best_trade: Amount | None
     worst_trade: Amount | None
@@ -75,8 +87,9 @@ def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
     """
     days = equity[history.day_ends] if len(history.day_ends) < len(equity) else equity
     returns = days[1:] / days[:-1] - 1 if len(days) > 1 and days.min() > 0 else np.empty(0)
+    returns_a_year = len(returns) * DAYS_OF_A_YEAR / max(1, history.days)
     growth = float(final_equity) / float(cash)
-    annual = cagr(growth, len(days) - 1)
+    annual = cagr(growth, history.days)
     drawdown, drawdown_bars = max_drawdown(equity)
     profits = [trade.profit for trade in trades if trade.exit_at]
     return Metrics(
@@ -85,9 +98,9 @@ def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
         total_return=growth - 1,
         buy_and_hold_return=float(history.closes[-1] / history.closes[0]) - 1,
         cagr=annual,
-        volatility=volatility(returns),
-        sharpe=sharpe(returns),
-        sortino=sortino(returns),
+        volatility=volatility(returns, returns_a_year),
+        sharpe=sharpe(returns, returns_a_year),
+        sortino=sortino(returns, returns_a_year),
         calmar=annual / drawdown if annual is not None and drawdown else None,
         max_drawdown=drawdown,
         max_drawdown_bars=drawdown_bars,
@@ -102,46 +115,44 @@ def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
 
 
 def cagr(growth: float, days: int) -> float | None:
-    """Return the compound annual growth rate: growth ^ (252 / days) - 1, `growth` being final over initial equity.
+    """Return the compound annual growth rate: growth ^ (365.25 / days) - 1, `growth` being final over initial equity.
 
-    Source: CFA Institute, Global Investment Performance Standards, annualised return. None where no float can hold it.
+    None below a year. Source: CFA Institute, Global Investment Performance Standards,
+    by which returns of less than a year are not annualised.
     """
-    if growth <= 0 or not days:
+    if growth <= 0 or days < FULL_YEAR:
         return None
-    try:
-        return math.pow(growth, DAYS_OF_A_YEAR / days) - 1
-    except OverflowError:
-        return None
+    return math.pow(growth, DAYS_OF_A_YEAR / days) - 1
 
 
-def volatility(returns: Floats) -> float | None:
-    """Return the annualised volatility: the sample's standard deviation (n - 1) x sqrt(252).
+def volatility(returns: Floats, returns_a_year: float) -> float | None:
+    """Return the annualised volatility: the sample's standard deviation (n - 1) x sqrt(returns a year).
 
     Source: J. C. Hull, Options, Futures, and Other Derivatives, "Estimating volatility from historical data".
     """
     if len(returns) < 2:  # noqa: PLR2004 - one return deviates from nothing
         return None
-    return float(returns.std(ddof=1)) * math.sqrt(DAYS_OF_A_YEAR)
+    return float(returns.std(ddof=1)) * math.sqrt(returns_a_year)
 
 
-def sharpe(returns: Floats) -> float | None:
-    """Return the annualised Sharpe ratio with rf = 0: mean / standard deviation (n - 1) x sqrt(252).
+def sharpe(returns: Floats, returns_a_year: float) -> float | None:
+    """Return the annualised Sharpe ratio with rf = 0: mean / standard deviation (n - 1) x sqrt(returns a year).
 
     Source: W. F. Sharpe, "The Sharpe Ratio", The Journal of Portfolio Management 21 (1994).
     """
-    deviation = volatility(returns)
-    return float(returns.mean()) * DAYS_OF_A_YEAR / deviation if deviation else None
+    deviation = volatility(returns, returns_a_year)
+    return float(returns.mean()) * returns_a_year / deviation if deviation else None
 
 
-def sortino(returns: Floats) -> float | None:
-    """Return the annualised Sortino ratio with a target of 0: mean / downside deviation x sqrt(252).
+def sortino(returns: Floats, returns_a_year: float) -> float | None:
+    """Return the annualised Sortino ratio with a target of 0: mean / downside deviation x sqrt(returns a year).
 
     The downside deviation is sqrt(mean(min(r, 0)^2)), over all returns. Source: F. A. Sortino and L. N. Price,
     "Performance Measurement in a Downside Risk Framework", The Journal of Investing 3 (1994).
     """
     losses = np.minimum(returns, 0)
     downside = math.sqrt(float(losses @ losses) / len(returns)) if len(returns) else 0
-    return float(returns.mean()) / downside * math.sqrt(DAYS_OF_A_YEAR) if downside else None
+    return float(returns.mean()) / downside * math.sqrt(returns_a_year) if downside else None
 
 
 def max_drawdown(equity: Floats) -> tuple[float, int]:
@@ -163,11 +174,15 @@ def max_drawdown(equity: Floats) -> tuple[float, int]:
 
 
 def profit_factor(profits: Sequence[Decimal]) -> float | None:
-    """Return what the winning trades gained over what the losing ones lost; None where none lost.
+    """Return what the winning trades gained over what the losing ones lost; infinity if only winners are.
+
+    None if no trade won or lost.
 
     Source: R. Pardo, The Evaluation and Optimization of Trading Strategies. Win rate (winners over all closed trades)
     and expectancy (their average profit, in money) are V. K. Tharp's, Trade Your Way to Financial Freedom.
     """
     lost = -sum((profit for profit in profits if profit < 0), Decimal(0))
     gained = sum((profit for profit in profits if profit > 0), Decimal(0))
-    return float(gained) / float(lost) if lost else None
+    if not lost:
+        return math.inf if gained else None
+    return float(gained) / float(lost)

@@ -18,8 +18,10 @@ from trading.core.values import BasisPoints, Price, Ticker
 from trading.prices import records
 from trading.prices.records import BUCKET, PriceFilter
 from trading.simulation import engine, histories, results
+from trading.simulation.bars import Bar, History
 from trading.simulation.engine import Fill, MissingOpensError, Strategy, UnusableHistoryError
-from trading.simulation.histories import Bar, History, HistoryError
+from trading.simulation.histories import BARS_LIMIT
+from trading.simulation.history_files import HistoryError
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import (
     WINDOW_LIMIT,
@@ -31,14 +33,13 @@ from trading.simulation.sweep import (
     window_pairs,
 )
 
-BARS_LIMIT = 25_000  # what an answer has room for, with some thousand trades
 # Bytes of an answer's body, as the text in JSON that Lambda hands on: 6,291,556, less its headers and a row's columns.
 ANSWER_LIMIT = 6_290_000
 PAIRS_LIMIT = 1_000
 # What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
 SWEEP_SECONDS = 20
 # A part of the hash: another rule is another answer to the same request.
-RULE = "moving-average-crossover.v1"
+RULE = "moving-average-crossover.v2"
 
 Source = Literal["history", "averages"]
 Window = Annotated[int, Field(strict=True, ge=1, le=WINDOW_LIMIT)]
@@ -219,9 +220,7 @@ def _history(bucket: str, ticker: str) -> History:
     except HistoryError as error:
         raise InvalidError(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
     if history is None:
-        raise InvalidError(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker}/ first"))
-    if len(history.bars) > BARS_LIMIT:
-        raise InvalidError(FieldError("ticker", f"its history has more than {BARS_LIMIT:,} bars"))
+        raise InvalidError(FieldError("ticker", f"has no history: PUT one to /api/histories/{ticker} first"))
     return history
 
 

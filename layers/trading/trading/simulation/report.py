@@ -1,17 +1,19 @@
 """Simulation reports: a result as one page of HTML that needs nothing but itself, on any screen."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
 from trading.core.values import format_decimal
 from trading.simulation import svg
+from trading.simulation.bars import At
 from trading.simulation.engine import Strategy
-from trading.simulation.histories import At
-from trading.simulation.metrics import Metrics, SimulatedTrade
+from trading.simulation.metrics import Metrics
 from trading.simulation.results import SimulationResult
 from trading.simulation.svg import Cell, Line, Mark
 from trading.simulation.sweep import Sweep
@@ -21,70 +23,7 @@ MEDIA_TYPE = "text/html; charset=utf-8"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 TRADES_SHOWN = 1_000  # of which a screen shows less, and a page is some hundred kilobytes
 
-STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --card: #f4f5f7; --ink: #1b1f27; --quiet: #667085; --rule: #e3e6eb;
-  --close: #98a2b3; --fast: #2563eb; --slow: #c2710c; --good: #15803d; --bad: #c81e1e; --heat: #2563eb; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #12151b; --card: #1b2029; --ink: #e6e9ef; --quiet: #94a0b3; --rule: #2b323e;
-    --close: #6b7688; --fast: #6ea0ff; --slow: #f0a345; --good: #4ade80; --bad: #ff7b72; --heat: #6ea0ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem clamp(1rem, 3vw, 2.5rem) 3rem; max-width: 76rem; background: var(--paper);
-  color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: clamp(1.35rem, 3vw, 1.9rem); line-height: 1.2; margin: 0 0 .25rem; }
-h2 { font-size: 1.1rem; margin: 2.5rem 0 .75rem; }
-p { margin: .25rem 0; max-width: 46rem; }
-.quiet, .axis { color: var(--quiet); }
-.axis { font-size: .8rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1.5rem 0 0; }
-.cards div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
-.cards dt { color: var(--quiet); font-size: .8rem; }
-.cards dd { margin: 0; font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums; }
-.good { color: var(--good); } .bad { color: var(--bad); }
-figure { margin: 2rem 0 0; }
-figcaption { font-weight: 600; display: flex; flex-wrap: wrap; gap: .1rem 1rem; justify-content: space-between;
-  margin-bottom: .6rem; }
-.legend { display: flex; flex-wrap: wrap; align-items: center; gap: .1rem 1rem; font-weight: 400; font-size: .85rem;
-  color: var(--quiet); }
-.legend > span:not(.ramp)::before { content: ""; display: inline-block; width: 1.1em; height: .2em; margin-right: .45em;
-  vertical-align: middle; background: var(--line); }
-.close { --line: var(--close); } .fast, .equity { --line: var(--fast); } .slow { --line: var(--slow); }
-.held { --line: var(--close); } .drawdown { --line: var(--bad); }
-svg { display: block; width: 100%; overflow: visible; }
-svg svg { overflow: hidden; }
-.plot { height: clamp(12rem, 30vw, 21rem); }
-.shorter .plot { height: clamp(7rem, 14vw, 10rem); }
-polyline, polygon { fill: none; stroke: var(--line); stroke-width: 1.5; stroke-linejoin: round;
-  vector-effect: non-scaling-stroke; }
-polyline.close, polyline.held { stroke-width: 1; }
-polygon { fill: var(--line); fill-opacity: .18; stroke-width: 1; }
-.grid line { stroke: var(--rule); }
-text { fill: var(--quiet); font-size: 11.5px; font-variant-numeric: tabular-nums; }
-.values text { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
-.dates { height: 1.25rem; border-top: 1px solid var(--rule); }
-use { stroke: var(--paper); stroke-width: 1; } use.buy { fill: var(--good); } use.sell { fill: var(--bad); }
-.heat div { display: flex; height: clamp(14rem, 34vw, 24rem); }
-.downs { width: 44px; flex: none; height: 100%; } .downs text { text-anchor: end; }
-.cells { height: 100%; } .cells rect { fill: var(--heat); stroke: var(--paper); stroke-width: 1; }
-.cells rect.best { stroke: var(--slow); stroke-width: 3; }
-.across { height: 1.25rem; margin-left: 44px; width: calc(100% - 44px); } .across text { text-anchor: middle; }
-.ramp { width: 5rem; height: .7rem; background: linear-gradient(90deg, transparent, var(--heat)); border-radius: 2px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .9rem .35rem 0; text-align: left; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { color: var(--quiet); font-weight: 500; font-size: .85rem; }
-td.number, th.number { text-align: right; padding-right: clamp(.9rem, 3vw, 2.5rem); }
-td:last-child, th:last-child { padding-right: 0 !important; }
-.pairs { columns: 20rem; column-gap: 2.5rem; margin: 0; }
-.pairs div { display: flex; justify-content: space-between; gap: 1rem; break-inside: avoid; padding: .3rem 0;
-  border-bottom: 1px solid var(--rule); }
-.pairs dt { color: var(--quiet); } .pairs dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
-.warning { border-left: 4px solid var(--slow); background: var(--card); padding: .7rem 1rem; margin: 1rem 0;
-  border-radius: 0 .5rem .5rem 0; }
-@media (max-width: 40rem) { .odd { display: none; } .cards { grid-template-columns: 1fr 1fr; }
-  .cards dd { font-size: 1.15rem; }
-  #buy, #sell { transform: scale(.8); } }
-@media print { body { max-width: none; } figure, .cards { break-inside: avoid; } }
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 SYMBOLS = """<svg aria-hidden="true" style="position:absolute;width:0;height:0"><defs>
 <path id="buy" d="M0 2 6 13H-6Z"/><path id="sell" d="M0-2 6-13H-6Z"/></defs></svg>"""
@@ -98,16 +37,23 @@ def render(result: SimulationResult) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <title>{escape(title)}</title><style>{STYLE}</style></head><body>{SYMBOLS}
-<header><h1>{escape(title)}</h1><p class="quiet">{first} to {last}, {len(result.bars):,} bars</p></header>
+<header><h1>{escape(title)}</h1><p class="quiet">{first} to {last}, {bars_of(result)}</p></header>
 {_cards(result.metrics)}
 {_charts(result)}
 {_sweep(result.sweep) if result.sweep else ""}
 <h2>Figures</h2>{_pairs(figures(result.metrics))}
 <h2>Assumptions</h2>{_pairs(assumptions(result.strategy))}
-<h2>Trades</h2>{_trades(result.trades)}
+<h2>Trades</h2>{_trades(result)}
 <p class="quiet">A simulation says what would have been, under these assumptions. It is no forecast and no advice.</p>
 </body></html>
 """
+
+
+def bars_of(result: SimulationResult) -> str:
+    """Return how many bars there are, of what length, and whether their prices are adjusted."""
+    length = f" of {result.frequency}" if result.frequency else ""
+    adjusted = ", adjusted for dividends and splits" if result.notes and result.notes.adjusted else ""
+    return f"{len(result.bars):,} {'bar' if len(result.bars) == 1 else 'bars'}{length}{adjusted}"
 
 
 def figures(metrics: Metrics) -> list[tuple[str, str]]:
@@ -164,7 +110,9 @@ def percent(share: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """Return a ratio with two decimals, or a dash where it is not defined."""
-    return "–" if value is None else f"{value:,.2f}"  # noqa: RUF001
+    if value is None:
+        return "–"  # noqa: RUF001
+    return "∞" if math.isinf(value) else f"{value:,.2f}"
 
 
 def money(amount: Decimal | float | None) -> str:
@@ -269,9 +217,10 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="pairs">{rows}</dl>'
 
 
-def _trades(trades: Sequence[SimulatedTrade]) -> str:
+def _trades(result: SimulationResult) -> str:
+    trades = result.trades
     if not trades:
-        return "<p>There was none.</p>"
+        return f"<p>There was none. {escape(result.no_trades_reason or '')}</p>"
     head = "".join(
         f'<th class="{css}">{name}</th>'
         for name, css in (

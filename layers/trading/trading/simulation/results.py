@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pydantic import TypeAdapter
 
 from trading.core.values import Amount, Side, format_decimal
+from trading.simulation.bars import At, ReadingNotes
 from trading.simulation.engine import Simulation, Strategy
-from trading.simulation.histories import At
 from trading.simulation.metrics import Metrics, SimulatedTrade
 from trading.simulation.sweep import Sweep
 
@@ -36,6 +36,7 @@ class SimulationResult:
     """A strategy, what it did on which prices, and how well.
 
     With a sweep, the strategy is its best pair's, or that of its shortest windows where the metric is null for all.
+    `frequency` is the usual time from a bar to the next, such as "1 day".
     """
 
     name: str
@@ -45,6 +46,10 @@ class SimulationResult:
     signals: Sequence[Cross]
     bars: Sequence[EquityBar]
     sweep: Sweep | None
+    # Later than the results that are kept: those have none of these.
+    frequency: str | None = None
+    notes: ReadingNotes | None = None
+    no_trades_reason: str | None = None
 
 
 RESULT = TypeAdapter(SimulationResult)
@@ -62,6 +67,9 @@ def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> 
         signals=[Cross(bars[signal.bar].at, signal.side) for signal in simulation.signals],
         bars=[EquityBar(bar.at, bar.close, equity) for bar, equity in zip(bars, simulation.equity(), strict=True)],
         sweep=sweep,
+        frequency=simulation.history.frequency,
+        notes=simulation.history.notes,
+        no_trades_reason=simulation.no_trades_reason(),
     )
 
 

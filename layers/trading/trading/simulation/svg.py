@@ -73,7 +73,7 @@ def heat_map(
     title: str, columns: tuple[str, Sequence[str]], rows: tuple[str, Sequence[str]], cells: Sequence[Cell]
 ) -> str:
     """Return a figure of cells, the stronger the higher their value; columns and rows are a name and their labels."""
-    values = [cell.value for cell in cells if cell.value is not None]
+    values = [cell.value for cell in cells if cell.value is not None and math.isfinite(cell.value)]
     lowest, highest = min(values, default=0), max(values, default=0)
     width, height = 1 / len(columns[1]), 1 / len(rows[1])
     drawn = "".join(
@@ -174,7 +174,7 @@ def some(length: int, most: int) -> list[int]:
 def _strength(value: float | None, lowest: float, highest: float) -> float:
     if value is None:
         return 0
-    return 0.08 + 0.92 * ((value - lowest) / (highest - lowest) if highest > lowest else 1)
+    return 0.08 + 0.92 * ((min(value, highest) - lowest) / (highest - lowest) if highest > lowest else 1)
 
 
 def _percent(share: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from trading.simulation.bars import History
 from trading.simulation.engine import Strategy, simulate
-from trading.simulation.histories import History
+from trading.simulation.metrics import Ratio
 
 # What a pair can be the best by: more of each is better.
 Metric = Literal[
@@ -26,11 +27,11 @@ WINDOWS_PATTERN = r"[0-9]{1,4}:[0-9]{1,4}:[0-9]{1,4}"
 
 @dataclass(frozen=True, slots=True)
 class SweptPair:
-    """What a pair of windows came to, by the sweep's metric; None where that is not defined."""
+    """What a pair of windows came to, by the sweep's metric; None where that is not defined, or no trade was made."""
 
     fast: int
     slow: int
-    value: float | None
+    value: Ratio | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def try_pairs(
     history: History, strategy: Strategy, metric: Metric, windows: Iterable[tuple[int, int]]
 ) -> list[SweptPair]:
     """Simulate a strategy with each pair of windows instead of its own. Raises as `simulate` does."""
-    return [
-        SweptPair(fast, slow, getattr(simulate(history, replace(strategy, fast=fast, slow=slow)).metrics, metric))
-        for fast, slow in windows
-    ]
+    tried = []
+    for fast, slow in windows:
+        done = simulate(history, replace(strategy, fast=fast, slow=slow))
+        tried.append(SweptPair(fast, slow, getattr(done.metrics, metric) if done.trades else None))
+    return tried
