@@ -102,9 +102,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
     summary="Simulate a strategy",
     responses={
         201: described_json(RecordedSimulation, "The stored result."),
-        200: described_json(
-            RecordedSimulation, "The result stored before: inputs and history are the same."
-        ),
+        200: described_json(RecordedSimulation, "The result stored before: inputs and history are the same."),
     },
 )
 def simulate(new: NewSimulation) -> Response[str]:

@@ -65,7 +65,6 @@ class RunningSystem:
     url: str
     socket_url: str
     aws: Aws
-    aws_server: AwsServer
     postgres: Postgres
     functions: Mapping[str, LocalFunction]
     environment: Mapping[str, str]
@@ -78,7 +77,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
     Without an authorizer the door is open: nobody signs in on this machine.
 
     Raises:
-        StartError: another one runs in this folder, or the port is taken.
+        StartError: another one runs in this folder, the port is taken, or the schema cannot be brought up to date.
+        local.host.postgres.PostgresError, local.host.aws_services.AwsError: one of these does not start.
         local.host.template.UnknownResourceError: the template has something that a laptop does not know.
     """
     logs = folder / "logs"
@@ -136,18 +136,20 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
 
         async with asyncio.TaskGroup() as group:
             rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
-            work = dict(_triggers(system, aws_server.services, values, functions))
-            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, system, functions)}
+            work: list[tuple[str, Work]] = [
+                *_triggers(system, aws_server.services, values, functions),
+                ("Rotating logs", rotation),
+                ("Warming functions", partial(_warm, system, functions)),
+            ]
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
-                *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
+                *(group.create_task(watch.keep_going(name, each)) for name, each in work),
             ]
             try:
                 yield RunningSystem(
                     f"http://{LOOPBACK}:{listener.getsockname()[1]}",
                     f"ws://{LOOPBACK}:{socket_port}",
                     aws_server.services,
-                    aws_server,
                     postgres,
                     functions,
                     {**shared, **settings},

@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 import local.__main__
+from local.cli import console
 from local.host import system
 from local.host.aws_services import Aws, AwsServer
 from local.host.postgres import Postgres
@@ -291,6 +292,7 @@ def test_after_a_reset_there_is_nothing_and_with_auth_on_a_token_is_wanted(
 def test_a_port_that_is_taken_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(console, "show_all", lambda: None)
     monkeypatch.setattr(local.__main__, "FOLDER", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -314,6 +316,7 @@ def test_a_part_whose_port_was_taken_since_it_was_found_free_starts_at_another(t
 def test_what_is_no_port_is_refused_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
 ) -> None:
+    monkeypatch.setattr(console, "show_all", lambda: None)
     monkeypatch.setenv("PORT", port)
     assert local.__main__.main() == 1
     assert capsys.readouterr().err == f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.\n"
