@@ -178,7 +178,8 @@ def _triggers(
         )
     for number, rule in enumerate(system.event_rules):
         function, queue = functions[rule.function], values[f"events/{number}"]
-        yield f"The events of {function.name}", partial(triggers.hand_over_events, services, queue, function)
+        name = queue.rpartition(":")[2]  # a function may have several
+        yield f"The events of {name}", partial(triggers.hand_over_events, services, queue, function)
     for schedule in system.schedules:
         triggers.next_due(schedule.expression, datetime.now(UTC))  # raises where it is not known
         work = partial(triggers.follow_clock, schedule, functions[schedule.function])

@@ -180,9 +180,7 @@ def test_what_is_wrong_with_a_simulation_stands_under_its_field_and_why_there_ar
     expect(page.get_by_role("textbox", name="Fast")).to_have_accessible_description("Must be less than slow.")
     page.get_by_role("textbox", name="Slow").fill("500")
     simulate(page)
-    expect(page.locator("#simulation-trades")).to_contain_text(
-        "needs 500 bars and one more to cross, and there are 120"
-    )
+    expect(page.locator("#simulation-trades")).to_contain_text("cannot cross before bar 501")
     page.get_by_label("Ticker").fill("NONE")
     simulate(page)
     expect(page.get_by_label("Ticker")).to_have_accessible_description("No history: drop one.")
