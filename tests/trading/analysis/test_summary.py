@@ -106,7 +106,7 @@ def reason_against(fields: list[str] | None, names: list[str]) -> str | None:  #
     if len(fields) != len(names):
         return "missing field" if len(fields) < len(names) else "too many fields"
     row = dict(zip(names, fields, strict=True))
-    if not re.fullmatch(r"[A-Z]{1,5}(\.[A-Z])?", row["ticker"]):
+    if not re.fullmatch(r"[A-Z]{1,5}([.-][A-Z]{1,4})?", row["ticker"]):
         return "bad ticker"
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", row["price"], re.ASCII):
         return "bad price"
