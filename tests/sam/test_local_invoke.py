@@ -32,12 +32,51 @@ def records_both_trades(answer: Any, database: Database) -> None:
 def refuses_its_ticker_and_price(answer: Any, database: Database) -> None:
     assert answer["statusCode"] == 400
     assert {error["field"] for error in json.loads(answer["body"])["errors"]} == {"ticker", "price"}
-    assert database.rows("select count(*) from trades") == [(2,)]
+    assert database.rows("select count(*) from trades") == [(4,)]
 
 
 def finds_the_newest_first(answer: Any, _: Database) -> None:
     assert answer["statusCode"] == 200
     assert [trade["id"] for trade in json.loads(answer["body"])] == [9002, 9001]
+
+
+def shows_the_trade(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    trade = json.loads(answer["body"])
+    assert (trade["id"], trade["status"], trade["notified_at"]) == (9001, "active", None)
+
+
+def annotates_the_trade(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select note, tags from trades where id = 9001") == [("by phone", ["earnings"])]
+
+
+def voids_the_trade(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["status"] == "voided"
+    assert database.rows("select reason from trade_changes where trade_id = 9001") == [("Entered twice",)]
+
+
+def replaces_the_trade(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    trade = json.loads(answer["body"])
+    assert (trade["price"], trade["replaces"]) == ("311.50", 9001)
+    assert database.rows("select replaced_by from trade_changes where trade_id = 9001") == [(trade["id"],)]
+
+
+def refuses_another_ratio(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 409
+    assert database.rows("select id from splits") == [(9001,)]
+
+
+def finds_the_split(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [(split["id"], split["ratio"]) for split in json.loads(answer["body"])] == [(9001, "4:1")]
+
+
+def voids_the_split(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select void_reason from splits") == [("Wrong ratio",)]
 
 
 def is_healthy(answer: Any, _: Database) -> None:
@@ -223,6 +262,7 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "not_found/no_such_path.json": says_that_there_is_nothing,
     "not_found/slash_at_the_end.json": redirects_to_the_path_without_its_slash,
     "notification_publisher/announced.json": delivers_both,
+    "notification_publisher/announced_changes.json": delivers_both,
     "notification_publisher/announced_one_poisoned.json": gives_back_the_poisoned_one,
     "notification_sweeper/every_minute.json": announces_both_to_who_delivers_them,
     "price_broadcaster/broadcast.json": posts_to_who_is_gone_and_forgets_them,
@@ -258,11 +298,18 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "trade_analyzer/trades_put.json": analyses_the_sample,
     "trade_exporter/by_hand.json": exports_both_trades,
     "trade_exporter/every_night.json": exports_both_trades,
+    "trades_api/annotate_trade.json": annotates_the_trade,
     "trades_api/check_health.json": is_healthy,
+    "trades_api/correct_trade.json": replaces_the_trade,
+    "trades_api/find_splits.json": finds_the_split,
     "trades_api/find_trades.json": finds_the_newest_first,
+    "trades_api/get_trade.json": shows_the_trade,
+    "trades_api/record_split.json": refuses_another_ratio,
     "trades_api/record_trade.json": records_the_trade,
     "trades_api/record_trade_refused.json": refuses_its_ticker_and_price,
     "trades_api/record_trades.json": records_both_trades,
+    "trades_api/void_split.json": voids_the_split,
+    "trades_api/void_trade.json": voids_the_trade,
 }
 
 

@@ -164,6 +164,36 @@ def test_what_is_no_event_is_said_and_dropped_and_the_next_is_handed_over(
     assert caplog.messages[0] == f"A message on {name} cannot be read, and is dropped: 'junk'"
 
 
+def test_the_console_prints_an_event_as_prose_and_anything_else_as_it_is(
+    aws_services: Aws, trade: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    sns = aws_services.client("sns")
+    arn = sns.create_topic(Name=uuid4().hex)["TopicArn"]
+    data = {"id": 17, **trade, "client_trade_id": None, "recorded_by": "local", "recorded_at": trade["timestamp"]}
+    event = json.dumps({"id": "1", "type": "trade.recorded.v1", "time": trade["timestamp"], "data": data})
+
+    async def listen() -> None:
+        printing = asyncio.create_task(triggers.print_topic(aws_services, arn))
+        for _ in range(100):
+            if sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]:
+                break
+            await asyncio.sleep(0.05)
+        sns.publish(TopicArn=arn, MessageStructure="json", Message=json.dumps({"default": "prose", "sqs": event}))
+        sns.publish(TopicArn=arn, Message="A line\nand another")
+        for _ in range(100):
+            if len(caplog.messages) == 2:
+                break
+            await asyncio.sleep(0.05)
+        printing.cancel()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(listen())
+    assert sorted(caplog.messages) == [
+        "NOTIFICATION  A line and another",
+        "NOTIFICATION  BUY 50 MSFT at 310.50 Trade 17 of 2025-06-03 12:00:00 UTC, recorded by local. Event 1",
+    ]
+
+
 NOW = datetime(2025, 6, 3, 1, 30, tzinfo=UTC)
 
 
