@@ -72,7 +72,7 @@ def postgres() -> Iterator[Postgres]:
     server.create_database(TEMPLATE_DATABASE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", server.url(TEMPLATE_DATABASE))
-        database.run(migrations.migrate, repeatable=False, atomic=True)
+        database.run(migrations.migrate, repeatable=False)
         database.release()
     yield server
     server.kill()

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.core import correlation
 from trading.notifications import events, outbox
-from trading.notifications.events import TradeRecorded
+from trading.notifications.events import PriceAlerted
 
 logger = Logger()
 metrics = Metrics()
@@ -32,7 +32,7 @@ def deliver(record: SQSRecord) -> None:
     logger.info(outcome, event_id=event.id, type=event.type, about=event.data.id)
     if sent:
         metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 1)
-    if sent and isinstance(event, TradeRecorded):  # an alert's time is the tick's, which may be of any day
+    if sent and not isinstance(event, PriceAlerted):  # an alert's time is the tick's, which may be of any day
         lag = (datetime.now(UTC) - event.time).total_seconds() * 1_000
         metrics.add_metric("NotificationLag", MetricUnit.Milliseconds, max(0, round(lag)))
 

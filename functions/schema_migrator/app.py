@@ -44,11 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
 
 def _migrate(context: LambdaContext, *, may_begin: bool = True) -> list[str]:
     seconds = context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS
-    applied = database.run(
-        lambda cursor: migrations.migrate(cursor, seconds, may_begin=may_begin),
-        repeatable=False,
-        atomic=True,
-    )
+    applied = database.run(lambda cursor: migrations.migrate(cursor, seconds, may_begin=may_begin), repeatable=False)
     logger.info("migrated", applied=applied)
     return applied
 

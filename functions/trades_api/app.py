@@ -1,4 +1,4 @@
-"""Trades over HTTP: record one or a batch, find them, look at one."""
+"""Trades over HTTP: record, find, annotate, void and correct them, and record splits."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Side, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, WholeNumber
 from trading.http.api import (
     Cursor,
     From,
@@ -27,19 +27,24 @@ from trading.http.api import (
 )
 from trading.http.authorization import PUBLIC
 from trading.notifications import outbox
-from trading.notifications.events import TradeRecorded
-from trading.trades import ledger
+from trading.notifications.events import TradeCorrected, TradeRecorded, TradeVoided
+from trading.trades import changes, ledger, splits
+from trading.trades.changes import NewCorrection, NewVoid
 from trading.trades.ledger import (
     BATCH_LIMIT,
+    Annotation,
     DuplicateIdError,
+    ListedTrade,
     NewTrade,
     RecordedTrade,
     TrackedTrade,
     Trade,
     TradeFilter,
 )
+from trading.trades.splits import NewSplit, Split, SplitFilter
 
 PATH = "/api/trades"
+SPLITS_PATH = "/api/splits"
 
 RETRY_HINT = "A trade with a client_trade_id is safe to send again."
 
@@ -66,7 +71,15 @@ class Health:
 
 TRADE = TypeAdapter(Trade)
 TRADES = TypeAdapter(list[Trade])
+LISTED_TRADES: TypeAdapter[Any] = TypeAdapter(list[ListedTrade])
+SPLIT = TypeAdapter(Split)
+SPLITS = TypeAdapter(list[Split])
 TRACKED_TRADE = TypeAdapter(TrackedTrade)
+NO_TRADE = described_problem("There is no such trade.")
+
+
+Id = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
+StatusFilter = Annotated[Literal["active", "voided", "all"], Query()]
 
 
 @app.post(
@@ -113,31 +126,141 @@ def record_trades(batch: TradeBatch) -> Response[str]:
     PATH,
     scope="trades:read",
     summary="Find trades",
-    responses={200: described_json(list[Trade], "The newest first; the Link header leads to the next page.")},
+    responses={
+        200: described_json(
+            list[Trade | ListedTrade],
+            "The newest first; the Link header leads to the next page. Where voided ones may be among them, each has"
+            " its status.",
+        )
+    },
 )
 def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     side: Annotated[Side | None, Query()] = None,
+    account: Annotated[Account | None, Query()] = None,
+    tag: Annotated[Tag | None, Query()] = None,
+    status: StatusFilter = "active",
     start_date: From = None,
     end_date: Until = None,
+    as_of: Annotated[
+        PastInstant | None, Query(description="What the ledger held at that instant, at least a minute ago.")
+    ] = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
     """Find trades, the newest first."""
     given = app.current_event.query_string_parameters
-    found, next_cursor = ledger.find(TradeFilter(ticker, side, start_date, end_date, limit, cursor))
-    return json_response(HTTPStatus.OK, TRADES.dump_json(found), next_page(PATH, given, next_cursor))
+    wanted = TradeFilter(ticker, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
+    found, next_cursor = ledger.find(wanted)
+    body = (TRADES if status == "active" else LISTED_TRADES).dump_json(found)
+    return json_response(HTTPStatus.OK, body, next_page(PATH, given, next_cursor))
 
 
 @app.get(
     f"{PATH}/<trade_id>",
     scope="trades:read",
     summary="Look at a trade",
-    responses={200: described_json(TrackedTrade, "The trade."), 404: described_problem("There is no such trade.")},
+    responses={200: described_json(TrackedTrade, "The trade."), 404: NO_TRADE},
 )
-def get_trade(trade_id: Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]) -> Response[str]:
-    """Look at one trade, and at when its notification was delivered."""
-    return json_response(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
+def get_trade(trade_id: Id) -> Response[str]:
+    """Look at one trade, at when its notification was delivered, and at what became of it."""
+    return _tracked(trade_id)
+
+
+@app.patch(
+    f"{PATH}/<trade_id>",
+    scope="trades:write",
+    summary="Annotate a trade",
+    responses={200: described_json(TrackedTrade, "The trade."), 404: NO_TRADE},
+)
+def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
+    """Change a trade's note or tags; nothing else of it changes in place."""
+    ledger.annotate(trade_id, annotation)
+    return _tracked(trade_id)
+
+
+@app.post(
+    f"{PATH}/<trade_id>/void",
+    scope="trades:write",
+    summary="Void a trade",
+    responses={200: described_json(TrackedTrade, "The trade, voided now or before."), 404: NO_TRADE},
+)
+def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
+    """Take a trade back and announce that."""
+    voided = changes.void(trade_id, new.reason, app.subject)
+    if voided:
+        outbox.announce([TradeVoided.of(voided.change, voided.notification_id)])
+    return _tracked(trade_id)
+
+
+@app.post(
+    f"{PATH}/<trade_id>/correct",
+    scope="trades:write",
+    summary="Correct a trade",
+    responses={
+        201: described_json(TrackedTrade, "The trade that replaces it; it is voided."),
+        200: described_json(TrackedTrade, "The trade that replaces it since the same correction before."),
+        404: NO_TRADE,
+        409: described_problem("It was voided or corrected otherwise, or this client_trade_id is another trade's."),
+    },
+)
+def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
+    """Record a trade in the place of another, and announce that."""
+    trade, written = changes.correct(trade_id, correction, app.subject)
+    if written:
+        outbox.announce([TradeCorrected.of(written.change, written.notification_id)])
+    status = HTTPStatus.CREATED if written else HTTPStatus.OK
+    return json_response(status, TRACKED_TRADE.dump_json(trade), {"Location": f"{PATH}/{trade.id}"})
+
+
+@app.post(
+    SPLITS_PATH,
+    scope="trades:write",
+    summary="Record a split",
+    responses={
+        201: described_json(Split, "The split, recorded."),
+        200: described_json(Split, "The split as it was recorded before."),
+        409: described_problem("The ticker has a split of another ratio at that instant."),
+    },
+)
+def record_split(new: NewSplit) -> Response[str]:
+    """Record a split of a ticker."""
+    split, is_new = splits.record(new, app.subject)
+    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, SPLIT.dump_json(split))
+
+
+@app.get(
+    SPLITS_PATH,
+    scope="trades:read",
+    summary="Find splits",
+    responses={200: described_json(list[Split], "The last first; the Link header leads to the next page.")},
+)
+def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
+    ticker: Annotated[AnyCaseTicker | None, Query()] = None,
+    status: StatusFilter = "active",
+    start_date: From = None,
+    end_date: Until = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> Response[str]:
+    """Find splits, the last first."""
+    given = app.current_event.query_string_parameters
+    found, next_cursor = splits.find(SplitFilter(ticker, status, start_date, end_date, limit, cursor))
+    return json_response(HTTPStatus.OK, SPLITS.dump_json(found), next_page(SPLITS_PATH, given, next_cursor))
+
+
+@app.post(
+    f"{SPLITS_PATH}/<split_id>/void",
+    scope="trades:write",
+    summary="Void a split",
+    responses={
+        200: described_json(Split, "The split, voided now or before."),
+        404: described_problem("There is no such split."),
+    },
+)
+def void_split(split_id: Id, new: NewVoid) -> Response[str]:
+    """Take a split back."""
+    return json_response(HTTPStatus.OK, SPLIT.dump_json(splits.void(split_id, new.reason, app.subject)))
 
 
 @app.get(
@@ -156,6 +279,10 @@ def check_health() -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway HTTP API event."""
     return app.resolve(event, context)
+
+
+def _tracked(trade_id: int) -> Response[str]:
+    return json_response(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
 
 
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:

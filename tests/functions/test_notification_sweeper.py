@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from local.host.template import Schedule
 from local.host.triggers import schedule_event, sqs_event
 from tests.conftest import Call, Channels, Rows, context
 from trading.core import aws
@@ -13,7 +14,9 @@ from trading.trades.ledger import NewTrade
 def sweep(seconds: float = 30) -> dict[str, int]:
     from functions.notification_sweeper.app import handler  # noqa: PLC0415 - its environment is set by conftest
 
-    result: dict[str, int] = handler(schedule_event("EveryMinute"), context(seconds))
+    result: dict[str, int] = handler(
+        schedule_event(Schedule("EveryMinute", "rate(1 minute)", "EveryMinute")), context(seconds)
+    )
     return result
 
 
@@ -21,7 +24,7 @@ def sweep(seconds: float = 30) -> dict[str, int]:
 def due(rows: Rows, trade: dict[str, Any]) -> None:
     """Three trades whose announcements were lost a while ago."""
     ledger.record([NewTrade.model_validate(trade)] * 3, "local")
-    rows("update notifications set next_attempt_at = now() returning id")
+    rows("update notifications set due_at = now() returning id")
 
 
 @pytest.mark.usefixtures("due")
@@ -58,7 +61,7 @@ def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(
     aws.sqs.cache_clear()
     assert channels.announced() == []
 
-    rows("update notifications set next_attempt_at = now() returning id")  # a minute passes
+    rows("update notifications set due_at = now() returning id")  # a minute passes
     assert sweep()["announced"] == 12
     messages = [
         {"MessageId": event["id"], "ReceiptHandle": "", "Body": json.dumps(event), "MD5OfBody": ""}

@@ -110,7 +110,7 @@ def test_a_deployment_gets_the_schema_and_is_told_so(stack: CloudFormation) -> N
 @pytest.mark.usefixtures("empty")
 def test_a_later_deployment_gets_what_is_new(stack: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate(stack.request("Create"))
-    more = {**migrations._migrations(), "9999.sql": "alter table trades add note text"}  # noqa: SLF001 - one more file
+    more = {**migrations._migrations(), "9999.sql": "alter table trades add venue text"}  # noqa: SLF001 - one more file
     monkeypatch.setattr(migrations, "_migrations", lambda: more)
     assert migrate(stack.request("Update")) == {"applied": ["9999.sql"]}
     assert [answer["Status"] for _, answer in stack.answers] == ["SUCCESS", "SUCCESS"]
@@ -140,10 +140,10 @@ def test_a_first_deployment_that_failed_half_way_can_be_repeated(
 
 
 @pytest.mark.usefixtures("empty")
-def test_a_migration_that_fails_stops_the_deployment_at_once_and_changes_nothing(
+def test_a_migration_that_fails_stops_the_deployment_at_once_and_is_undone(
     stack: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = {"0001.sql": "create table a (b int)", "0002.sql": "create table a (b int)"}
+    broken = {"0001.sql": "create table a (b int); create table a (b int)"}
     monkeypatch.setattr(migrations, "_migrations", lambda: broken)
     with pytest.raises(psycopg2.errors.DuplicateTable):
         migrate(stack.request("Create"))
@@ -173,7 +173,7 @@ def test_a_table_that_somebody_holds_fails_the_deployment_and_not_everybody_who_
 ) -> None:
     migrate({})
     monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.2)
-    more = {**migrations._migrations(), "9999.sql": "alter table trades add note text"}  # noqa: SLF001 - one more file
+    more = {**migrations._migrations(), "9999.sql": "alter table trades add venue text"}  # noqa: SLF001 - one more file
     monkeypatch.setattr(migrations, "_migrations", lambda: more)
     holder = psycopg2.connect(empty)
     with holder.cursor() as cursor:

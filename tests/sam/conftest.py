@@ -150,7 +150,7 @@ def database(laptop: RunningSystem) -> Database:
             json.dumps(event["data"]),
         )
         database.rows(
-            "insert into notifications (id, trade_id, next_attempt_at) values (%s, %s, now()) returning id",
+            "insert into notifications (id, trade_id, due_at) values (%s, %s, now()) returning id",
             event["id"],
             event["data"]["id"],
         )

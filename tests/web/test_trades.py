@@ -155,10 +155,11 @@ def test_a_retry_after_an_answer_that_was_lost_records_once(
 
     def lose_the_first_answer(route: Route) -> None:
         if route.request.method != "POST" or lost:
-            return route.fallback()
+            route.fallback()
+            return
         lost.append(route)
         route.fetch()  # it is recorded,
-        return route.abort()  # and nobody hears of it
+        route.abort()  # and nobody hears of it
 
     page = open_page("trades")
     page.route(TRADES, lose_the_first_answer)

@@ -13,6 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 from local.host import triggers
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
+from local.host.template import Schedule
 
 
 class Recorder(LocalFunction):
@@ -224,7 +225,7 @@ def runs(expression: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list
 
     monkeypatch.setattr(asyncio, "sleep", clock.sleep)
     with pytest.raises(TimeoutError):
-        asyncio.run(triggers.follow_clock("Tick", expression, Failing(), clock.now))
+        asyncio.run(triggers.follow_clock(Schedule("Tick", expression, "Failing"), Failing(), clock.now))
     return events
 
 

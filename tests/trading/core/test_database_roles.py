@@ -58,7 +58,7 @@ def test_the_owner_migrates_and_the_application_does_its_work_and_no_more(
 ) -> None:
     signed_in(ADMINISTRATOR)
     for expected in (True, False):  # a second deployment finds the role, and grants it all again
-        assert bool(database.run(migrations.migrate, repeatable=False, atomic=True)) == expected
+        assert bool(database.run(migrations.migrate, repeatable=False)) == expected
     assert database.query("select pg_has_role('trading_app', 'rds_iam', 'usage')", {}, repeatable=True) == [(True,)]
 
     as_superuser(postgres, "postgres", f"alter role {APPLICATION} password 'secret'")  # for want of IAM here

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,13 +17,15 @@ def connections(postgres: Postgres) -> Iterator[list[Any]]:
     name = f"empty_{uuid4().hex}"
     postgres.create_database(name)
     opened = [psycopg2.connect(postgres.url(name)) for _ in range(4)]
+    for connection in opened:
+        connection.autocommit = True
     yield opened
     for connection in opened:
         connection.close()
 
 
 def migrate(connection: Any) -> list[str]:
-    with connection, connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         return migrations.migrate(cursor)
 
 
@@ -39,17 +42,50 @@ def test_of_four_migrators_at_once_one_does_the_work(connections: list[Any]) -> 
     assert sorted(map(bool, outcomes)) == [False, False, False, True]
 
 
-def test_a_migration_that_fails_leaves_the_database_as_it_was(
+def test_a_migration_that_fails_is_undone_and_the_next_call_goes_on_with_it(
     connections: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        migrations, "_migrations", lambda: {"1.sql": "create table a (b int)", "2.sql": "create table a (b int)"}
-    )
+    broken = {"1.sql": "create table a (b int)", "2.sql": "create table c (d int); create table a (b int)"}
+    monkeypatch.setattr(migrations, "_migrations", lambda: broken)
     with pytest.raises(psycopg2.errors.DuplicateTable):
         migrate(connections[0])
     with connections[0].cursor() as cursor:
-        cursor.execute("select to_regclass('a'), to_regclass('schema_migrations')")
-        assert cursor.fetchall() == [(None, None)]
+        cursor.execute("select to_regclass('a'), to_regclass('c')")
+        assert cursor.fetchall() == [("a", None)]
+    monkeypatch.setattr(migrations, "_migrations", lambda: {**broken, "2.sql": "create table c (d int)"})
+    assert migrate(connections[0]) == ["2.sql"]
+
+
+def test_indexes_are_built_while_others_write(connections: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    build = "drop index concurrently if exists i;\ncreate index concurrently i on a (b);\n"
+    monkeypatch.setattr(migrations, "_migrations", lambda: {"1.sql": "create table a (b int)", "2.sql": build})
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.1)
+    migrate_first = {"1.sql": "create table a (b int)"}
+    with monkeypatch.context() as first:
+        first.setattr(migrations, "_migrations", lambda: migrate_first)
+        migrate(connections[0])
+    writer = connections[1]
+    writer.autocommit = False
+    with writer.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        cursor.execute("insert into a values (1)")
+        building = threads.submit(migrate, connections[0])
+        wait_until_built_around(connections[2])
+        cursor.execute("insert into a values (2)")  # would wait for ever for an index that is built in a transaction
+        writer.commit()
+        assert building.result() == ["2.sql"]
+    with connections[2].cursor() as cursor:
+        cursor.execute("select indisvalid from pg_index where indexrelid = 'i'::regclass")
+        assert cursor.fetchall() == [(True,)]
+
+
+def wait_until_built_around(connection: Any) -> None:
+    """Wait until the build of an index waits for the transactions that were there before it."""
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+            if cursor.fetchone() == (1,):
+                return
+            time.sleep(0.01)
 
 
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(

@@ -178,7 +178,7 @@ def test_averages_and_alerts_are_found_by_ticker_and_dates_in_pages() -> None:
 def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(channels: Channels, rows: Rows) -> None:
     [recorded] = record("AAPL", RISE).alerts
     event = PriceAlerted.of(recorded.alert, recorded.notification_id)
-    rows("update notifications set next_attempt_at = now() - interval '1 s' returning id")
+    rows("update notifications set due_at = now() - interval '1 s' returning id")
     assert outbox.sweep(5) == outbox.Sweep(1, 0, 0)
     [announced] = channels.announced()
     assert events.read(json.dumps(announced)) == event

@@ -6,12 +6,13 @@ from typing import Any
 
 import psycopg2
 import pytest
+from pydantic import ValidationError
 
 from tests.conftest import Rows
 from trading.core import database
 from trading.core.errors import NotFoundError
 from trading.trades import ledger
-from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, TradeFilter
+from trading.trades.ledger import DuplicateIdError, NewTrade, RecordedTrade, Trade, TradeFilter
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -61,6 +62,9 @@ def test_the_same_client_trade_id_is_recorded_and_announced_once(rows: Rows) -> 
         {"side": "SELL"},
         {"ticker": "AAPL"},
         {"timestamp": "2025-06-04T12:00:00Z"},
+        {"account": "Desk 7"},
+        {"fee": "1"},
+        {"currency": "EUR"},
     ],
 )
 def test_the_same_client_trade_id_for_another_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
@@ -147,10 +151,12 @@ def test_batches_that_share_ids_in_opposite_orders_do_not_lock_one_another_out(r
 
 def test_the_database_itself_refuses_what_no_trade_can_be(rows: Rows) -> None:
     del rows
-    good = {"ticker": "MSFT", "price": "1", "quantity": "1", "side": "BUY", "timestamp": NOON.isoformat()}
+    good = json.loads(new().model_dump_json())
     for field, value in (
         ("price", "NaN"), ("price", "-1"), ("price", "1000000000000"), ("price", "0.0000001"),
-        ("quantity", "Infinity"), ("quantity", "1000000000"), ("ticker", "msft"), ("side", "HOLD"),
+        ("quantity", "Infinity"), ("quantity", "1000000000"), ("quantity", "0.00000000001"), ("ticker", "msft"),
+        ("ticker", "BTC-EURUS"), ("side", "HOLD"), ("account", ""), ("account", "a\n"), ("fee", "-1"), ("fee", "NaN"),
+        ("currency", "usd"), ("note", "x" * 1_001), ("tags", ["tag"] * 11),
     ):  # fmt: skip
         with pytest.raises(psycopg2.errors.CheckViolation):
             database.query(
@@ -158,6 +164,31 @@ def test_the_database_itself_refuses_what_no_trade_can_be(rows: Rows) -> None:
                 {"trades": json.dumps([{**good, field: value}]), "recorded_by": "local"},
                 repeatable=False,
             )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"ticker": "BTC-EURUS"}, "ticker"), ({"ticker": "BRK."}, "ticker"), ({"ticker": "BRK-b"}, "ticker"),
+        ({"quantity": "1234567.123456789"}, "quantity"), ({"quantity": "0.00000000001"}, "quantity"),
+        ({"timestamp": (datetime.now(UTC) + timedelta(days=2)).isoformat()}, "timestamp"),
+        ({"account": "x" * 41}, "account"), ({"account": " a"}, "account"), ({"account": "a\n"}, "account"),
+        ({"account": "a/b"}, "account"), ({"account": None}, "account"),
+        ({"fee": "-1"}, "fee"), ({"fee": "0.0000001"}, "fee"), ({"fee": None}, "fee"),
+        ({"currency": "usd"}, "currency"), ({"currency": "EURO"}, "currency"),
+        ({"note": "x" * 1_001}, "note"), ({"note": "\x7f"}, "note"), ({"note": 7}, "note"),
+        ({"tags": "q2"}, "tags"), ({"tags": [""]}, "tags"), ({"tags": ["two words"]}, "tags"),
+        ({"tags": [f"t{number}" for number in range(11)]}, "tags"), ({"tags": None}, "tags"),
+    ],
+)  # fmt: skip
+def test_what_is_no_trade_is_refused(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        new(**change)
+    assert [error["loc"][0] for error in refused.value.errors()] == [field]
+
+
+def test_tickers_may_have_a_class_an_exchange_or_a_quote_currency() -> None:
+    assert [new(ticker=ticker).ticker for ticker in ("BRK.B", "SPYL.DE", "BTC-USD", "ABCDE.ABCD")]
 
 
 def test_trades_are_found_newest_first_by_ticker_side_and_inclusive_dates(rows: Rows) -> None:
@@ -181,7 +212,8 @@ def test_pages_follow_one_another_without_gap_or_repetition_even_where_timestamp
         t.id for t in sorted(whole, key=lambda t: (t.timestamp, t.id), reverse=True)
     ]
 
-    seen, cursor = [], None
+    seen: list[Trade] = []
+    cursor = None
     for _ in range(5):
         page, cursor = ledger.find(TradeFilter(limit=5, cursor=cursor))
         seen += page

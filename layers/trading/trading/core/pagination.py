@@ -13,8 +13,14 @@ _MICROSECOND = timedelta(microseconds=1)
 _BIGINT = 2**63
 
 
-def find(
-    table: str, columns: Sequence[str], wanted: Mapping[str, Any], *, key: Sequence[str], equal: Sequence[str]
+def find(  # noqa: PLR0913 - a search has these parts
+    table: str,
+    columns: Sequence[str],
+    wanted: Mapping[str, Any],
+    *,
+    key: Sequence[str],
+    equal: Sequence[str],
+    further: Mapping[str, str] | None = None,
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     """Return a page of a table's rows, the newest first, and the cursor of the next page if there is one.
 
@@ -25,6 +31,7 @@ def find(
             `start_date` and `end_date`, both included.
         key: the columns that order the rows: a timestamp, which the dates bound, and a number if it is not unique.
         equal: the columns that must have the wanted value of their name.
+        further: other conditions, each of which counts where something is wanted under its name.
 
     Raises:
         InvalidError: the dates are the wrong way round or the cursor is not one of ours.
@@ -35,6 +42,7 @@ def find(
     parameters = {name: value for name, value in wanted.items() if value is not None}
     conditions = {
         **{column: f"{column} = %({column})s" for column in equal},
+        **(further or {}),
         "start_date": f"{key[0]} >= %(start_date)s",
         "end_date": f"{key[0]} <= %(end_date)s",
         "cursor": f"({', '.join(key)}) < ({', '.join(f'%(after_{number})s' for number, _ in enumerate(key))})",

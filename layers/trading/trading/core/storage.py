@@ -71,6 +71,13 @@ def has(described: tuple[str, Mapping[str, str]], metadata: Mapping[str, str]) -
     return described[1].items() >= metadata.items()
 
 
+def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
+    """Yield the keys that begin and end so and come after the key `after`, in order."""
+    pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
+    for page in pages:
+        yield from (each["Key"] for each in page.get("Contents", []) if each["Key"].endswith(suffix))
+
+
 def put(  # noqa: PLR0913, PLR0917 - an object has these parts
     bucket: str,
     key: str,
@@ -105,13 +112,6 @@ def _conditionally(key: str) -> Iterator[None]:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
             raise ReplacedError(f"{key} was written by another program meanwhile") from error
         raise
-
-
-def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
-    """Yield the keys that begin and end so and come after the key `after`, in order."""
-    pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
-    for page in pages:
-        yield from (found["Key"] for found in page.get("Contents", []) if found["Key"].endswith(suffix))
 
 
 def delete(bucket: str, key: str) -> None:

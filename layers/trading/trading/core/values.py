@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     PlainSerializer,
     StringConstraints,
@@ -17,31 +18,49 @@ from pydantic import (
 )
 
 FRACTION_DIGITS = 6
+QUANTITY_FRACTION_DIGITS = 10
+QUANTITY_SIGNIFICANT_DIGITS = 15  # a double carries them all, and quantities travel as JSON numbers
 PAGE_DEFAULT = 1_000  # rows of a page
 PAGE_LIMIT = 5_000
 PRECISION = 80  # more digits than the sums of any file or interval have
-TICKER_PATTERN = r"^[A-Z]{1,5}(\.[A-Z])?$"
+# A trade may be ahead of the clock by this, for clocks and calendars differ.
+AHEAD = timedelta(days=1)
+# What was recorded so long ago is committed, or never will be: the timeouts of the database's role see to it.
+SETTLED = timedelta(minutes=1)
+TICKER_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$"
 CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
+ACCOUNT_PATTERN = r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?$"
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
+TAG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+RATIO_PATTERN = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
+TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+# An instant as ISO 8601 writes it; RE2 reads this pattern too.
+INSTANT_PATTERN = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?"
+)
 # What a text must be that has to match a pattern, in words for people.
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
     CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
+    ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces and . _ -, with no space at either end",
+    CURRENCY_PATTERN: "must be three capital letters, such as USD",
+    TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
+    RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
+    TEXT_PATTERN: "must not have control characters",
 }
 
 _SIX_DECIMALS = Decimal("0.000001")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
-    re.ASCII,
-)
+_INSTANT = re.compile(INSTANT_PATTERN, re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-def exact_decimal(value: object, whole_digits: int) -> Decimal:
+def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACTION_DIGITS) -> Decimal:
     """Return the number that the digits of `value` say, zero or more, as they stand and without an exponent.
 
-    It has at most so many digits before the point and six after it, zeros at its end included.
+    It has at most so many digits before the point and after it, zeros at its end included.
 
     Raises:
         ValueError: it is not such a number, or already a binary float, whose digits are lost.
@@ -61,10 +80,22 @@ def exact_decimal(value: object, whole_digits: int) -> Decimal:
         raise ValueError("must not be negative")
     if number >= 10**whole_digits:
         raise ValueError(f"must have at most {whole_digits} digits before the point")
-    if exponent < -FRACTION_DIGITS:
-        raise ValueError(f"must have at most {FRACTION_DIGITS} digits after the point")
+    if exponent < -fraction_digits:
+        raise ValueError(f"must have at most {fraction_digits} digits after the point")
     if exponent > 0 or number.is_signed():
         return Decimal(f"{abs(number):f}")  # 1E+2 is 100, and -0 is 0
+    return number
+
+
+def exact_quantity(value: object) -> Decimal:
+    """Return the number of shares that the digits of `value` say: nine before the point, ten after it, 15 in all.
+
+    Raises:
+        ValueError: it is not such a number, or already a binary float, whose digits are lost.
+    """
+    number = exact_decimal(value, 9, QUANTITY_FRACTION_DIGITS)
+    if len(number.normalize().as_tuple().digits) > QUANTITY_SIGNIFICANT_DIGITS:
+        raise ValueError(f"must have at most {QUANTITY_SIGNIFICANT_DIGITS} significant digits")
     return number
 
 
@@ -89,7 +120,7 @@ def parse_instant(value: object) -> datetime:
     """
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
-            instant = datetime.fromisoformat(value)
+            instant = datetime.fromisoformat(value.upper())
             return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
@@ -135,13 +166,25 @@ def format_decimal(number: Decimal) -> str:
 
 
 def _json_number(number: Decimal) -> int | float:
-    # Nine digits and six: a double carries them all, so the JSON text has the very digits that were sent.
+    # Of 15 significant digits: a double carries them all, so the JSON text has the very digits that were sent.
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _decimal_schema(whole_digits: int, example: str | int) -> WithJsonSchema:
+def _not_ahead(instant: datetime) -> datetime:
+    if instant > datetime.now(UTC) + AHEAD:
+        raise ValueError("must be at most a day in the future")
+    return instant
+
+
+def _settled(instant: datetime) -> datetime:
+    if instant > datetime.now(UTC) - SETTLED:
+        raise ValueError("must be at least a minute ago")
+    return instant
+
+
+def _decimal_schema(whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS) -> WithJsonSchema:
     number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**whole_digits}
-    text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,6}})?$"}
+    text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
     return WithJsonSchema({"anyOf": [number, text], "examples": [example]}, mode="validation")
 
 
@@ -156,9 +199,14 @@ AnyCaseTicker = Annotated[
     str,
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
     StringConstraints(pattern=TICKER_PATTERN),
-    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}(\.[A-Za-z])?$", "examples": ["MSFT"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
 ]
 Side = Literal["BUY", "SELL"]
+Account = Annotated[str, StringConstraints(pattern=ACCOUNT_PATTERN)]
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
+Tag = Annotated[str, StringConstraints(pattern=TAG_PATTERN)]
+Note = Annotated[str, StringConstraints(max_length=1_000, pattern=TEXT_PATTERN)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=TEXT_PATTERN)]
 # One validator does it all: these are the hot path of a batch.
 Price = Annotated[
     Decimal,
@@ -168,9 +216,9 @@ Price = Annotated[
 ]
 Quantity = Annotated[
     Decimal,
-    BeforeValidator(partial(exact_decimal, whole_digits=9)),
+    BeforeValidator(exact_quantity),
     PlainSerializer(_json_number, return_type=int | float),
-    _decimal_schema(9, 50),
+    _decimal_schema(9, 50, QUANTITY_FRACTION_DIGITS),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
 # Hundredths of a percent, below 100 %.
@@ -184,6 +232,10 @@ Amount = Annotated[
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Day = Annotated[date, BeforeValidator(parse_date)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+# Of a trade or a split: at most a day in the future.
+TradeInstant = Annotated[Instant, AfterValidator(_not_ahead)]
+# As of when the ledger is read: at least a minute ago, so that nothing can be recorded before it any more.
+PastInstant = Annotated[Instant, AfterValidator(_settled)]
 # The boundaries of a search include what they name: a date alone, its first and its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]

@@ -88,6 +88,10 @@ class HttpApi(APIGatewayHttpResolver):
         """Declare a PUT; a `body` that is not JSON is read with `body_bytes`."""
         return self._declare("PUT", rule, scope, described)
 
+    def patch(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a PATCH."""
+        return self._declare("PATCH", rule, scope, described)
+
     def _declare(self, method: str, rule: str, scope: str, described: dict[str, Any]) -> Callable[..., Any]:
         body = described.pop("body", Body())
         edge = _Edge(scope, body, described.pop("retry_hint", "Send the request again."))

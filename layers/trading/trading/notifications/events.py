@@ -1,4 +1,4 @@
-"""Events: what is told of a trade or a price, as it travels; members have the names that CloudEvents gives them."""
+"""Events: what happened to a trade or a price, as it travels; members have the names that CloudEvents gives them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from trading.core import values
 from trading.prices.alert_rules import Alert
+from trading.trades.changes import Correction, VoidedTrade
 from trading.trades.ledger import RecordedTrade, Trade
 
 
@@ -38,16 +39,73 @@ class TradeRecorded:
 
     def headline(self) -> str:
         """Return what happened in a line, such as `BUY 50 MSFT at 310.50`."""
-        return f"{self.data.side} {self.data.quantity:f} {self.data.ticker} at {self.data.price:f}"
+        return _trade_line(self.data)
 
     def details(self) -> str:
         """Return a sentence on when it happened and by whom."""
-        trade = self.data
-        return f"Trade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC, recorded by {trade.recorded_by}."
+        return f"{_trade_details(self.data)}, recorded by {self.data.recorded_by}."
 
     def attributes(self) -> dict[str, str]:
         """Return what a subscriber may choose by."""
         return {"ticker": self.data.ticker, "side": self.data.side}
+
+
+@dataclass(frozen=True, slots=True)
+class TradeVoided:
+    """A trade was taken back. The id is its notification's."""
+
+    id: str
+    type: Literal["trade.voided.v1"]
+    time: datetime
+    data: VoidedTrade
+
+    @classmethod
+    def of(cls, voided: VoidedTrade, notification_id: str) -> "TradeVoided":
+        """Return the event of a void."""
+        return cls(notification_id, "trade.voided.v1", voided.voided_at, voided)
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `VOIDED BUY 50 MSFT at 310.50`."""
+        return f"VOIDED {_trade_line(self.data)}"
+
+    def details(self) -> str:
+        """Return a sentence on which trade it was, and who took it back and why."""
+        return f"{_trade_details(self.data)}, voided by {self.data.voided_by}: {self.data.void_reason}"
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by."""
+        return {"ticker": self.data.ticker, "side": self.data.side}
+
+
+@dataclass(frozen=True, slots=True)
+class TradeCorrected:
+    """A trade was taken back and another recorded in its place. The id is its notification's."""
+
+    id: str
+    type: Literal["trade.corrected.v1"]
+    time: datetime
+    data: Correction
+
+    @classmethod
+    def of(cls, correction: Correction, notification_id: str) -> "TradeCorrected":
+        """Return the event of a correction."""
+        return cls(notification_id, "trade.corrected.v1", correction.voided.voided_at, correction)
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `CORRECTED to BUY 50 MSFT at 311.50`."""
+        return f"CORRECTED to {_trade_line(self.data.recorded)}"
+
+    def details(self) -> str:
+        """Return what the trade was and what it is now, and who corrected it and why."""
+        old, new = self.data.voided, self.data.recorded
+        return (
+            f"It was {_trade_line(old)}: {_trade_details(old)}. {_trade_details(new)} replaces it,"
+            f" corrected by {old.voided_by}: {old.void_reason}"
+        )
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by: of the trade that counts now."""
+        return {"ticker": self.data.recorded.ticker, "side": self.data.recorded.side}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +139,7 @@ class PriceAlerted:
         return {"ticker": self.data.ticker}
 
 
-type Event = TradeRecorded | PriceAlerted
+type Event = TradeRecorded | TradeVoided | TradeCorrected | PriceAlerted
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
@@ -98,3 +156,16 @@ def read(text: str) -> Event:
 def write(event: Event) -> str:
     """Return an event as the JSON text of a message."""
     return _EVENT.dump_json(event).decode()
+
+
+def prose(event: Event) -> str:
+    """Return an event as a message for people."""
+    return f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n"
+
+
+def _trade_line(trade: Trade) -> str:
+    return f"{trade.side} {trade.quantity:f} {trade.ticker} at {trade.price:f}"
+
+
+def _trade_details(trade: Trade) -> str:
+    return f"Trade {trade.id} of {trade.timestamp:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,13 +1,14 @@
-"""Notifications: telling of every recorded trade and every alert, at least once, whatever fails on the way.
+"""Notifications: announcing every trade, change and alert, at least once, whatever fails on the way.
 
-A trade or an alert is written together with a row in `notifications`, which is the truth about what has been told. The
-queue only carries it quickly: what the queue loses, `sweep` announces again.
+Each is written together with a row in `notifications`, which is the truth about what has been delivered. The queue only
+carries it quickly: what the queue loses, `sweep` announces again.
 """
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import batched
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -15,9 +16,10 @@ from aws_lambda_powertools import Logger
 from trading.core import aws, correlation, database, queues
 from trading.core.settings import setting
 from trading.notifications import events
-from trading.notifications.events import Event, PriceAlerted, TradeRecorded
+from trading.notifications.events import Event, PriceAlerted, TradeCorrected, TradeRecorded, TradeVoided
 from trading.prices.alert_rules import ALERT_COLUMNS, Alert
-from trading.trades.ledger import TRADE_COLUMNS, Trade
+from trading.trades.changes import Correction, VoidedTrade
+from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
@@ -90,7 +92,8 @@ select exists (select from claimed), delivered_at is not null from notifications
 def deliver(event: Event) -> bool:
     """Publish an event to the topic, unless that was done before, and return whether this call did it.
 
-    The lease keeps two copies of one message, met at the same time, from both being published.
+    Queues and functions get the event itself, everybody else prose. The lease keeps two copies of one message, met at
+    the same time, from both being published.
 
     Raises:
         UnknownNotificationError: there is no such notification.
@@ -115,7 +118,8 @@ def deliver(event: Event) -> bool:
     aws.sns().publish(
         TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
         Subject=event.headline(),
-        Message=f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n",
+        Message=_message(event),
+        MessageStructure="json",
         MessageAttributes={**described, **correlation.attributes()},
     )
     database.query(
@@ -126,25 +130,34 @@ def deliver(event: Event) -> bool:
     return True
 
 
+def _message(event: Event) -> str:
+    written = events.write(event)
+    return json.dumps({"default": events.prose(event), "sqs": written, "lambda": written})
+
+
 _TAKE_DUE = f"""
 with due as materialized (
     select id from notifications
-    where delivered_at is null and failed_at is null and next_attempt_at <= now()
-    order by next_attempt_at
+    where delivered_at is null and failed_at is null and due_at <= now()
+    order by due_at
     limit %(limit)s
     for update skip locked
 ), taken as (
     update notifications as notification set
         attempts = attempts + 1,
-        next_attempt_at = now() + interval '1 minute' * power(2, attempts + 1),
+        due_at = now() + interval '1 minute' * power(2, attempts + 1),
         failed_at = case when attempts >= %(attempts)s then now() end
     from due
     where notification.id = due.id
-    returning notification.id, failed_at, trade_id, alert_id
+    returning notification.id, failed_at, trade_id, change_id, alert_id
 )
-select taken.id, failed_at, {", ".join(f"trades.{name}" for name in TRADE_COLUMNS)},
-    {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
-from taken left join trades on trades.id = trade_id left join alerts on alerts.id = alert_id
+select taken.id, failed_at, changed_at, changed_by, reason,
+    {columns_of("trades")}, {columns_of("replacement")}, {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
+from taken
+left join trade_changes as change on change.id = change_id
+left join trades on trades.id = coalesce(taken.trade_id, change.trade_id)
+left join trades as replacement on replacement.id = replaced_by
+left join alerts on alerts.id = alert_id
 """  # noqa: S608 - the columns are a constant
 
 
@@ -180,10 +193,17 @@ def sweep(seconds: float) -> Sweep:
 
 
 def _event(notification_id: str, columns: Sequence[Any]) -> Event:
-    trade, alert = columns[: len(TRADE_COLUMNS)], columns[len(TRADE_COLUMNS) :]
-    if trade[0] is not None:
+    rest = iter(columns)
+    changed_at, changed_by, reason = islice(rest, 3)
+    trade, replacement = tuple(islice(rest, len(TRADE_COLUMNS))), tuple(islice(rest, len(TRADE_COLUMNS)))
+    if trade[0] is None:
+        return PriceAlerted.of(Alert(*rest), notification_id)
+    if changed_at is None:
         return TradeRecorded.of(Trade(*trade), notification_id)
-    return PriceAlerted.of(Alert(*alert), notification_id)
+    voided = VoidedTrade(*trade, voided_at=changed_at, voided_by=changed_by, void_reason=reason)
+    if replacement[0] is None:
+        return TradeVoided.of(voided, notification_id)
+    return TradeCorrected.of(Correction(voided, Trade(*replacement)), notification_id)
 
 
 def _queue() -> str:

@@ -1,20 +1,55 @@
-"""Trades: what one is, recording it with its notification, and finding it again."""
+"""The ledger: what a trade is, recording it with its notification, finding it again, and annotating it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from trading.core import database, pagination
-from trading.core.errors import NotFoundError
-from trading.core.values import CLIENT_ID_PATTERN, PAGE_DEFAULT, Instant, Price, Quantity, Side, Ticker
+from trading.core.errors import FieldError, InvalidError, NotFoundError
+from trading.core.values import (
+    CLIENT_ID_PATTERN,
+    PAGE_DEFAULT,
+    Account,
+    Currency,
+    Note,
+    Price,
+    Quantity,
+    Side,
+    Tag,
+    Ticker,
+    TradeInstant,
+)
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 BATCH_LIMIT = 1_000
+TAGS_LIMIT = 10
+FEE_OF_NOTHING = "must be 0 where the quantity is 0"
+
+
+def _distinct(tags: list[str]) -> list[str]:
+    if len(set(tags)) < len(tags):
+        raise ValueError("must not name a tag twice")
+    return tags
+
+
+type Status = Literal["active", "voided"]
+ClientTradeId = Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)]
+Tags = Annotated[list[Tag], Field(max_length=TAGS_LIMIT), AfterValidator(_distinct)]
 
 
 class NewTrade(BaseModel):
@@ -26,10 +61,32 @@ class NewTrade(BaseModel):
     price: Price
     quantity: Quantity
     side: Side
-    timestamp: Instant = Field(examples=["2025-06-03T12:00:00Z"])
-    client_trade_id: Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)] | None = Field(
+    timestamp: TradeInstant = Field(examples=["2025-06-03T12:00:00Z"])
+    client_trade_id: ClientTradeId | None = Field(
         default=None, description="Makes a repeated request safe: the same id is recorded once."
     )
+    account: Account = "main"
+    fee: Price = Decimal(0)
+    currency: Currency = "USD"
+    note: Note | None = None
+    tags: Tags = Field(default=[], examples=[["earnings"]])
+
+    @field_validator("fee")
+    @classmethod
+    def _is_of_shares(cls, fee: Decimal, info: ValidationInfo) -> Decimal:
+        """Refuse a fee of nothing: profit shares a trade's fee out among its shares."""
+        if fee and info.data.get("quantity") == 0:
+            raise ValueError(FEE_OF_NOTHING)
+        return fee
+
+
+class Annotation(BaseModel):
+    """What may change of a trade in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    note: Note | None = None
+    tags: Tags = Field(default=[], examples=[["earnings"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +102,38 @@ class Trade:
     client_trade_id: str | None
     recorded_by: str
     recorded_at: datetime
+    # Messages of the commit before these were added may still be on their way without them.
+    account: str = "main"
+    fee: Price = Decimal(0)
+    currency: str = "USD"
+    note: str | None = None
+    tags: list[str] = field(default_factory=list)
 
     def is_same_as(self, new: NewTrade) -> bool:
         """Whether `new` tells of the same trade: numbers and instants are compared, not how they were spelled."""
-        return all(getattr(self, name) == getattr(new, name) for name in NewTrade.model_fields)
+        return all(getattr(self, name) == getattr(new, name) for name in _COMPARED)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTrade(Trade):
+    """A recorded trade in a list that may hold voided ones."""
+
+    _: KW_ONLY
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedTrade(Trade):
-    """A recorded trade, and when its notification was delivered."""
+    """A recorded trade, when its notification was delivered, and what became of it."""
 
+    _: KW_ONLY
     notified_at: datetime | None
+    status: Status
+    voided_at: datetime | None
+    voided_by: str | None
+    void_reason: str | None
+    replaces: int | None
+    replaced_by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +146,31 @@ class RecordedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Which trades to find, both dates included, and how many after which cursor."""
+    """Which trades to find, both dates included, as of when, and how many after which cursor."""
 
     ticker: str | None = None
     side: str | None = None
+    account: str | None = None
+    tag: str | None = None
+    status: Status | Literal["all"] = "active"
     start_date: datetime | None = None
     end_date: datetime | None = None
+    as_of: datetime | None = None
     limit: int = PAGE_DEFAULT
     cursor: str | None = None
 
 
+# A note and tags are annotations, which may have changed since.
+_COMPARED = NewTrade.model_fields.keys() - {"note", "tags"}
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
+
+
+def columns_of(relation: str) -> str:
+    """Return the columns of a trade, each of this relation of a statement."""
+    return ", ".join(f"{relation}.{name}" for name in TRADE_COLUMNS)
+
+
 _NEW_TRADES = TypeAdapter(list[NewTrade])
 
 # One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
@@ -89,11 +180,16 @@ _RECORD = f"""
 with entries as materialized (
     select nextval('trades_id_seq') as id, entry.*
     from json_to_recordset(%(trades)s) as entry(
-        ticker text, price numeric, quantity numeric, side text, timestamp timestamptz, client_trade_id text
+        ticker text, price numeric, quantity numeric, side text, timestamp timestamptz, client_trade_id text,
+        account text, fee numeric, currency text, note text, tags text[]
     )
 ), recorded as (
-    insert into trades (id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by)
-    select id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s
+    insert into trades (
+        id, ticker, price, quantity, side, timestamp, client_trade_id, recorded_by, account, fee, currency, note, tags
+    )
+    select
+        id, ticker, price, quantity, side, timestamp, client_trade_id, %(recorded_by)s, account, fee, currency, note,
+        tags
     from entries
     order by client_trade_id
     on conflict (recorded_by, client_trade_id) do nothing
@@ -158,32 +254,87 @@ def _record(cursor: "Cursor", new: Sequence[NewTrade], recorded_by: str) -> list
     return answer
 
 
+_STATUS = "case when trade_id is null then 'active' else 'voided' end"
+_STATUSES = {"active": "trade_id is null", "voided": "trade_id is not null", "all": "true"}
+
+
 def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
     """Return a page of trades, the newest first, and the cursor of the next page if there is one.
+
+    Where voided ones may be among them, they are `ListedTrade`s. `as_of` finds what the ledger held then: trades
+    recorded by that instant, with the status that they had. Notes and tags are always the present ones.
 
     Raises:
         InvalidError: the dates are the wrong way round or the cursor is not one of ours.
         database.DatabaseUnavailableError: the database does not answer.
     """
+    by_then = "where changed_at <= %(as_of)s" if wanted.as_of else ""
     rows, next_cursor = pagination.find(
-        "trades", TRADE_COLUMNS, asdict(wanted), key=("timestamp", "id"), equal=("ticker", "side")
+        f"trades left join (select trade_id from trade_changes {by_then}) as change on trade_id = id",  # noqa: S608
+        TRADE_COLUMNS if wanted.status == "active" else (*TRADE_COLUMNS, _STATUS),
+        asdict(wanted),
+        key=("timestamp", "id"),
+        equal=("ticker", "side", "account"),
+        further={
+            # The index has trades with tags alone.
+            "tag": "tags @> array[%(tag)s] and tags <> '{}'",
+            "status": _STATUSES[wanted.status],
+            "as_of": "recorded_at <= %(as_of)s",
+        },
     )
-    return [Trade(*row) for row in rows], next_cursor
+    if wanted.status == "active":
+        return [Trade(*row) for row in rows], next_cursor
+    return [ListedTrade(*row[:-1], status=row[-1]) for row in rows], next_cursor
+
+
+_GET = f"""
+select {columns_of("trade")},
+    -- A trade that replaces another is announced by the notification of the correction.
+    (select delivered_at from notifications where trade_id = trade.id or change_id = correction.id) as notified_at,
+    case when change.id is null then 'active' else 'voided' end as status,
+    change.changed_at as voided_at, change.changed_by as voided_by, change.reason as void_reason,
+    correction.trade_id as replaces, change.replaced_by
+from trades as trade
+left join trade_changes as change on change.trade_id = trade.id
+left join trade_changes as correction on correction.replaced_by = trade.id
+where trade.id = %(id)s
+"""  # noqa: S608 - the columns are a constant
+_TRACKED = tuple(field.name for field in fields(TrackedTrade))
 
 
 def get(trade_id: int) -> TrackedTrade:
-    """Return one trade and when its notification was delivered.
+    """Return one trade and what became of it.
 
     Raises:
         NotFoundError: there is no such trade.
         database.DatabaseUnavailableError: the database does not answer.
     """
+    rows = database.query(_GET, {"id": trade_id}, repeatable=True)
+    if not rows:
+        raise _not_found(trade_id)
+    return TrackedTrade(**dict(zip(_TRACKED, rows[0], strict=True)))
+
+
+def annotate(trade_id: int, annotation: Annotation) -> None:
+    """Change what `annotation` names of a trade's note and tags, of a voided one too.
+
+    Raises:
+        InvalidError: it names neither.
+        NotFoundError: there is no such trade.
+        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+    """
+    named = sorted(annotation.model_fields_set)
+    if not named:
+        raise InvalidError(FieldError("body", "must have a note, tags or both"))
     rows = database.query(
-        f"select {_COLUMNS}, (select delivered_at from notifications where trade_id = trades.id)"  # noqa: S608
-        " from trades where id = %(id)s",
-        {"id": trade_id},
+        f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - two names of ours
+        " where id = %(id)s returning id",
+        {**annotation.model_dump(), "id": trade_id},
         repeatable=True,
     )
     if not rows:
-        raise NotFoundError(f"There is no trade {trade_id}.")
-    return TrackedTrade(*rows[0])
+        raise _not_found(trade_id)
+
+
+def _not_found(trade_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no trade {trade_id}.")

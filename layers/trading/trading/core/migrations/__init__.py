@@ -1,8 +1,13 @@
 """The schema: numbered SQL files beside this module, applied in order, each once, and who may use it."""
 
 import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING
+
+import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -13,7 +18,9 @@ LOCK = 7_241_653_310
 LOCK_SECONDS = 5
 
 # The role that functions sign in as: it works with what is there, and changes no table and deletes no row. On RDS,
-# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there.
+# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings
+# of the role, because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on
+# them: what was recorded a minute ago is committed, or never will be.
 _APPLICATION_ROLE = """
 do $$
 begin
@@ -23,12 +30,22 @@ begin
     if exists (select from pg_roles where rolname = 'rds_iam') then
         grant rds_iam to trading_app;
     end if;
+    if not exists (
+        select from pg_roles where rolname = 'trading_app' and rolconfig @> array[
+            'statement_timeout=30s', 'idle_in_transaction_session_timeout=10s', 'transaction_timeout=45s'
+        ]
+    ) then
+        alter role trading_app set statement_timeout = '30s';
+        alter role trading_app set idle_in_transaction_session_timeout = '10s';
+        alter role trading_app set transaction_timeout = '45s';
+    end if;
 end
 $$;
 grant usage on schema public to trading_app;
 """
+# What it may update stands in the migrations, column by column.
 _APPLICATION_RIGHTS = """
-grant select, insert, update on all tables in schema public to trading_app;
+grant select, insert on all tables in schema public to trading_app;
 grant usage on all sequences in schema public to trading_app;
 revoke all on schema_migrations from trading_app;
 """
@@ -45,8 +62,11 @@ class NoSchemaError(Exception):
 def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool = True) -> list[str]:
     """Apply what the database lacks, in at most so many seconds, and return the names of what was applied, in order.
 
-    The caller's transaction makes it all or nothing, and a lock in it lets one migrator work at a time. A database that
-    is ahead of these files is left as it is: a deployment was taken back, and what it added is only not used.
+    Each migration is a transaction of its own: what it locks is free again before the next one begins. One that builds
+    indexes `concurrently` is executed statement by statement instead, for that is not possible in a transaction. So
+    `cursor` must be of a connection that commits each statement. One that fails ends it; those before it stay, and the
+    next call goes on with it. A lock lets one migrator work at a time. A database that is ahead of these files is left
+    as it is: a deployment was taken back, and what it added is only not used.
 
     Raises:
         NoSchemaError: the database has no schema yet, and `may_begin` says that it must.
@@ -54,12 +74,23 @@ def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool =
         psycopg2.errors.LockNotAvailable: somebody holds a table, or migrates, and does not end.
         psycopg2.OperationalError: the time was up. Only PostgreSQL 17 and later can be given so many seconds.
     """
-    cursor.execute("select set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
-    if seconds is not None:
-        # One statement that takes too long is cancelled and says so; many are ended, which says little.
-        cursor.execute("select set_config('statement_timeout', %s, true)", (f"{seconds:.3f}s",))
-        cursor.execute("select set_config('transaction_timeout', %s, true)", (f"{1.03 * seconds:.3f}s",))
-    cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with _only_migrator(cursor):
+        try:
+            _limit(cursor, deadline, LOCK_SECONDS)
+            pending = _pending(cursor, may_begin=may_begin)
+            for name, text in pending.items():
+                _apply(cursor, name, text, deadline)
+            cursor.execute(_APPLICATION_RIGHTS)
+        finally:
+            if not cursor.connection.closed:
+                cursor.execute("rollback")
+                cursor.execute("reset all")
+    return list(pending)
+
+
+def _pending(cursor: "Cursor", *, may_begin: bool) -> dict[str, str]:
+    """Return the migrations that the database lacks, after making what it takes to keep account of them."""
     cursor.execute("select to_regclass('schema_migrations') is null")
     if cursor.fetchone() == (True,) and not may_begin:
         raise NoSchemaError(
@@ -80,16 +111,51 @@ def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool =
             raise ChangedMigrationError(
                 f"{name} was applied to this database and is not the same here: undo the edit, add a new file"
             )
-
     cursor.execute(_APPLICATION_ROLE)
-    pending = [name for name in migrations if name not in applied]
-    for name in pending:
-        cursor.execute(migrations[name])
-        cursor.execute(
-            "insert into schema_migrations (name, digest) values (%s, %s)", (name, _digest(migrations[name]))
-        )
-    cursor.execute(_APPLICATION_RIGHTS)
-    return pending
+    return {name: text for name, text in migrations.items() if name not in applied}
+
+
+def _apply(cursor: "Cursor", name: str, text: str, deadline: float | None) -> None:
+    concurrent = "index concurrently" in text
+    if concurrent:
+        # Waits for every transaction that was there before it, in nobody's way.
+        _limit(cursor, deadline, lock_seconds=0)
+        for statement in text.strip().split(";\n"):
+            cursor.execute(statement)
+        cursor.execute("begin")
+    else:
+        _limit(cursor, deadline, LOCK_SECONDS)
+        cursor.execute("begin")
+        cursor.execute(text)
+    cursor.execute("insert into schema_migrations (name, digest) values (%s, %s)", (name, _digest(text)))
+    cursor.execute("commit")
+
+
+def _limit(cursor: "Cursor", deadline: float | None, lock_seconds: float) -> None:
+    """Limit how long what follows may take, and how long it may wait for a lock; 0 means for ever."""
+    cursor.execute("select set_config('lock_timeout', %s, false)", (f"{lock_seconds}s",))
+    if deadline is not None:
+        seconds = max(deadline - time.monotonic(), 0.001)
+        # One statement that takes too long is cancelled and says so; many are ended, which says little.
+        cursor.execute("select set_config('statement_timeout', %s, false)", (f"{seconds:.3f}s",))
+        cursor.execute("select set_config('transaction_timeout', %s, false)", (f"{1.03 * seconds:.3f}s",))
+
+
+@contextmanager
+def _only_migrator(cursor: "Cursor") -> Iterator[None]:
+    """Let one migrator work at a time. Others ask again and again: an index is not built while a statement waits."""
+    give_up_at = time.monotonic() + LOCK_SECONDS
+    cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
+    while cursor.fetchone() != (True,):
+        if time.monotonic() > give_up_at:
+            raise psycopg2.errors.LockNotAvailable("somebody else migrates this database, and does not end")
+        time.sleep(0.05)
+        cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
+    try:
+        yield
+    finally:
+        if not cursor.connection.closed:
+            cursor.execute("select pg_advisory_unlock(%s)", (LOCK,))
 
 
 def _migrations() -> dict[str, str]:

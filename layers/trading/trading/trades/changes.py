@@ -1,0 +1,206 @@
+"""Changes: taking a trade of the ledger back, by a void or by a correction that names the trade which replaces it."""
+
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+from pydantic import BaseModel, ConfigDict, Field
+
+from trading.core import database
+from trading.core.errors import ConflictError, FieldError, InvalidError
+from trading.core.values import Account, Currency, Note, Price, Quantity, Reason, Side, Ticker, TradeInstant
+from trading.trades import ledger
+from trading.trades.ledger import (
+    FEE_OF_NOTHING,
+    TRADE_COLUMNS,
+    ClientTradeId,
+    NewTrade,
+    Tags,
+    TrackedTrade,
+    Trade,
+    columns_of,
+)
+
+
+class NewVoid(BaseModel):
+    """Why something is taken back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Reason = Field(examples=["Entered twice"])
+
+
+# Has no default in the API's description: what is not sent stays as it is.
+_UNCHANGED: Any = Field(default_factory=lambda: None)
+
+
+class NewCorrection(BaseModel):
+    """What was wrong with a trade, and why it is corrected."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Reason = Field(examples=["Wrong price"])
+    ticker: Ticker = _UNCHANGED
+    price: Price = _UNCHANGED
+    quantity: Quantity = _UNCHANGED
+    side: Side = _UNCHANGED
+    timestamp: TradeInstant = _UNCHANGED
+    account: Account = _UNCHANGED
+    fee: Price = _UNCHANGED
+    currency: Currency = _UNCHANGED
+    note: Note | None = _UNCHANGED
+    tags: Tags = _UNCHANGED
+    client_trade_id: ClientTradeId | None = Field(
+        default=None, description="Of the trade that replaces the corrected one."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VoidedTrade(Trade):
+    """A trade that was taken back: when, by whom and why."""
+
+    _: KW_ONLY
+    voided_at: datetime
+    voided_by: str
+    void_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The trade that was taken back, and the trade that was recorded in its place."""
+
+    voided: VoidedTrade
+    recorded: Trade
+
+    @property
+    def id(self) -> int:
+        """The id of the trade that counts now."""
+        return self.recorded.id
+
+
+@dataclass(frozen=True, slots=True)
+class Written[Change]:
+    """A change that this very call wrote, and the id of its notification."""
+
+    change: Change
+    notification_id: str
+
+
+# One statement and so one commit: a change without its notification cannot exist. The sweeper of the commit before
+# goes by next_attempt_at and knows no changes: it must never find one due.
+_ANNOUNCED = "insert into notifications (change_id, next_attempt_at) select id, 'infinity' from changed returning id"
+
+_VOID = f"""
+with changed as (
+    insert into trade_changes (trade_id, reason, changed_by)
+    select id, %(reason)s, %(changed_by)s from trades where id = %(trade_id)s
+    on conflict (trade_id) do nothing
+    returning *
+), announced as (
+    {_ANNOUNCED}
+)
+select announced.id, changed_at, changed_by, reason, {columns_of("trades")}
+from announced, changed join trades on trades.id = trade_id
+"""  # noqa: S608 - constants
+
+
+def void(trade_id: int, reason: str, changed_by: str) -> Written[VoidedTrade] | None:
+    """Take a trade back, with a notification; None if there is no such trade, or it was taken back before.
+
+    Raises:
+        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+    """
+    parameters = {"trade_id": trade_id, "reason": reason, "changed_by": changed_by}
+    rows = database.query(_VOID, parameters, repeatable=True)
+    return Written(_voided(*rows[0][1:]), rows[0][0]) if rows else None
+
+
+# Unlike a void, it fails where the trade was changed already: the trade that would replace it must not stay.
+_CORRECT = f"""
+with recorded as (
+    insert into trades (
+        ticker, price, quantity, side, timestamp, client_trade_id, recorded_by, account, fee, currency, note, tags
+    )
+    values (
+        %(ticker)s, %(price)s, %(quantity)s, %(side)s, %(timestamp)s, %(client_trade_id)s, %(changed_by)s, %(account)s,
+        %(fee)s, %(currency)s, %(note)s, %(tags)s
+    )
+    on conflict (recorded_by, client_trade_id) do nothing
+    returning *
+), changed as (
+    insert into trade_changes (trade_id, reason, changed_by, replaced_by)
+    select %(trade_id)s, %(reason)s, %(changed_by)s, id from recorded
+    returning *
+), announced as (
+    {_ANNOUNCED}
+)
+select announced.id, changed_at, changed_by, reason, {columns_of("trades")}, {columns_of("recorded")}
+from announced, recorded, changed join trades on trades.id = trade_id
+"""  # noqa: S608 - constants
+
+
+def correct(
+    trade_id: int, correction: NewCorrection, changed_by: str
+) -> tuple[TrackedTrade, Written[Correction] | None]:
+    """Record a trade in the place of another, which is taken back, with one notification; return the one recorded.
+
+    What `correction` does not name is as it was. A repeated correction is answered with the trade that the first one
+    recorded, and nothing is written.
+
+    Raises:
+        InvalidError: it names nothing that could be corrected, or makes no trade with the rest.
+        NotFoundError: there is no such trade.
+        ConflictError: the trade was taken back otherwise, or the `client_trade_id` is another trade's.
+        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+    """
+    wanted = _corrected(ledger.get(trade_id), correction)
+    written = _write(trade_id, wanted, correction.reason, changed_by)
+    if written:
+        return ledger.get(written.change.recorded.id), written
+
+    known = ledger.get(trade_id)
+    if known.replaced_by is not None:
+        replacement = ledger.get(known.replaced_by)
+        if replacement.is_same_as(wanted):
+            return replacement, None
+        raise ConflictError(f"Trade {trade_id} was corrected otherwise: trade {replacement.id} replaces it.")
+    if known.status == "voided":
+        raise ConflictError(f"Trade {trade_id} is voided.")
+    raise ConflictError(
+        "A client_trade_id names one trade only.", [FieldError("client_trade_id", "is the id of another trade")]
+    )
+
+
+def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
+    named = correction.model_fields_set - {"reason", "client_trade_id"}
+    if not named:
+        raise InvalidError(FieldError("body", "must have at least one field of the trade"))
+    kept = NewTrade.model_fields.keys() - named - {"client_trade_id"}
+    # All of it has been validated before, but for how the parts go together.
+    corrected = NewTrade.model_construct(
+        **{name: getattr(trade, name) for name in kept},
+        **{name: getattr(correction, name) for name in named},
+        client_trade_id=correction.client_trade_id,
+    )
+    if corrected.fee and not corrected.quantity:
+        raise InvalidError(FieldError("fee", FEE_OF_NOTHING))
+    return corrected
+
+
+def _write(trade_id: int, wanted: NewTrade, reason: str, changed_by: str) -> Written[Correction] | None:
+    """Write a correction, or nothing if the trade was changed already or the `client_trade_id` is taken."""
+    parameters = {**wanted.model_dump(), "trade_id": trade_id, "reason": reason, "changed_by": changed_by}
+    try:
+        rows = database.query(_CORRECT, parameters, repeatable=True)
+    except psycopg2.errors.UniqueViolation:
+        return None
+    if not rows:
+        return None
+    notification_id, *columns = rows[0]
+    voided, recorded = columns[: -len(TRADE_COLUMNS)], columns[-len(TRADE_COLUMNS) :]
+    return Written(Correction(_voided(*voided), Trade(*recorded)), notification_id)
+
+
+def _voided(voided_at: datetime, voided_by: str, reason: str, *trade: Any) -> VoidedTrade:
+    return VoidedTrade(*trade, voided_at=voided_at, voided_by=voided_by, void_reason=reason)
