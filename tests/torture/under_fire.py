@@ -114,7 +114,7 @@ class System:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while self.ask("GET", "/api/health/")[0] != "200":
+        while self.ask("GET", "/api/health")[0] != "200":
             if time.monotonic() > deadline:
                 raise AssertionError(f"it does not start: {self._console.read_text()}")
             time.sleep(0.1)

@@ -13,7 +13,7 @@ from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send, trades_of
 
 MANY = 10_000
-TRADES = re.compile("/api/trades/?$")
+TRADES = re.compile("/api/trades$")
 RECORDED = re.compile(r"^Trade \d+ is recorded")
 
 
@@ -67,10 +67,10 @@ def test_a_trade_that_is_recorded_appears_at_once_and_is_marked_notified(
 def test_a_trade_that_somebody_else_records_appears_by_itself(
     open_page: Open, running: RunningSystem, ticker: str
 ) -> None:
-    send(f"{running.url}/api/trades/", some(ticker, 1)[0])
+    send(f"{running.url}/api/trades", some(ticker, 1)[0])
     page = open_page(f"trades?ticker={ticker}")
     expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
-    send(f"{running.url}/api/trades/", some(ticker, 1, side="SELL", quantity=2)[0])
+    send(f"{running.url}/api/trades", some(ticker, 1, side="SELL", quantity=2)[0])
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     expect(page.locator(".totals")).to_contain_text("Net\N{MINUS SIGN}1.5 shares")
 
@@ -116,7 +116,7 @@ def test_a_trade_a_hundred_times_as_large_as_all_others_is_asked_about(
     open_page: Open, running: RunningSystem, ticker: str
 ) -> None:
     page = open_page("trades")
-    page.route("**/api/trades/?limit=1000", lambda route: route.fulfill(json=[{"price": "10", "quantity": 5}]))
+    page.route("**/api/trades?limit=1000", lambda route: route.fulfill(json=[{"price": "10", "quantity": 5}]))
     fill(page, ticker, price="100", quantity="50")
     submit(page)
     question = page.get_by_role("dialog", name="Question")
@@ -178,7 +178,7 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
     times = ["2025-06-03T21:30:00Z", "2025-06-03T22:30:00Z", "2025-06-04T21:59:59.999999Z", "2025-06-04T22:00:00Z"]
     trades = [{**some(ticker, 1)[0], "timestamp": time} for time in times]
     trades.append({**trades[1], "side": "SELL"})
-    send(f"{running.url}/api/trades/batch/", {"trades": trades})
+    send(f"{running.url}/api/trades/batch", {"trades": trades})
 
     page = open_page("trades", width)
     filters = page.get_by_role("form", name="Filter trades")
@@ -241,7 +241,7 @@ def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(
     trades = some(ticker, 249)
     trades[3] |= {"client_trade_id": f'=1,"{ticker}"', "price": "0.000001"}
     trades[240] |= {"side": "SELL", "price": "1000", "quantity": 7}
-    send(f"{running.url}/api/trades/batch/", {"trades": trades})
+    send(f"{running.url}/api/trades/batch", {"trades": trades})
     page = open_page(f"trades?ticker={ticker}", width)
     page.route("**/*cursor=*", lambda route: route.abort())  # as one who does not scroll
     page.reload()
@@ -265,7 +265,7 @@ def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(
 def test_a_column_sorts_all_that_match(open_page: Open, running: RunningSystem, ticker: str) -> None:
     trades = some(ticker, 249)
     trades[240] |= {"price": "1000", "quantity": 7}
-    send(f"{running.url}/api/trades/batch/", {"trades": trades})
+    send(f"{running.url}/api/trades/batch", {"trades": trades})
     page = open_page(f"trades?ticker={ticker}")
     page.get_by_role("button", name="Amount, USD").click()
     expect(page.locator("#trade-rows .amount").first).to_have_text("7,000.00")

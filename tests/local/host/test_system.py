@@ -67,7 +67,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
     def keys() -> list[str]:
         return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["Contents"]]
 
-    assert until(lambda: keys() == [result, key], seconds=10)
+    assert until(lambda: keys() == [result, "2024/05/15/analysis_run_2024-05-15.json", key], seconds=10)
     body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
     assert body.splitlines()[1].startswith("AAPL,180,170.666667,170.766667,3,30720.00")
 

@@ -77,10 +77,10 @@ export function nextPage(response) {
 }
 
 /**
- * Follow the pages of a list, and yield the items of each.
+ * Follow the pages of a response, and yield the body of each.
  * @param {string | null} path
  * @param {AbortSignal} [signal]
- * @returns {AsyncGenerator<any[]>}
+ * @returns {AsyncGenerator<any>}
  * @throws {ApiError}
  */
 export async function* pages(path, signal) {

@@ -24,7 +24,7 @@ from trading.streaming.protocol import (
 )
 
 TICKET_SECONDS = 60
-CONNECTIONS_LIMIT = 50  # of one subject
+CONNECTIONS_LIMIT = 250  # of one subject
 # API Gateway ends a connection after two hours; what is left of one then goes a little later.
 CONNECTION_SECONDS = 2 * 3_600 + 300
 OPENING_SECONDS = 30
