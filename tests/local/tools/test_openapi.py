@@ -52,7 +52,8 @@ def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> No
     answered = described | {"options"} | ({"head"} if "get" in described else set())
     for method in METHODS - answered:
         answer = call(
-            method.upper(), path.rstrip("/").format(trade_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL")
+            method.upper(),
+            path.rstrip("/").format(trade_id=1, split_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"),
         )
         assert answer.status == 405
         assert answer.headers["allow"] == ", ".join(sorted(each.upper() for each in answered))
