@@ -1,6 +1,7 @@
 """The edge that all functions of the API share: who may call a route, and what every route refuses alike."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from local.host.gateway import http_event
 from local.tools import openapi
-from tests.conftest import Answer, Call, api_answer
+from tests.conftest import GATEWAY, Answer, Call, api_answer
 
 DESCRIPTION = openapi.description()
 ROUTES = [
@@ -53,6 +54,17 @@ def test_every_route_has_a_scope_or_says_that_it_is_public() -> None:
         if not operation.get("security")
     ]
     assert public == ["/api/health"]
+
+
+def test_api_gateway_lets_in_the_scopes_of_the_code_and_no_others() -> None:
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    allowed: dict[str, set[str]] = {}
+    for method, path, scope in ROUTES:
+        found = GATEWAY.find(method, path.format(**EXAMPLES))
+        assert found is not None
+        wanted[found[0].function].add(scope)
+        allowed.setdefault(found[0].function, set()).update(each.removeprefix("trading/") for each in found[0].scopes)
+    assert allowed == dict(wanted)
 
 
 @pytest.mark.usefixtures("call")
