@@ -82,7 +82,7 @@ def redeem_ticket(ticket: str) -> str | None:
         )
     except client.exceptions.ConditionalCheckFailedException:
         return None
-    return answer["Attributes"]["subject"]["S"]
+    return answer["Attributes"].get("subject", {"S": "unknown"})["S"]  # the code before this wrote none
 
 
 def remember(connection_id: str, subject: str) -> None:
