@@ -22,6 +22,7 @@ FEWER = 10  # times fewer rows, in the small files
 BAD = 100  # lines to one that is bad
 COMPARED = {
     "dirty": "with 1 % bad lines",
+    "nine": "with nine columns",
     "one": "of the plain read with 1 thread",
     "two": "of the plain read with 2 threads",
     "pandas": "of pandas",
@@ -75,6 +76,7 @@ def _summaries(folder: Path, rows: int) -> Iterator[Figure]:
     say(f"  files of {rows:,} and {few:,} rows")
     large = _new_file(runs, folder / "large.csv", rows)
     small = _new_file(runs, folder / "small.csv", few)
+    nine = _new_file(runs, folder / "nine.csv", rows, is_export=True)
     dirty = {**large, "file": str(folder / "dirty.csv"), "rejected": (rows + BAD // 2) // BAD}
     runs.run("file", FILE, {"file": dirty["file"], "clean": large["file"]})
 
@@ -83,16 +85,18 @@ def _summaries(folder: Path, rows: int) -> Iterator[Figure]:
         ROUNDS,
         ours=partial(runs.run, "ours", SUMMARY, large),
         dirty=partial(runs.run, "dirty", SUMMARY, dirty),
+        nine=partial(runs.run, "nine", SUMMARY, nine),
         one=partial(runs.run, "one", FLOOR, {**large, "threads": 1}),
         two=partial(runs.run, "two", FLOOR, {**large, "threads": 2}),
         pandas=partial(runs.run, "pandas", PANDAS, large, PEERS),
     )
     seconds = median(rounds.seconds["ours"])
     yield Figure(f"{rows:,} rows", f"{seconds:.2f} s, {rows / seconds:,.0f} rows/s")
-    yield rounds.at_most("- against DuckDB's plain read with 2 threads", 1.6, "ours", "two")
+    yield rounds.at_most("- against DuckDB's plain read with 2 threads", None, "ours", "two")
     yield rounds.at_most("- against DuckDB's plain read with 1 thread", None, "ours", "one")
     yield rounds.times_as_fast("- against pandas", 1, "ours", "pandas")
-    yield rounds.at_most("- 1 % bad lines, against none", 1.5, "dirty", "ours")
+    yield rounds.at_most("- 1 % bad lines, against none", 1.3, "dirty", "ours")
+    yield rounds.at_most("- the nine columns of an export, against five", None, "nine", "ours")
 
     say("  the small file")
     fewer = take_turns(
@@ -109,20 +113,23 @@ def _summaries(folder: Path, rows: int) -> Iterator[Figure]:
 
     peak = runs.peak_bytes
     growth = peak["ours"] / peak["small"]
-    yield Figure(f"Peak memory at {rows:,} rows", megabytes(peak["ours"]), "<= 250 MB", peak["ours"] <= 250e6)
+    yield Figure(f"Peak memory at {rows:,} rows", megabytes(peak["ours"]), "<= 230 MB", peak["ours"] <= 230e6)
     small_peak = megabytes(peak["small"])
     yield Figure(f"- against that at {few:,} rows", f"{growth:.2f} x ({small_peak})", "<= 1.2 x", growth <= 1.2)
     for name, what in COMPARED.items():
         yield Figure(f"- {what}", megabytes(peak[name]))
     # Less moved by what else the machine does than the time on the clock is.
-    yield Figure(f"Processor time for {rows:,} rows", f"{runs.processor_seconds['ours']:.2f} s")
+    seconds_of = runs.processor_seconds
+    times = seconds_of["ours"] / seconds_of["one"]
+    value = f"{seconds_of['ours']:.2f} s, {times:.2f} x of the plain read's with 1 thread"
+    yield Figure(f"Processor time for {rows:,} rows", value, "<= 1.9 x", times <= 1.9)
     for name, what in COMPARED.items():
-        yield Figure(f"- {what}", f"{runs.processor_seconds[name]:.2f} s")
+        yield Figure(f"- {what}", f"{seconds_of[name]:.2f} s")
 
 
-def _new_file(runs: Runs, file: Path, rows: int) -> dict[str, Any]:
-    """Write a file of trades and return the event that is about it."""
-    event = {"file": str(file), "rows": rows, "tickers": TICKERS, "rejected": 0}
+def _new_file(runs: Runs, file: Path, rows: int, *, is_export: bool = False) -> dict[str, Any]:
+    """Write a file of trades, with the five columns that must be there or those of an export, and return its event."""
+    event = {"file": str(file), "rows": rows, "tickers": TICKERS, "rejected": 0, "is_export": is_export}
     runs.run("file", FILE, event)
     return event
 

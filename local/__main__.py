@@ -39,11 +39,9 @@ async def serve(port: int, door: Authorizer | None) -> None:
         handler.addFilter(lambda record: not ROUTINE.match(record.getMessage()))
     token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     say = logging.getLogger("local.prices").info
-    # Where the feed's port is taken, by one that somebody else started say, any will do.
-    feed_port = system.free_port(feed_server.PORT, [system.LOOPBACK])
     async with (
         system.running(FOLDER, port, door) as running,
-        live_prices.published(running.url, options, feed_port, say, token) as feed_url,
+        live_prices.published(running.url, options, feed_server.PORT, say, token) as feed_url,
     ):
         header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(

@@ -6,12 +6,12 @@ import duckdb
 
 _READ = """
 select
-    ticker, count(*), sum(quantity), sum(price::decimal(20, 6) * quantity), sum(price), max(price), min(price),
+    ticker, count(*), sum(quantity), sum(price * quantity), sum(price), max(price), min(price),
     sum(quantity) filter (where side = 'BUY'), sum(quantity) filter (where side = 'SELL'),
     min(timestamp), arg_min(price, timestamp), max(timestamp), arg_max(price, timestamp)
 from read_csv(
     $file, auto_detect = false, header = true, columns = {
-        'ticker': 'VARCHAR', 'price': 'DECIMAL(18, 6)', 'quantity': 'DECIMAL(15, 6)', 'side': 'VARCHAR',
+        'ticker': 'VARCHAR', 'price': 'DECIMAL(18, 6)', 'quantity': 'DECIMAL(19, 10)', 'side': 'VARCHAR',
         'timestamp': 'TIMESTAMP'
     }
 )

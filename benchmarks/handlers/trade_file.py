@@ -13,7 +13,7 @@ copy (
         quantity,
         if(is_bought, 'BUY', 'SELL') as side,
         strftime(timestamp '2024-05-15' + to_microseconds(n * 86_400_000_000 // $rows), '%Y-%m-%dT%H:%M:%SZ')
-            as timestamp
+            as timestamp{more}
     from (
         select
             n,
@@ -25,6 +25,7 @@ copy (
     )
 ) to '{file}' (format csv, header)
 """
+_EXPORTED = ", n + 1 as trade_id, 'main' as account, '0.35' as fee, 'USD' as currency"
 # One of each kind of line that is rejected, behind the ticker of the line whose place it takes.
 _BAD = (
     b"%b,abc,1,BUY,2024-05-15T10:00:00Z",
@@ -49,7 +50,8 @@ def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     else:
         with duckdb.connect(config={"threads": 1}) as connection:  # one thread: the same rows each time
             connection.execute("select setseed(0.5)")
-            connection.execute(_TRADES.format(file=event["file"]), {"rows": event["rows"], "tickers": event["tickers"]})
+            trades = _TRADES.format(file=event["file"], more=_EXPORTED if event["is_export"] else "")
+            connection.execute(trades, {"rows": event["rows"], "tickers": event["tickers"]})
     return {"statusCode": 200}
 
 

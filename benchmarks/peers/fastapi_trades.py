@@ -51,7 +51,7 @@ class NewTrade(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ticker: str = Field(pattern=r"^[A-Z]{1,5}(\.[A-Z])?$")
+    ticker: str = Field(pattern=r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$")
     price: Decimal = Field(ge=0, max_digits=18, decimal_places=6)
     quantity: Decimal = Field(ge=0, max_digits=15, decimal_places=6)
     side: Literal["BUY", "SELL"]

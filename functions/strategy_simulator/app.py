@@ -101,10 +101,8 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
     scope="simulations:run",
     summary="Simulate a strategy",
     responses={
-        201: described_json(RecordedSimulation, "What came of it, recorded."),
-        200: described_json(
-            RecordedSimulation, "What came of it when it was asked for before: inputs and history are the same."
-        ),
+        201: described_json(RecordedSimulation, "The stored result."),
+        200: described_json(RecordedSimulation, "The result stored before: inputs and history are the same."),
     },
 )
 def simulate(new: NewSimulation) -> Response[str]:

@@ -1,4 +1,4 @@
-"""A day's trades from the database to the bucket: every night for the day before, or for any day that is asked for."""
+"""A day's trades from the database to the bucket: every night, every hour for days that changed, or as asked for."""
 
 from dataclasses import asdict
 from datetime import date
@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.analysis import exports, keys, runs
+from trading.analysis.exports import Export
 from trading.core import bus, correlation
 from trading.core.settings import setting
 
@@ -16,7 +17,9 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Export the day that the event is about, and say where to and how many trades."""
+    """Export the day that the event is about, or all that are stale, and say where to and how many trades."""
+    if event.get("days") == "stale":
+        return {"exported": [_logged(outcome) for outcome in exports.export_stale_days(setting("DATA_BUCKET"))]}
     match event.get("source"):
         case "aws.scheduler":
             return _export(keys.day_before(event["time"]))
@@ -34,6 +37,9 @@ def _export_as_asked(detail: dict[str, str]) -> dict[str, Any]:
 
 
 def _export(day: date) -> dict[str, Any]:
-    outcome = exports.export_day(setting("DATA_BUCKET"), day)
+    return _logged(exports.export_day(setting("DATA_BUCKET"), day))
+
+
+def _logged(outcome: Export) -> dict[str, Any]:
     logger.info("exported", **asdict(outcome))
     return asdict(outcome)

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -66,15 +67,19 @@ class Application:
     def _keep(self, environ: "WSGIEnvironment", body: bytes) -> None:
         service = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", "") + environ.get("QUERY_STRING", ""))
         if service is None or service[1] == "s3":
+            path = environ["PATH_INFO"].strip("/")
             changes = environ["REQUEST_METHOD"] not in {"GET", "HEAD"}
-            is_bucket = "/" not in environ["PATH_INFO"].strip("/")
-            self._state.save(items=False, objects=changes, resources=changes and is_bucket)
+            self._state.save(objects=changes, resources=path if changes and "/" not in path else "")
+            return
+        action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if not action and (named := _ACTION.search(body)):
+            action = named[1].decode()
+        if _READS.match(action):
+            self._state.save()
+        elif _WRITES.match(action):
+            self._state.save(items=True)
         else:
-            action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-            if not action and (named := _ACTION.search(body)):
-                action = named[1].decode()
-            changes = not _READS.match(action)
-            self._state.save(items=changes, objects=False, resources=changes and not _WRITES.match(action))
+            self._state.save(items=True, resources=unquote_plus(body.decode(errors="replace")) or action)
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:

@@ -59,12 +59,17 @@ class AwsServer:
     name = "AWS's services"
 
     def __init__(self, folder: Path, port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
-        self.services = Aws(f"http://{addresses[0]}:{port}")
+        self.port = port
         self.log = folder / "server.log"
         self._folder = folder
-        self._command = [sys.executable, "-m", "local.host.aws_server", str(folder), str(port), *addresses]
+        self._addresses = addresses
         self._process: subprocess.Popen[bytes] | None = None
         self._changing = threading.RLock()  # who stops it while it starts waits for that
+
+    @property
+    def services(self) -> Aws:
+        """The services, at the first of the addresses."""
+        return Aws(f"http://{self._addresses[0]}:{self.port}")
 
     def declare(self, template: Mapping[str, Any]) -> None:
         """Have the server make what a template of CloudFormation declares, when it starts next."""
@@ -82,7 +87,7 @@ class AwsServer:
             self._make_folder()
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    self._command,
+                    [sys.executable, "-m", "local.host.aws_server", self._folder, str(self.port), *self._addresses],
                     stdin=subprocess.PIPE,  # it ends when this does, however that comes
                     stdout=subprocess.PIPE,
                     stderr=log,

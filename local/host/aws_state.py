@@ -95,8 +95,11 @@ class State:
         self._delete("note", "", name)
         self._insert("note", "", name, text.encode())
 
-    def save(self, *, items: bool, objects: bool, resources: bool) -> None:
-        """Write which messages came and went, and what a request may have changed of the rest."""
+    def save(self, *, items: bool = False, objects: bool = False, resources: str = "") -> None:
+        """Write which messages came and went, and what a request may have changed of the rest.
+
+        `resources` is the text of a request that may have changed some.
+        """
         self._file.execute("begin")
         self._save_messages()
         if items:
@@ -105,7 +108,7 @@ class State:
         if objects:
             self._save_objects()
         if resources:
-            self._save_resources()
+            self._save_resources(resources)
         self._file.execute("commit")
         _looked_up.clear()
         self._forget()
@@ -128,7 +131,7 @@ class State:
         for queue in self._sqs.queues.values():
             if isinstance(queue.dead_letter_queue, str):
                 queue.dead_letter_queue = self._sqs.queues.get(queue.dead_letter_queue)
-        self.save(items=False, objects=False, resources=True)
+        self.save(resources=" ".join(name for (_, name), _ in self._present_resources()) or "none")
 
     def expire_items(self) -> None:
         """Delete the items whose time to live is over, which moto does not."""
@@ -140,7 +143,7 @@ class State:
                 if expires and expires.type == "N" and float(expires.value) < time.time():
                     table.delete_item(item.hash_key, item.range_key)
                     _looked_up.add((table.name, item.hash_key, item.range_key))
-        self.save(items=True, objects=False, resources=False)
+        self.save(items=True)
 
     def _put_back(self, kind: str, number: int, holder: str, name: str, value: bytes) -> None:
         if kind in RESOURCES:
@@ -212,31 +215,34 @@ class State:
                 version.multipart = None  # its parts are in it
                 self._objects[version] = self._insert("object", bucket_name, version.name, pickle.dumps(version))
 
-    def _save_resources(self) -> None:
-        values = {key: pickle.dumps(resource) for key, resource in self._bare_resources()}
-        for kind, name in self._resources.keys() | values.keys():
-            if self._resources.get((kind, name)) != values.get((kind, name)):
+    def _save_resources(self, request: str) -> None:
+        """Write the resources that came and went, and those that a request names, for it may have changed them."""
+        present = dict(self._present_resources())
+        for kind, name in self._resources.keys() - present.keys():
+            self._delete(kind, "", name)
+            del self._resources[kind, name]
+        for (kind, name), resource in present.items():
+            kept = self._resources.get((kind, name))
+            if kept is not None and name not in request:
+                continue
+            value = pickle.dumps(_bare(kind, resource))
+            if value != kept:
                 self._delete(kind, "", name)
-                if (kind, name) in values:
-                    self._insert(kind, "", name, values[kind, name])
-        self._resources = values
+                self._insert(kind, "", name, value)
+                self._resources[kind, name] = value
 
-    def _bare_resources(self) -> Iterator[tuple[tuple[str, str], Any]]:
-        """Yield the resources, without what lies in them, and with names for the others that they know."""
-        for name, queue in self._sqs.queues.items():
-            target = queue.dead_letter_queue and queue.dead_letter_queue.name
-            empty = _with(queue, _messages=[], _pending_messages=set(), deleted_messages=set())
-            yield ("queue", name), _with(empty, dead_letter_queue=target)
-        for name, bucket in self._s3.buckets.items():
-            yield ("bucket", name), _with(bucket, keys=_VersionedKeyStore(), multiparts=MultipartDict())
-        for name, table in self._dynamodb.tables.items():
-            yield ("table", name), _with(table, items=defaultdict(dict), stream_shard=None)
-        for arn, topic in self._sns.topics.items():
-            yield ("topic", arn), _with(topic, sns_backend=None, sent_notifications=[])
-        for arn, subscription in self._sns.subscriptions.items():
-            yield ("subscription", arn), _with(subscription, topic=subscription.topic.arn)
-        for name, rule in self._events.event_buses["default"].rules.items():
-            yield ("rule", name), rule
+    def _present_resources(self) -> Iterator[tuple[tuple[str, str], Any]]:
+        holders: dict[str, dict[str, Any]] = {
+            "queue": self._sqs.queues,
+            "bucket": self._s3.buckets,
+            "table": self._dynamodb.tables,
+            "topic": self._sns.topics,
+            "subscription": self._sns.subscriptions,
+            "rule": self._events.event_buses["default"].rules,
+        }
+        for kind, resources in holders.items():
+            for name, resource in resources.items():
+                yield (kind, name), resource
 
     def _forget(self) -> None:
         """Let go of what moto would remember for ever of messages that are gone."""
@@ -262,7 +268,19 @@ def _read(value: bytes) -> Any:
     return pickle.loads(value)  # noqa: S301 - it is our own file
 
 
-def _with(resource: Any, **changes: Any) -> Any:
-    changed = copy(resource)
-    vars(changed).update(changes)
-    return changed
+def _bare(kind: str, resource: Any) -> Any:
+    """Return a copy of a resource without what lies in it, and with names for the other resources that it knows."""
+    bare = copy(resource)
+    match kind:
+        case "queue":
+            bare._messages, bare._pending_messages, bare.deleted_messages = [], set(), set()  # noqa: SLF001
+            bare.dead_letter_queue = resource.dead_letter_queue and resource.dead_letter_queue.name
+        case "bucket":
+            bare.keys, bare.multiparts = _VersionedKeyStore(), MultipartDict()
+        case "table":
+            bare.items, bare.stream_shard = defaultdict(dict), None
+        case "topic":
+            bare.sns_backend, bare.sent_notifications = None, []
+        case "subscription":
+            bare.topic = resource.topic.arn
+    return bare

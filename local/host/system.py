@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
 from local.host import aws_services, gateway, supervisor, template, triggers, websocket_gateway
 from local.host.authorizer import Authorizer
-from local.host.aws_services import CREDENTIALS, Aws, AwsServer
+from local.host.aws_services import CREDENTIALS, Aws, AwsError, AwsServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.page import Page, headers
-from local.host.postgres import Postgres
+from local.host.postgres import Postgres, PostgresError
 from local.host.serving import Server
 from local.host.supervisor import Supervisor
 from local.host.template import System
@@ -32,14 +33,25 @@ AWS = "aws"
 DATABASE = "trading"
 MIGRATOR = "SchemaMigrator"
 # Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
-POSTGRES_PORT = 54320
-AWS_PORT = 45660
+# They lie below those that systems give to outgoing connections.
+POSTGRES_PORT = 15432
+AWS_PORT = 14566
 SOCKET_PORT = 8001
+PORT_TRIES = 3
 # A setting that names what is not one of AWS's services here.
 SOCKETS_SETTING = "SOCKETS_URL"
 LAST_PORT = 65_535
 
 Work = Callable[[], Awaitable[object]]
+
+
+class Startable[Outcome](Protocol):
+    """What listens on a port once it is started."""
+
+    port: int
+
+    def start(self) -> Outcome:
+        """Start it, and return when it answers."""
 
 
 class StartError(Exception):
@@ -53,7 +65,6 @@ class RunningSystem:
     url: str
     socket_url: str
     aws: Aws
-    aws_server: AwsServer
     postgres: Postgres
     functions: Mapping[str, LocalFunction]
     environment: Mapping[str, str]
@@ -66,7 +77,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
     Without an authorizer the door is open: nobody signs in on this machine.
 
     Raises:
-        StartError: another one runs in this folder, or the port is taken.
+        StartError: another one runs in this folder, the port is taken, or the schema cannot be brought up to date.
+        local.host.postgres.PostgresError, local.host.aws_services.AwsError: one of these does not start.
         local.host.template.UnknownResourceError: the template has something that a laptop does not know.
     """
     logs = folder / "logs"
@@ -85,11 +97,12 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         aws_server = AwsServer(folder / AWS, free_port(AWS_PORT, addresses), addresses)
         stack.callback(aws_server.stop)
         with ThreadPoolExecutor() as threads:
-            database = threads.submit(_start_database, postgres)
+            database = threads.submit(_start, postgres, addresses)
             system = template.read(template.transformed())
             aws_server.declare(aws_services.cloudformation(system, _expressions(system)))
-            values = aws_server.start()
+            values = _start(aws_server, addresses)
             database.result()
+        postgres.create_database(DATABASE)
 
         socket_port = free_port(SOCKET_PORT, addresses)
         sockets = [_listen(socket_port, address) for address in addresses]  # containers post to sockets too
@@ -123,18 +136,20 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
 
         async with asyncio.TaskGroup() as group:
             rotation = partial(supervisor.rotate, logs, aws_server.log.parent, postgres.folder)
-            work = dict(_triggers(system, aws_server.services, values, functions))
-            work |= {"Rotating logs": rotation, "Warming functions": partial(_warm, system, functions)}
+            work: list[tuple[str, Work]] = [
+                *_triggers(system, aws_server.services, values, functions),
+                ("Rotating logs", rotation),
+                ("Warming functions", partial(_warm, system, functions)),
+            ]
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
-                *(group.create_task(watch.keep_going(name, each)) for name, each in work.items()),
+                *(group.create_task(watch.keep_going(name, each)) for name, each in work),
             ]
             try:
                 yield RunningSystem(
                     f"http://{LOOPBACK}:{listener.getsockname()[1]}",
                     f"ws://{LOOPBACK}:{socket_port}",
                     aws_server.services,
-                    aws_server,
                     postgres,
                     functions,
                     {**shared, **settings},
@@ -163,10 +178,11 @@ def _triggers(
         )
     for number, rule in enumerate(system.event_rules):
         function, queue = functions[rule.function], values[f"events/{number}"]
-        yield f"The events of {function.name}", partial(triggers.hand_over_events, services, queue, function)
+        name = queue.rpartition(":")[2]  # a function may have several
+        yield f"The events of {name}", partial(triggers.hand_over_events, services, queue, function)
     for schedule in system.schedules:
         triggers.next_due(schedule.expression, datetime.now(UTC))  # raises where it is not known
-        work = partial(triggers.follow_clock, schedule.name, schedule.expression, functions[schedule.function])
+        work = partial(triggers.follow_clock, schedule, functions[schedule.function])
         yield f"The schedule {schedule.name}", work
     for key, arn in values.items():
         if key.startswith("topic/"):
@@ -187,9 +203,16 @@ async def _warm(system: System, functions: Mapping[str, LocalFunction]) -> None:
         await functions[name].warm()
 
 
-def _start_database(postgres: Postgres) -> None:
-    postgres.start()
-    postgres.create_database(DATABASE)
+def _start[Outcome](part: Startable[Outcome], addresses: Sequence[str]) -> Outcome:
+    """Start a part, at another port where somebody took its own since it was found free."""
+    for _ in range(PORT_TRIES - 1):
+        try:
+            return part.start()
+        except (PostgresError, AwsError):
+            if free_port(part.port, addresses) == part.port:
+                raise
+            part.port = free_port(0, addresses)
+    return part.start()
 
 
 def _expressions(system: System) -> dict[str, template.Expression]:

@@ -121,11 +121,12 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A function that is woken by the clock."""
+    """A function that is woken by the clock, and with which event, if the template says."""
 
     name: str
     expression: str
     function: str
+    input: str | None = None  # JSON
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,9 @@ def read(template: Mapping[str, Any]) -> System:
                 system.queue_sources.append(_queue_source(name, properties, names))
             case "AWS::Scheduler::Schedule":
                 function = _function_in(properties["Target"]["Arn"], names)
-                system.schedules.append(Schedule(name, properties["ScheduleExpression"], function))
+                system.schedules.append(
+                    Schedule(name, properties["ScheduleExpression"], function, properties["Target"].get("Input"))
+                )
             case "AWS::Events::Rule":
                 [target] = properties["Targets"]
                 queue = {"Fn::GetAtt": [f"{name}Events", "Arn"]}

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
-from local.host.template import REGION
+from local.host.template import REGION, Schedule
 from trading.notifications import events
 
 logger = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) ->
 
 
 async def follow_clock(
-    name: str, expression: str, function: LocalFunction, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    schedule: Schedule, function: LocalFunction, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Wake a function by a schedule expression, for ever, as EventBridge Scheduler does.
+    """Wake a function by a schedule, for ever, as EventBridge Scheduler does.
 
     The clock is looked at again and again, for it may be set, and does not stop where this machine sleeps: what was
     due meanwhile is done once.
@@ -111,17 +111,17 @@ async def follow_clock(
     Raises:
         UnknownScheduleError: the expression is of a kind that is not known here.
     """
-    due = next_due(expression, now())
+    due = next_due(schedule.expression, now())
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
-        due = min(due, next_due(expression, now()))  # earlier where the clock was put back
+        due = min(due, next_due(schedule.expression, now()))  # earlier where the clock was put back
         if now() < due:
             continue
         try:
-            await function.invoke(schedule_event(name))
+            await function.invoke(schedule_event(schedule))
         except FunctionError as error:
             logger.warning("%s - see %s", error, function.log)
-        due = next_due(expression, now())
+        due = next_due(schedule.expression, now())
 
 
 def next_due(expression: str, now: datetime) -> datetime:
@@ -138,8 +138,11 @@ def next_due(expression: str, now: datetime) -> datetime:
     raise UnknownScheduleError(f"{expression}: only rate(n minutes|hours|days) and cron(m h * * ? *) are known")
 
 
-def schedule_event(name: str) -> dict[str, Any]:
-    """Return what EventBridge Scheduler sends to a target for which no input is declared."""
+def schedule_event(schedule: Schedule) -> dict[str, Any]:
+    """Return what EventBridge Scheduler sends to a target: its input, or where none is declared an event of its own."""
+    if schedule.input is not None:
+        event: dict[str, Any] = json.loads(schedule.input)
+        return event
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -148,7 +151,7 @@ def schedule_event(name: str) -> dict[str, Any]:
         "account": "123456789012",
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": REGION,
-        "resources": [f"arn:aws:scheduler:{REGION}:123456789012:schedule/default/{name}"],
+        "resources": [f"arn:aws:scheduler:{REGION}:123456789012:schedule/default/{schedule.name}"],
         "detail": "{}",
     }
 

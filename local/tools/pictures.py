@@ -53,10 +53,12 @@ def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
     _insert_bars(environment["DATABASE_URL"])
     trades = list(_trades())
     for start in range(0, len(trades), 1_000):
-        send(f"{url}/api/trades/batch/", {"trades": trades[start : start + 1_000]})
-    _analyze_day(url, environment, s3, trades)
+        send(f"{url}/api/trades/batch", {"trades": trades[start : start + 1_000]})
+    _put_day(environment, s3, trades)
+    for age in range(2, 8):
+        send(f"{url}/api/exports", {"date": str(date.fromisoformat(DAY) - timedelta(days=age))})
     for ticker in ("MSFT", "AAPL"):
-        send(f"{url}/api/histories/{ticker}/", _history(ticker), "PUT", "text/csv")
+        send(f"{url}/api/histories/{ticker}", _history(ticker), "PUT", "text/csv")
 
 
 def _insert_bars(database_url: str) -> None:
@@ -78,20 +80,9 @@ def _insert_bars(database_url: str) -> None:
         for ticker in STARTING_PRICES:
             prices = [tick[ticker] for tick in ticks]
             count = random.Random(f"{ticker}{number}").randint(60, 150)  # noqa: S311 - sample data
-            rows.append(
-                (
-                    ticker,
-                    start,
-                    sum(prices) / len(prices) * count,
-                    count,
-                    prices[0],
-                    start,
-                    max(prices),
-                    min(prices),
-                    prices[-1],
-                    start + BAR - timedelta(seconds=1),
-                )
-            )
+            total = sum(prices) / len(prices) * count
+            extremes = (prices[0], start, max(prices), min(prices), prices[-1], start + BAR - timedelta(seconds=1))
+            rows.append((ticker, start, total, count, *extremes))
     connection = psycopg2.connect(database_url)
     with connection, connection.cursor() as cursor:
         execute_values(
@@ -122,15 +113,15 @@ def _trades() -> Iterator[dict[str, Any]]:
         at -= timedelta(minutes=chance.uniform(2, 45))
 
 
-def _analyze_day(url: str, environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[str, Any]]) -> None:
+def _put_day(environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[str, Any]]) -> None:
+    """Put a file of trades into the bucket, some lines of which are none."""
     columns = ("ticker", "price", "quantity", "side")
     times = [f"{DAY}T{8 + number // 60:02}:{number % 60:02}:00Z" for number in range(480)]
     rows = [",".join([*(str(trade[name]) for name in columns), at]) for trade, at in zip(trades, times, strict=False)]
     rows[17:17] = ["AAPL,190.10,10,HOLD," + times[3], "MSFT,n/a,5,BUY," + times[4], "TSLA,171.20,-4,BUY," + times[5]]
     text = "\n".join([",".join([*columns, "timestamp"]), *rows]) + "\n"
     key = f"{date.fromisoformat(DAY):%Y/%m/%d}/trades.csv"
-    s3.put_object(Bucket=environment["TRADES_BUCKET"], Key=key, Body=text.encode())
-    send(f"{url}/api/analyses/", {"date": DAY})
+    s3.put_object(Bucket=environment["DATA_BUCKET"], Key=key, Body=text.encode())
 
 
 def _history(ticker: str) -> str:
@@ -168,7 +159,7 @@ class LiveMarket:
             market.move(2)
             now = datetime.now(UTC).isoformat()
             ticks = [{"ticker": name, "price": str(price), "timestamp": now} for name, price in market.prices().items()]
-            send(f"{self._url}/api/prices/", {"prices": ticks})
+            send(f"{self._url}/api/prices", {"prices": ticks})
 
 
 def take(browser: Browser, url: str, folder: Path) -> None:

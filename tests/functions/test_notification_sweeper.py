@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from local.host.template import Schedule
 from local.host.triggers import schedule_event, sqs_event
 from tests.conftest import Call, Channels, Rows, context
 from trading.core import aws
@@ -13,7 +14,9 @@ from trading.trades.ledger import NewTrade
 def sweep(seconds: float = 30) -> dict[str, int]:
     from functions.notification_sweeper.app import handler  # noqa: PLC0415 - its environment is set by conftest
 
-    result: dict[str, int] = handler(schedule_event("EveryMinute"), context(seconds))
+    result: dict[str, int] = handler(
+        schedule_event(Schedule("EveryMinute", "rate(1 minute)", "EveryMinute")), context(seconds)
+    )
     return result
 
 

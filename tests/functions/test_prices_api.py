@@ -130,7 +130,7 @@ def test_alerts_are_found_newest_first_by_ticker_and_dates(call: Call) -> None:
 def test_a_search_that_cannot_be_names_its_parameter(call: Call) -> None:
     assert call("GET", "/api/alerts/", query={"tikcer": "AAPL"}).names() == ["tikcer"]
     assert call("GET", "/api/prices/AAPL/averages/", query={"ticker": "AAPL"}).names() == ["ticker"]
-    assert call("GET", "/api/prices/apple-inc/averages/").names() == ["ticker"]
+    assert call("GET", "/api/prices/apple_inc/averages/").names() == ["ticker"]
     assert call("GET", "/api/alerts/", query={"cursor": "x"}).names() == ["cursor"]
 
 

@@ -86,6 +86,7 @@ FIRST_ROW = {
     "close": "171.00",
     "buy_volume": "130",
     "sell_volume": "50",
+    "currency": None,
 }
 
 

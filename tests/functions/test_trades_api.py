@@ -1,5 +1,6 @@
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +23,15 @@ def test_the_trade_of_the_readme_is_recorded_answered_and_announced(
     answer = call("POST", PATH, trade)
     assert answer.status == 201
     assert {name: answer.body[name] for name in trade} == trade
+    assert list(answer.body) == [
+        "id", "ticker", "price", "quantity", "side", "timestamp", "client_trade_id", "recorded_by", "recorded_at",
+        "account", "fee", "currency", "note", "tags",
+    ]  # fmt: skip
     assert answer.body["client_trade_id"] is None
     assert answer.body["recorded_by"] == "local"
+    assert [answer.body[name] for name in ("account", "fee", "currency", "note", "tags")] == [
+        "main", "0", "USD", None, []
+    ]  # fmt: skip
     assert answer.headers["location"] == f"/api/trades/{answer.body['id']}"
     [event] = channels.announced()
     assert event["data"] == answer.body
@@ -44,11 +52,23 @@ def test_a_json_number_keeps_its_digits(call: Call, trade: dict[str, Any]) -> No
     assert call("POST", PATH, raw=raw).body["price"] == "310.500"
 
 
-@pytest.mark.parametrize(("sent", "answered"), [(50, 50), (0.5, 0.5), ("50", 50), (999999999.999999, 999999999.999999)])
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [(50, 50), (0.5, 0.5), ("50", 50), (999999999.999999, 999999999.999999), ("1.63453043", 1.63453043),
+     ("0.0000000001", 1e-10)],
+)  # fmt: skip
 def test_a_quantity_is_answered_as_a_number(call: Call, trade: dict[str, Any], sent: object, answered: float) -> None:
     quantity = call("POST", PATH, {**trade, "quantity": sent}).body["quantity"]
     assert quantity == answered
     assert type(quantity) is type(answered)
+
+
+def test_the_further_fields_of_a_trade_are_stored_as_they_were_sent(call: Call, trade: dict[str, Any]) -> None:
+    further = {"account": "Desk 7", "fee": "1.50", "currency": "EUR", "note": "by\nphone", "tags": ["q2", "earnings"]}
+    answer = call("POST", PATH, {**trade, **further, "ticker": "SPYL.DE"})
+    assert answer.status == 201
+    assert {name: answer.body[name] for name in further} == further
+    assert call("GET", PATH).body == [answer.body]
 
 
 def test_the_same_client_trade_id_again_answers_200_and_announces_nothing(
@@ -161,11 +181,41 @@ def test_pages_are_linked_until_the_last(call: Call, trade: dict[str, Any]) -> N
     assert identifiers == sorted(identifiers, reverse=True)
 
 
+def test_trades_are_found_by_account_tag_and_status(call: Call, trade: dict[str, Any]) -> None:
+    kept = call("POST", PATH, {**trade, "account": "Desk 7", "tags": ["q2"]}).body
+    voided = call("POST", PATH, {**trade, "account": "Desk 7", "tags": ["q2"]}).body
+    call("POST", PATH, trade)
+    call("POST", f"{PATH}/{voided['id']}/void", {"reason": "Entered twice"})
+    assert call("GET", PATH, query="account=Desk+7").body == [kept]
+    assert call("GET", PATH, query="tag=q2").body == [kept]
+    assert call("GET", PATH, query="status=voided").body == [{**voided, "status": "voided"}]
+    assert call("GET", PATH, query="tag=q2&status=all").body == [
+        {**voided, "status": "voided"},
+        {**kept, "status": "active"},
+    ]
+
+
+def test_the_ledger_is_shown_as_it_stood(call: Call, trade: dict[str, Any], rows: Rows) -> None:
+    recorded = call("POST", PATH, trade).body
+    call("POST", f"{PATH}/{recorded['id']}/void", {"reason": "Entered twice"})
+    rows("update trades set recorded_at = '2025-06-03T12:00:01Z' returning id")
+    assert call("GET", PATH).body == []
+    assert [each["id"] for each in call("GET", PATH, query="as_of=2025-06-03T12:00:01Z").body] == [recorded["id"]]
+    assert call("GET", PATH, query="as_of=2025-06-03T12:00:00Z").body == []
+    recently = (datetime.now(UTC) - timedelta(seconds=50)).isoformat().replace("+00:00", "Z")
+    assert call("GET", PATH, query={"as_of": recently}).names() == ["as_of"]
+
+
 def test_one_trade_is_shown_with_its_notification(call: Call, trade: dict[str, Any]) -> None:
     location = call("POST", PATH, trade).headers["location"]
     answer = call("GET", location)
     assert answer.status == 200
-    assert answer.body["notified_at"] is None
+    assert list(answer.body)[:10] == [
+        "id", "ticker", "price", "quantity", "side", "timestamp", "client_trade_id", "recorded_by", "recorded_at",
+        "account",
+    ]  # fmt: skip
+    of_one = ("notified_at", "status", "voided_at", "voided_by", "void_reason", "replaces", "replaced_by")
+    assert [answer.body[name] for name in of_one] == [None, "active", None, None, None, None, None]
 
 
 def test_a_trade_that_is_not_there_answers_404(call: Call) -> None:
@@ -183,6 +233,119 @@ def test_health_says_whether_the_database_answers(call: Call, monkeypatch: pytes
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:9/d")
     database.release()
     assert call("GET", "/api/health").status == 503
+
+
+# Taking back
+
+
+def test_a_voided_trade_is_answered_announced_once_and_found_no_more(
+    call: Call, trade: dict[str, Any], channels: Channels
+) -> None:
+    location = call("POST", PATH, trade).headers["location"]
+    channels.announced()
+    answer = call("POST", f"{location}/void", {"reason": "Entered twice"})
+    assert (answer.status, answer.body["status"], answer.body["void_reason"]) == (200, "voided", "Entered twice")
+    assert answer.body["voided_by"] == "local"
+    assert call("POST", f"{location}/void", {"reason": "Again"}).body == answer.body
+    assert call("GET", location).body == answer.body
+    assert call("GET", PATH).body == []
+    [event] = channels.announced()
+    assert (event["type"], event["time"]) == ("trade.voided.v1", answer.body["voided_at"])
+    told = {name: answer.body[name] for name in event["data"]}
+    assert event["data"] == told
+    assert list(told)[-3:] == ["voided_at", "voided_by", "void_reason"]
+
+
+def test_a_corrected_trade_is_replaced_and_that_is_announced_once(
+    call: Call, trade: dict[str, Any], channels: Channels
+) -> None:
+    old = call("POST", PATH, {**trade, "note": "by phone"}).body
+    channels.announced()
+    answer = call("POST", f"{PATH}/{old['id']}/correct", {"price": "311.50", "reason": "Wrong price"})
+    assert (answer.status, answer.headers["location"]) == (201, f"{PATH}/{answer.body['id']}")
+    assert answer.body == {
+        **call("GET", f"{PATH}/{old['id']}").body,
+        **{name: answer.body[name] for name in ("id", "recorded_at")},
+        "price": "311.50", "status": "active", "voided_at": None, "voided_by": None, "void_reason": None,
+        "replaces": old["id"], "replaced_by": None,
+    }  # fmt: skip
+    again = call("POST", f"{PATH}/{old['id']}/correct", {"price": 311.5, "reason": "Wrong price"})
+    assert (again.status, again.body, again.headers["location"]) == (200, answer.body, answer.headers["location"])
+    assert call("GET", f"{PATH}/{old['id']}").body["replaced_by"] == answer.body["id"]
+    [event] = channels.announced()
+    assert event["type"] == "trade.corrected.v1"
+    assert event["data"]["voided"] == {
+        **old, "voided_at": event["time"], "voided_by": "local", "void_reason": "Wrong price"
+    }  # fmt: skip
+    assert event["data"]["recorded"] == {name: answer.body[name] for name in old}
+
+
+def test_a_trade_that_was_taken_back_otherwise_answers_409(call: Call, trade: dict[str, Any]) -> None:
+    location = call("POST", PATH, trade).headers["location"]
+    call("POST", f"{location}/void", {"reason": "Entered twice"})
+    answer = call("POST", f"{location}/correct", {"price": 1, "reason": "Wrong price"})
+    assert (answer.status, answer.body["detail"]) == (409, "Trade 1 is voided.")
+
+
+def test_a_note_and_tags_are_changed_in_place(call: Call, trade: dict[str, Any], channels: Channels) -> None:
+    location = call("POST", PATH, {**trade, "note": "by phone"}).headers["location"]
+    channels.announced()
+    answer = call("PATCH", location, {"tags": ["q2", "earnings"]})
+    assert (answer.status, answer.body["note"], answer.body["tags"]) == (200, "by phone", ["q2", "earnings"])
+    assert call("GET", location).body == answer.body
+    assert channels.announced() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("PATCH", "1", {}, "body"), ("PATCH", "1", {"price": 1}, "price"), ("PATCH", "1", {"note": "\ud800"}, "note"),
+        ("PATCH", "1", {"tags": None}, "tags"), ("POST", "1/void", {}, "reason"),
+        ("POST", "1/correct", {"price": 1}, "reason"), ("POST", "1/correct", {"reason": "x"}, "body"),
+        ("POST", "1/correct", {"reason": "x", "price": None}, "price"), ("POST", "0/void", {"reason": "x"}, "trade_id"),
+    ],
+)  # fmt: skip
+def test_a_bad_change_names_its_field_and_changes_nothing(  # noqa: PLR0913, PLR0917 - its parameters
+    call: Call, trade: dict[str, Any], rows: Rows, method: str, path: str, body: object, field: str
+) -> None:
+    call("POST", PATH, trade)
+    answer = call(method, f"{PATH}/{path}", body)
+    assert answer.status == 400
+    assert answer.names() == [field]
+    assert rows("select note, tags, (select count(*) from trade_changes) from trades") == [(None, [], 0)]
+
+
+def test_a_change_of_what_is_not_there_answers_404(call: Call) -> None:
+    for method, path, body in (
+        ("PATCH", "trades/77", {"note": "?"}),
+        ("POST", "trades/77/void", {"reason": "x"}),
+        ("POST", "trades/77/correct", {"reason": "x", "price": "1"}),
+        ("POST", "splits/77/void", {"reason": "x"}),
+    ):
+        assert call(method, f"/api/{path}", body).status == 404
+
+
+# Splits
+
+
+def test_a_split_is_recorded_found_and_voided(call: Call) -> None:
+    sent = {"ticker": "NVDA", "effective_at": "2024-06-10T13:30:00Z", "ratio": "10:1"}
+    answer = call("POST", "/api/splits", sent)
+    assert answer.status == 201
+    assert {name: answer.body[name] for name in sent} == sent
+    again = call("POST", "/api/splits/", sent)
+    assert (again.status, again.body) == (200, answer.body)
+    assert call("POST", "/api/splits", {**sent, "ratio": "4:1"}).status == 409
+    assert call("GET", "/api/splits", query="ticker=nvda").body == [answer.body]
+    voided = call("POST", f"/api/splits/{answer.body['id']}/void", {"reason": "Wrong ticker"})
+    assert (voided.status, voided.body["status"]) == (200, "voided")
+    assert call("GET", "/api/splits").body == []
+    assert call("GET", "/api/splits", query="status=all").body == [voided.body]
+
+
+def test_a_bad_split_names_its_fields(call: Call) -> None:
+    answer = call("POST", "/api/splits", {"ticker": None, "effective_at": "soon", "ratio": "1:1"})
+    assert sorted(answer.names()) == ["effective_at", "ratio", "ticker"]
 
 
 # Wrong input
@@ -208,6 +371,8 @@ def test_health_says_whether_the_database_answers(call: Call, monkeypatch: pytes
         ({"client_trade_id": "a\u0000b"}, "client_trade_id"), ({"client_trade_id": "\ud800"}, "client_trade_id"),
         ({"client_trade_id": 7}, "client_trade_id"),
         ({"venue": 1}, "venue"), ({"id": 1}, "id"),
+        ({"fee": 1, "quantity": 0}, "fee"), ({"account": ""}, "account"), ({"note": "\u0000"}, "note"),
+        ({"tags": ["Q2"]}, "tags[0]"), ({"tags": ["q2", "q2"]}, "tags"),
     ],
 )  # fmt: skip
 def test_a_bad_field_is_named_and_nothing_is_recorded(
@@ -282,7 +447,8 @@ def test_a_body_of_ten_megabytes_is_refused(call: Call) -> None:
     ("query", "field"),
     [
         ("limit=0", "limit"), ("limit=5001", "limit"), ("limit=x", "limit"), ("limit=", "limit"),
-        ("limit=1.5", "limit"),
+        ("limit=1.5", "limit"), ("account=", "account"), ("tag=A", "tag"), ("status=gone", "status"),
+        ("as_of=2025-06-03", "as_of"), ("as_of=2999-01-01T00:00:00Z", "as_of"),
         ("start_date=2025-02-30", "start_date"), ("start_date=soon", "start_date"), ("end_date=1748952000", "end_date"),
         ("start_date=2025-06-03&end_date=2025-06-02", "start_date"), ("end_date=", "end_date"),
         ("ticker=", "ticker"), ("ticker=TOOLONG", "ticker"), ("ticker=A%00", "ticker"), ("ticker=A&ticker=B", "ticker"),
@@ -318,7 +484,9 @@ def test_an_unknown_path_answers_404(call: Call, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("DELETE", PATH, "GET, HEAD, OPTIONS, POST"),
-        ("PUT", f"{PATH}/1", "GET, HEAD, OPTIONS"),
+        ("PUT", f"{PATH}/1", "GET, HEAD, OPTIONS, PATCH"),
+        ("GET", f"{PATH}/1/void", "OPTIONS, POST"),
+        ("PUT", "/api/splits", "GET, HEAD, OPTIONS, POST"),
         ("DELETE", f"{PATH}/batch", "OPTIONS, POST"),
         ("POST", "/api/health", "GET, HEAD, OPTIONS"),
     ],

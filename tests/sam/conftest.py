@@ -129,11 +129,30 @@ class Database:
             return cursor.fetchall()
 
 
+def _events(name: str) -> list[Any]:
+    """Return the events that the messages of a sample carry."""
+    announced = json.loads((ROOT / "events" / "notification_publisher" / name).read_text())
+    return [json.loads(record["body"]) for record in announced["Records"]]
+
+
+def _insert(database: Database, trade: dict[str, Any]) -> None:
+    database.rows(
+        "insert into trades select * from json_populate_record(null::trades, %s) returning id", json.dumps(trade)
+    )
+
+
 @pytest.fixture
 def database(laptop: RunningSystem) -> Database:
     """The database, with the trades of events/notification_publisher, not yet delivered, and one of everything else."""
     database = Database(laptop)
-    database.rows("truncate trades, notifications, alerts, price_averages, price_windows, simulations; select 1")
+    database.rows(
+        "truncate trades, trade_changes, splits, notifications, alerts, price_averages, price_windows, simulations;"
+        " select 1"
+    )
+    database.rows(
+        "insert into splits (id, ticker, effective_at, numerator, denominator, recorded_by) values"
+        " (9001, 'NVDA', '2024-06-10T13:30Z', 4, 1, 'local') returning id"
+    )
     database.rows(
         "insert into price_averages values ('AAPL', '2025-06-03T12:05Z', 198.1, 2, 98, '2025-06-03T12:05Z', 100.1, 98,"
         " 100.1, '2025-06-03T12:06Z') returning ticker"
@@ -142,17 +161,26 @@ def database(laptop: RunningSystem) -> Database:
         "insert into alerts (id, ticker, price, timestamp, low_price, low_timestamp, rise_percent) values"
         " (gen_random_uuid(), 'AAPL', 100.1, '2025-06-03T12:06Z', 98, '2025-06-03T12:05:30Z', 2.14) returning id"
     )
-    announced = json.loads((ROOT / "events" / "notification_publisher" / "announced.json").read_text())
-    for record in announced["Records"]:
-        event = json.loads(record["body"])
-        database.rows(
-            "insert into trades select * from json_populate_record(null::trades, %s) returning id",
-            json.dumps(event["data"]),
-        )
+    for event in _events("announced.json"):
+        _insert(database, event["data"])
         database.rows(
             "insert into notifications (id, trade_id, due_at) values (%s, %s, now()) returning id",
             event["id"],
             event["data"]["id"],
+        )
+    # What is left of these trades is voided, and their notifications are never due: no other event finds them.
+    corrected, voided = _events("announced_changes.json")
+    _insert(database, corrected["data"]["voided"])
+    _insert(database, corrected["data"]["recorded"])
+    for event, trade, replacement in ((corrected, 9003, 9004), (voided, 9004, None)):
+        database.rows(
+            "with c as (insert into trade_changes (trade_id, reason, changed_by, replaced_by) values"
+            " (%s, 'x', 'local', %s) returning id)"
+            " insert into notifications (id, change_id, next_attempt_at, due_at)"
+            " select %s, id, 'infinity', 'infinity' from c returning id",
+            trade,
+            replacement,
+            event["id"],
         )
     done = engine.simulate(history_files.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
     database.rows(

@@ -114,7 +114,7 @@ class System:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while self.ask("GET", "/api/health/")[0] != "200":
+        while self.ask("GET", "/api/health")[0] != "200":
             if time.monotonic() > deadline:
                 raise AssertionError(f"it does not start: {self._console.read_text()}")
             time.sleep(0.1)
@@ -263,7 +263,7 @@ def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str]) -> 
         stored = cursor.fetchall()
         counts.lost = len(counts.answered.items() - dict(stored).items())
         counts.doubled = len(stored) - len(dict(stored))
-        deadline = time.monotonic() + DELIVERY_SECONDS
+        deadline, before = time.monotonic() + DELIVERY_SECONDS, -1
         while True:
             cursor.execute("select id::text, delivered_at is not null from notifications")
             delivered = dict(cursor.fetchall())
@@ -272,12 +272,15 @@ def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str]) -> 
             counts.heard_twice = sum(heard[each] > 1 for each in delivered)
             if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
                 return
-            # Time passes: the leases of the dead end, and what the queue lost is due at the next sweep.
-            cursor.execute(
-                "update notifications set due_at = now(), sending_until = null where delivered_at is null"
-            )
-            sweeper.sweep()
-            time.sleep(2)
+            if counts.undelivered == before:
+                # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
+                cursor.execute(
+                    "update notifications set attempts = 0, due_at = now(), sending_until = null "
+                    "where delivered_at is null"
+                )
+                sweeper.sweep()
+            before = counts.undelivered
+            time.sleep(3)
 
 
 class Sweeper:

@@ -58,13 +58,13 @@ class Market:
             {"ticker": ticker, "price": price, "timestamp": (now - timedelta(seconds=age)).isoformat()}
             for price, age in zip(prices, range(len(prices) - 1, -1, -1), strict=True)
         ]
-        send(f"{self._url}/api/prices/", {"prices": ticks})
+        send(f"{self._url}/api/prices", {"prices": ticks})
 
     def _tick(self) -> None:
         while not self._stopped.wait(TICK_SECONDS):
             now = datetime.now(UTC).isoformat()
             ticks = [{"ticker": ticker, "price": price, "timestamp": now} for ticker, price in self.prices.items()]
-            send(f"{self._url}/api/prices/", {"prices": ticks})
+            send(f"{self._url}/api/prices", {"prices": ticks})
 
 
 @pytest.fixture
@@ -142,6 +142,6 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
 
 def trades_of(url: str, ticker: str) -> list[dict[str, Any]]:
     """Return what the API has of a ticker."""
-    with urlopen(f"{url}/api/trades/?ticker={ticker}", timeout=60) as answer:  # noqa: S310
+    with urlopen(f"{url}/api/trades?ticker={ticker}", timeout=60) as answer:  # noqa: S310
         found: list[dict[str, Any]] = json.load(answer)
     return found

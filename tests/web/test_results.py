@@ -1,5 +1,10 @@
 import csv
+import json
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,10 +22,24 @@ REJECTED = 150  # more than a page of them
 def with_trades(running: RunningSystem) -> None:
     """A trade, and a day whose file has rows that are no trades, analyzed."""
     trade = {"ticker": "AAPL", "price": "170.50", "quantity": 10, "side": "BUY", "timestamp": f"{DAY}T09:30:00Z"}
-    send(f"{running.url}/api/trades/", {**trade, "client_trade_id": "shown"})
+    send(f"{running.url}/api/trades", {**trade, "client_trade_id": "shown"})
     text = (ROOT / "events" / KEY).read_text() + "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z\n" * REJECTED
     running.aws.client("s3").put_object(Bucket=running.environment["DATA_BUCKET"], Key=KEY, Body=text.encode())
-    send(f"{running.url}/api/analyses/", {"date": DAY})
+    wait_for_analysis(running.url, DAY)
+
+
+def wait_for_analysis(url: str, day: str) -> None:
+    """Wait until a day is analyzed, which is the work of other processes."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"{url}/api/analyses/{day}", timeout=60) as answer:  # noqa: S310
+                if json.load(answer)["status"] == "current":
+                    return
+        except HTTPError as error:
+            error.close()
+        time.sleep(0.2)
+    raise AssertionError(f"{day} was not analyzed")
 
 
 @pytest.mark.usefixtures("with_trades")
@@ -40,7 +59,8 @@ def test_a_day_is_shown_as_figures_and_a_table_that_can_be_sorted_and_is_run_aga
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".rejects tbody tr")).to_have_count(REJECTED)
     with page.expect_response(lambda response: response.request.method == "POST" and response.ok):
-        page.get_by_role("button", name="Run it again").click()
+        page.get_by_role("button", name="Analyze again").click()  # the file is not one of the system's own
+    expect(page.locator("#analysis-state")).to_have_text("")
     expect(page.locator("#analysis-figures")).to_contain_text("156")
 
 
@@ -54,11 +74,30 @@ def test_the_rejected_rows_can_be_downloaded_whole(open_page: Open, tmp_path: Pa
     assert len(list(csv.DictReader(file.read_text().splitlines()))) == REJECTED
 
 
-def test_a_day_without_trades_says_what_to_do_and_leads_to_its_neighbours(open_page: Open, width: int) -> None:
+def test_a_day_is_exported_and_analyzed_with_one_button_and_what_changed_is_shown(
+    open_page: Open, running: RunningSystem, width: int
+) -> None:
+    day = str(datetime.now(UTC).date() - timedelta(days=30 + width % 7))  # another one for each width
+    trade = {"ticker": "AAPL", "price": "170.50", "quantity": 10, "side": "BUY", "timestamp": f"{day}T09:30:00Z"}
+    send(f"{running.url}/api/trades", trade)
+    page = open_page(f"analysis?date={day}", width)
+    expect(page.locator("#analysis-state")).to_contain_text(f"There is no analysis of {day} yet")
+    page.get_by_role("button", name="Export and analyze").click()
+    rows = page.get_by_role("region", name="Results by ticker").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(page.get_by_role("group", name="Days with an analysis").get_by_role("button", name=day)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    send(f"{running.url}/api/trades", {**trade, "ticker": "MSFT"})
+    page.get_by_role("button", name="Export and analyze").click()
+    expect(rows).to_have_count(2)
+    page.get_by_text("What revision 2 changed").click()
+    expect(page.get_by_role("region", name="Changes")).to_contain_text("MSFT")
+
+
+def test_a_day_without_an_analysis_says_what_to_do_and_leads_to_its_neighbours(open_page: Open, width: int) -> None:
     page = open_page("analysis?date=2020-02-02", width)
     expect(page.locator("#analysis-state")).to_contain_text("There is no analysis of 2020-02-02 yet")
-    page.get_by_role("button", name="Run it").click()
-    expect(page.locator("#analysis-state")).to_contain_text("There is no file of trades of 2020-02-02")
     expect(page.get_by_role("region", name="Results by ticker")).to_be_hidden()
     page.get_by_role("button", name="The day before").click()
     expect(page.locator("#analysis-state")).to_contain_text("There is no analysis of 2020-02-01 yet")
@@ -141,9 +180,7 @@ def test_what_is_wrong_with_a_simulation_stands_under_its_field_and_why_there_ar
     expect(page.get_by_role("textbox", name="Fast")).to_have_accessible_description("Must be less than slow.")
     page.get_by_role("textbox", name="Slow").fill("500")
     simulate(page)
-    expect(page.locator("#simulation-trades")).to_contain_text(
-        "needs 500 bars and one more to cross, and there are 120"
-    )
+    expect(page.locator("#simulation-trades")).to_contain_text("cannot cross before bar 501")
     page.get_by_label("Ticker").fill("NONE")
     simulate(page)
     expect(page.get_by_label("Ticker")).to_have_accessible_description("No history: drop one.")

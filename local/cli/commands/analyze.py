@@ -18,8 +18,8 @@ from rich.table import Table
 
 from local.cli.console import printable
 from local.cli.options import as_json, examples
-from trading.analysis.csv_files import BadHeaderError, CutShortError
-from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
+from trading.analysis.csv_files import BadHeaderError, CutShortError, Reject
+from trading.analysis.summary import Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core.values import format_decimal
 
 CHUNK_BYTES = 1024 * 1024

@@ -29,7 +29,7 @@ def test_the_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFix
     assert not [name for name in ("pydantic", "rich", "aiohttp", "asyncio", "trading") if f"'{name}'" in loaded]
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"simulate"}))
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_examples_that_name_it(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

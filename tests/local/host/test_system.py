@@ -18,7 +18,9 @@ import psycopg2
 import pytest
 
 import local.__main__
-from local.host.aws_services import Aws
+from local.cli import console
+from local.host import system
+from local.host.aws_services import Aws, AwsServer
 from local.host.postgres import Postgres
 from local.host.system import RunningSystem, free_port
 from local.host.template import ROOT
@@ -66,7 +68,7 @@ def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_do
     def keys() -> list[str]:
         return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="2024/05/15/")["Contents"]]
 
-    assert until(lambda: keys() == [result, key], seconds=10)
+    assert until(lambda: keys() == [result, "2024/05/15/analysis_run_2024-05-15.json", key], seconds=10)
     body = s3.get_object(Bucket=bucket, Key=result)["Body"].read().decode()
     assert body.splitlines()[1].startswith("AAPL,180,170.666667,170.766667,3,30720.00")
 
@@ -290,6 +292,7 @@ def test_after_a_reset_there_is_nothing_and_with_auth_on_a_token_is_wanted(
 def test_a_port_that_is_taken_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(console, "show_all", lambda: None)
     monkeypatch.setattr(local.__main__, "FOLDER", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -300,10 +303,20 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(
     assert f"PORT={port + 1} make start" in said
 
 
+def test_a_part_whose_port_was_taken_since_it_was_found_free_starts_at_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = AwsServer(tmp_path, taken.getsockname()[1])
+        system._start(server, ["127.0.0.1"])  # noqa: SLF001 - a race that no caller can arrange
+        assert server.port != taken.getsockname()[1]
+        assert server.services.client("sqs").list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    server.stop()
+
+
 @pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "8000.0"])
 def test_what_is_no_port_is_refused_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
 ) -> None:
+    monkeypatch.setattr(console, "show_all", lambda: None)
     monkeypatch.setenv("PORT", port)
     assert local.__main__.main() == 1
     assert capsys.readouterr().err == f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.\n"

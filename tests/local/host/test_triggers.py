@@ -13,6 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 from local.host import triggers
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
+from local.host.template import Schedule
 
 
 class Recorder(LocalFunction):
@@ -43,31 +44,9 @@ def queue(aws_services: Aws) -> dict[str, str]:
     return {**urls, "arn": f"arn:aws:sqs:eu-west-1:123456789012:live-{name}"}
 
 
-async def poll(aws: Aws, arn: str, function: LocalFunction, seconds: float) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await triggers.poll_queue(aws, arn, function, batch_size=10)
-
-
 def left_on(aws: Aws, url: str) -> list[str]:
     messages = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
     return sorted(message["Body"] for message in messages)
-
-
-@pytest.mark.parametrize(("bad", "delivered"), [("fail", 1), ("raise", 2)])
-def test_what_fails_comes_again_and_ends_in_the_dead_letter_queue(
-    aws_services: Aws, queue: dict[str, str], bad: str, delivered: int
-) -> None:
-    sqs, function = aws_services.client("sqs"), Recorder()
-    sqs.send_message_batch(
-        QueueUrl=queue["live"],
-        Entries=[{"Id": body, "MessageBody": body} for body in ("good", bad)],
-    )
-    asyncio.run(poll(aws_services, queue["arn"], function, 4.5))
-    assert function.bodies.count(bad) == 2
-    assert function.bodies.count("good") == delivered  # a function that raises loses its whole batch
-    assert bad in left_on(aws_services, queue["dead"])
-    assert left_on(aws_services, queue["live"]) == []
 
 
 async def until_idle(work: Awaitable[None], sqs: Any, url: str, seconds: float = 10) -> None:
@@ -82,6 +61,21 @@ async def until_idle(work: Awaitable[None], sqs: Any, url: str, seconds: float =
             await asyncio.sleep(0.1)
     assert not task.done()
     task.cancel()
+
+
+@pytest.mark.parametrize(("bad", "delivered"), [("fail", 1), ("raise", 2)])
+def test_what_fails_comes_again_and_ends_in_the_dead_letter_queue(
+    aws_services: Aws, queue: dict[str, str], bad: str, delivered: int
+) -> None:
+    sqs, function = aws_services.client("sqs"), Recorder()
+    sqs.send_message_batch(
+        QueueUrl=queue["live"],
+        Entries=[{"Id": body, "MessageBody": body} for body in ("good", bad)],
+    )
+    asyncio.run(until_idle(triggers.poll_queue(aws_services, queue["arn"], function, 10), sqs, queue["live"]))
+    assert function.bodies.count(bad) == 2
+    assert function.bodies.count("good") == delivered  # a function that raises loses its whole batch
+    assert bad in left_on(aws_services, queue["dead"])
 
 
 def test_a_queue_that_cannot_be_read_for_a_while_is_said_once_and_read_when_it_is_back(
@@ -167,8 +161,37 @@ def test_what_is_no_event_is_said_and_dropped_and_the_next_is_handed_over(
     arn = f"arn:aws:sqs:eu-west-1:123456789012:{name}"
     asyncio.run(until_idle(triggers.hand_over_events(aws_services, arn, Function()), sqs, url))
     assert events == [{"detail": 1}]
-    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warnings == [f"A message on {name} cannot be read, and is dropped: 'junk'"]
+    assert caplog.messages[0] == f"A message on {name} cannot be read, and is dropped: 'junk'"
+
+
+def test_the_console_prints_an_event_as_prose_and_anything_else_as_it_is(
+    aws_services: Aws, trade: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    sns = aws_services.client("sns")
+    arn = sns.create_topic(Name=uuid4().hex)["TopicArn"]
+    data = {"id": 17, **trade, "client_trade_id": None, "recorded_by": "local", "recorded_at": trade["timestamp"]}
+    event = json.dumps({"id": "1", "type": "trade.recorded.v1", "time": trade["timestamp"], "data": data})
+
+    async def listen() -> None:
+        printing = asyncio.create_task(triggers.print_topic(aws_services, arn))
+        for _ in range(100):
+            if sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]:
+                break
+            await asyncio.sleep(0.05)
+        sns.publish(TopicArn=arn, MessageStructure="json", Message=json.dumps({"default": "prose", "sqs": event}))
+        sns.publish(TopicArn=arn, Message="A line\nand another")
+        for _ in range(100):
+            if len(caplog.messages) == 2:
+                break
+            await asyncio.sleep(0.05)
+        printing.cancel()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(listen())
+    assert sorted(caplog.messages) == [
+        "NOTIFICATION  A line and another",
+        "NOTIFICATION  BUY 50 MSFT at 310.50 Trade 17 of 2025-06-03 12:00:00 UTC, recorded by local. Event 1",
+    ]
 
 
 NOW = datetime(2025, 6, 3, 1, 30, tzinfo=UTC)
@@ -224,7 +247,7 @@ def runs(expression: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list
 
     monkeypatch.setattr(asyncio, "sleep", clock.sleep)
     with pytest.raises(TimeoutError):
-        asyncio.run(triggers.follow_clock("Tick", expression, Failing(), clock.now))
+        asyncio.run(triggers.follow_clock(Schedule("Tick", expression, "Failing"), Failing(), clock.now))
     return events
 
 

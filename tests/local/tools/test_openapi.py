@@ -6,7 +6,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -52,7 +54,8 @@ def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> No
     answered = described | {"options"} | ({"head"} if "get" in described else set())
     for method in METHODS - answered:
         answer = call(
-            method.upper(), path.rstrip("/").format(trade_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL")
+            method.upper(),
+            path.rstrip("/").format(trade_id=1, split_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"),
         )
         assert answer.status == 405
         assert answer.headers["allow"] == ", ".join(sorted(each.upper() for each in answered))
@@ -75,20 +78,28 @@ def silent_queue(
     monkeypatch.setattr(aws, "sqs", lambda _: Queue())
 
 
+# Each has an id of its own, by which several processes share the tests out; those of `schema.parametrize()` have one.
 @pytest.mark.filterwarnings("default")  # the library's own
 @pytest.mark.usefixtures("silent_queue")
-@schema.parametrize()
-@settings(max_examples=2_000 // len(OPERATIONS), deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_sent_the_answer_is_as_described_and_no_server_error(case: schemathesis.Case[Any]) -> None:
-    case.validate_response(
-        answered(case),
-        checks=[
-            not_a_server_error,
-            status_code_conformance,
-            content_type_conformance,
-            response_schema_conformance,
-        ],
-    )
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_whatever_is_sent_the_answer_is_as_described_and_no_server_error(method: str, path: str) -> None:
+    operation = schema[path][method]
+    cases = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
+
+    @given(st.one_of(cases))
+    @settings(max_examples=2_000 // len(OPERATIONS), deadline=None, suppress_health_check=list(HealthCheck))
+    def is_as_described(case: schemathesis.Case[Any]) -> None:
+        case.validate_response(
+            answered(case),
+            checks=[
+                not_a_server_error,
+                status_code_conformance,
+                content_type_conformance,
+                response_schema_conformance,
+            ],
+        )
+
+    is_as_described()
 
 
 def answered(case: schemathesis.Case[Any]) -> schemathesis.Response:

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg2
@@ -8,11 +8,12 @@ from tests.conftest import Bucket, Rows
 from trading.analysis import exports, results
 from trading.analysis.exports import Export
 from trading.core.errors import ConflictError
-from trading.trades import ledger
+from trading.trades import changes, ledger
 from trading.trades.ledger import NewTrade
 
 DAY = date(2025, 6, 3)
 KEY = "2025/06/03/trades.csv"
+HEADER = "ticker,price,quantity,side,timestamp,trade_id,account,fee,currency\n"
 
 
 def record(trade: dict[str, Any], *timestamps: str) -> None:
@@ -33,16 +34,16 @@ def test_the_trades_of_a_day_are_exported_by_their_timestamps_in_utc(
     )
     assert exports.export_day(bucket.name, DAY) == Export(KEY, 2)
     assert bucket.get(KEY) == (
-        "ticker,price,quantity,side,timestamp\n"
-        "MSFT,310.50,50,BUY,2025-06-03T00:00:00Z\n"
-        "MSFT,310.50,50,BUY,2025-06-03T23:59:59.999999Z\n"
+        f"{HEADER}"
+        "MSFT,310.50,50,BUY,2025-06-03T00:00:00Z,2,main,0,USD\n"
+        "MSFT,310.50,50,BUY,2025-06-03T23:59:59.999999Z,1,main,0,USD\n"
     )
 
 
 def test_a_day_without_trades_is_a_header_alone(bucket: Bucket, rows: Rows) -> None:
     del rows
     assert exports.export_day(bucket.name, DAY) == Export(KEY, 0)
-    assert bucket.get(KEY) == "ticker,price,quantity,side,timestamp\n"
+    assert bucket.get(KEY) == HEADER
 
 
 def test_an_export_replaces_an_earlier_one(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
@@ -117,3 +118,51 @@ def test_an_export_that_fails_half_way_leaves_nothing_behind(
         exports.export_day(bucket.name, DAY)
     assert bucket.keys() == []
     assert "Uploads" not in bucket.s3.list_multipart_uploads(Bucket=bucket.name)
+
+
+def test_a_voided_trade_is_not_exported(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
+    del rows
+    record(trade, "2025-06-03T12:00:00Z", "2025-06-03T13:00:00Z")
+    changes.void(1, "a typing error", "local")
+    assert exports.export_day(bucket.name, DAY) == Export(KEY, 1)
+
+
+def stale(bucket: Bucket) -> list[str]:
+    return [export.output_file for export in exports.export_stale_days(bucket.name)]
+
+
+def test_a_past_day_is_exported_again_when_a_trade_of_it_comes_or_is_taken_back(
+    bucket: Bucket, rows: Rows, trade: dict[str, Any]
+) -> None:
+    record(trade, "2025-06-03T12:00:00Z", "2025-06-02T12:00:00Z")
+    assert stale(bucket) == ["2025/06/02/trades.csv", KEY]
+    rows("update trades set recorded_at = now() - interval '1 hour' returning id")
+    assert stale(bucket) == []
+
+    record(trade, "2025-06-03T13:00:00Z")
+    assert stale(bucket) == [KEY]
+    assert bucket.get(KEY).count("MSFT") == 2
+    rows("update trades set recorded_at = now() - interval '1 hour' returning id")
+    assert stale(bucket) == []
+
+    changes.void(1, "a typing error", "local")
+    assert stale(bucket) == [KEY]
+    assert bucket.get(KEY).count("MSFT") == 1
+
+
+def test_today_and_a_file_of_another_program_are_left_alone(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
+    del rows
+    bucket.put(KEY, "theirs")
+    record(trade, "2025-06-03T12:00:00Z", datetime.now(UTC).isoformat())
+    assert stale(bucket) == []
+    assert bucket.get(KEY) == "theirs"
+
+
+def test_what_was_recorded_within_a_minute_before_an_export_is_exported_again(
+    bucket: Bucket, rows: Rows, trade: dict[str, Any]
+) -> None:
+    """It may have been committed after the export had read the day."""
+    record(trade, "2025-06-03T12:00:00Z")
+    assert stale(bucket) == [KEY]
+    rows("update trades set recorded_at = now() - interval '50 s' returning id")
+    assert stale(bucket) == [KEY]

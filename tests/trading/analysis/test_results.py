@@ -34,6 +34,21 @@ def test_the_sample_of_the_original_is_analyzed_beside_itself(bucket: Bucket) ->
     assert bucket.keys() == [RESULT, SOURCE]
 
 
+def test_a_ticker_in_two_currencies_has_a_row_for_each_and_the_currency_comes_last(bucket: Bucket) -> None:
+    lines = (
+        "T,1,2,BUY,2024-05-15T10:00:00Z,USD\nT,3,4,BUY,2024-05-15T10:00:00Z,EUR\nT,5,6,SELL,2024-05-15T10:00:00Z,USD\n"
+    )
+    bucket.put(SOURCE, f"{HEADER},currency\n{lines}")
+    results.analyze_day(bucket.name, DAY)
+    header, *rows = bucket.get(RESULT).splitlines()
+    assert header.endswith(",sell_volume,currency")
+    assert rows == [
+        "T,4,3.000000,3.000000,1,12.00,3.00,3.00,3.00,3.00,4,0,EUR",
+        "T,8,4.000000,3.000000,2,32.00,1.00,5.00,1.00,5.00,2,6,USD",
+    ]
+    assert [row.currency for row in results.stored(bucket.name, DAY)[0].rows] == ["EUR", "USD"]
+
+
 def test_rejected_lines_stand_in_a_file_of_their_own_and_cannot_be_formulas(bucket: Bucket) -> None:
     bucket.put(SOURCE, SAMPLE + '=1+1,x\n"T\n')
     assert results.analyze_day(bucket.name, DAY).rejected == 2

@@ -57,35 +57,38 @@ def test_a_migration_that_fails_is_undone_and_the_next_call_goes_on_with_it(
 
 
 def test_indexes_are_built_while_others_write(connections: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    migrator, writer, onlooker, _ = connections
+    table = {"1.sql": "create table a (b int)"}
+    monkeypatch.setattr(migrations, "_migrations", lambda: table)
+    migrate(migrator)
     build = "drop index concurrently if exists i;\ncreate index concurrently i on a (b);\n"
-    monkeypatch.setattr(migrations, "_migrations", lambda: {"1.sql": "create table a (b int)", "2.sql": build})
-    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.1)
-    migrate_first = {"1.sql": "create table a (b int)"}
-    with monkeypatch.context() as first:
-        first.setattr(migrations, "_migrations", lambda: migrate_first)
-        migrate(connections[0])
-    writer = connections[1]
+    monkeypatch.setattr(migrations, "_migrations", lambda: {**table, "2.sql": build})
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.1)  # which such a build need not keep: it is in nobody's way
     writer.autocommit = False
-    with writer.cursor() as cursor, ThreadPoolExecutor(1) as threads:
-        cursor.execute("insert into a values (1)")
-        building = threads.submit(migrate, connections[0])
-        wait_until_built_around(connections[2])
-        cursor.execute("insert into a values (2)")  # would wait for ever for an index that is built in a transaction
+    with writer.cursor() as writing, onlooker.cursor() as looking, ThreadPoolExecutor(1) as threads:
+        writing.execute("insert into a values (1)")
+        building = threads.submit(migrate, migrator)
+        while True:  # until the build waits for the writer
+            looking.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+            if looking.fetchone() == (1,):
+                break
+            time.sleep(0.01)
+        time.sleep(0.2)
+        writing.execute("insert into a values (2)")
         writer.commit()
         assert building.result() == ["2.sql"]
-    with connections[2].cursor() as cursor:
-        cursor.execute("select indisvalid from pg_index where indexrelid = 'i'::regclass")
-        assert cursor.fetchall() == [(True,)]
+        looking.execute("select indisvalid from pg_index where indexrelid = 'i'::regclass")
+        assert looking.fetchall() == [(True,)]
 
 
-def wait_until_built_around(connection: Any) -> None:
-    """Wait until the build of an index waits for the transactions that were there before it."""
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
-            if cursor.fetchone() == (1,):
-                return
-            time.sleep(0.01)
+def test_a_migrator_that_waits_too_long_for_another_gives_up(
+    connections: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 0.1)
+    with connections[1].cursor() as other:
+        other.execute("select pg_advisory_lock(%s)", (migrations.LOCK,))
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            migrate(connections[0])
 
 
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(

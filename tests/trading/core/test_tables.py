@@ -84,7 +84,11 @@ def test_only_a_newline_ends_a_row(character: str) -> None:
     ],
 )
 def test_a_row_that_is_not_csv_costs_no_other(row: str, fault: str) -> None:
-    assert list(read(f"name,price\n{row}\nc,2\n").rows) == [Row(2, [], fault), Row(3, ["c", "2"])]
+    limit = csv.field_size_limit(131_072)  # the process's, which other code may have changed
+    try:
+        assert list(read(f"name,price\n{row}\nc,2\n").rows) == [Row(2, [], fault), Row(3, ["c", "2"])]
+    finally:
+        csv.field_size_limit(limit)
 
 
 def test_a_quote_that_is_never_closed_is_one_row_to_the_end() -> None:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -53,11 +53,19 @@ def test_no_binary_float_can_become_a_price_or_a_quantity() -> None:
     assert isinstance(values.read_json("[310.50]")[0], Decimal)
 
 
-@given(st.integers(0, 10**9 - 1), st.integers(0, 10**6 - 1))
-def test_a_quantity_survives_as_a_json_number(whole: int, millionths: int) -> None:
-    quantity = Decimal(whole) + Decimal(millionths) / 10**6
+@given(st.integers(0, 10**15 - 1), st.integers(0, 10))
+def test_a_quantity_survives_as_a_json_number(digits: int, places: int) -> None:
+    quantity = Decimal(digits).scaleb(-places)
+    assume(quantity < 10**9)
     written = QUANTITY.dump_json(QUANTITY.validate_python(quantity)).decode()
     assert Decimal(written) == quantity
+
+
+def test_a_quantity_has_at_most_as_many_digits_as_a_double_carries() -> None:
+    assert QUANTITY.validate_python("123456789.0000000000") == 123456789
+    assert QUANTITY.validate_python("12345.1234567891") == Decimal("12345.1234567891")
+    with pytest.raises(ValidationError, match="15 significant digits"):
+        QUANTITY.validate_python("123456.1234567891")
 
 
 def test_a_whole_quantity_is_written_without_a_fraction() -> None:
@@ -74,13 +82,20 @@ def test_an_instant_is_the_same_in_every_offset(instant: datetime, minutes: int)
     assert values.parse_instant(elsewhere.isoformat()) == instant
 
 
-def test_an_instant_without_an_offset_is_in_utc() -> None:
-    assert values.parse_instant("2025-06-03T12:00:00") == datetime(2025, 6, 3, 12, tzinfo=UTC)
+@pytest.mark.parametrize(
+    "text",
+    ["2025-06-03T12:00:00", "2025-06-03T12:00:00Z", "2025-06-03T12:00:00z", "2025-06-03t12:00Z", "2025-06-03 12:00",
+     "2025-06-03 12:00:00.000-00:00", "2025-06-04T11:59:00+23:59", "2025-06-02T12:01:00-2359"],
+)  # fmt: skip
+def test_an_instant_has_a_t_or_a_space_and_an_offset_or_is_in_utc(text: str) -> None:
+    assert values.parse_instant(text) == datetime(2025, 6, 3, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["2025-06-03", "2025-02-30T00:00:00Z", "2025-06-03T25:00:00Z", "1748952000", "0001-01-01T00:00:00+14:00",
+    ["2025-06-03", "2025-06-03T12:00:00+05:60", "2025-06-03T12:00:00+24:00", "2025-06-03T24:00:00Z",
+     "2025-06-03T12:60:00Z", "2025-06-03T12:00:60Z", "2025-06-03T12:00:00+5", "2025-06-03T12Z",
+     "2025-02-30T00:00:00Z", "2025-06-03T25:00:00Z", "1748952000", "0001-01-01T00:00:00+14:00",
      "2025-06-03T12:00:00Z\n", "2025-06-03T12:00:00ZZ", "20250603T120000Z", "\uff12025-06-03T12:00:00Z",
      "now", 1748952000, None],
 )  # fmt: skip

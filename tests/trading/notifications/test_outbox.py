@@ -3,6 +3,9 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +14,11 @@ from botocore.exceptions import ClientError
 from tests.conftest import Channels, Rows
 from trading.core import aws, queues
 from trading.notifications import events, outbox
-from trading.notifications.events import TradeRecorded
+from trading.notifications.events import Event, TradeCorrected, TradeRecorded, TradeVoided
 from trading.notifications.outbox import Sweep
-from trading.trades import ledger
-from trading.trades.ledger import NewTrade, RecordedTrade
+from trading.trades import changes, ledger
+from trading.trades.changes import Correction, NewCorrection, VoidedTrade
+from trading.trades.ledger import NewTrade, RecordedTrade, Trade
 
 
 @pytest.fixture
@@ -33,6 +37,19 @@ def event(recorded: RecordedTrade) -> TradeRecorded:
 
 def record_many(trade: dict[str, Any], count: int) -> list[RecordedTrade]:
     return ledger.record([NewTrade.model_validate(trade)] * count, "local")
+
+
+def void_and_correct(trade: dict[str, Any]) -> list[Event]:
+    """Record two trades, void the first, correct the second, and return the events of these changes."""
+    [first, second] = [entry.trade.id for entry in record_many(trade, 2)]
+    voided = changes.void(first, "Entered twice", "desk-7")
+    _, corrected = changes.correct(second, NewCorrection(price=Decimal("311.50"), reason="Wrong price"), "desk-7")
+    assert voided
+    assert corrected
+    return [
+        TradeVoided.of(voided.change, voided.notification_id),
+        TradeCorrected.of(corrected.change, corrected.notification_id),
+    ]
 
 
 MAKE_DUE = "update notifications set due_at = now() - interval '1 s', sending_until = null returning id"
@@ -122,8 +139,7 @@ def test_a_delivered_notification_says_what_happened_and_carries_its_event_id(
     assert outbox.deliver(event)
     [published] = channels.published()
     assert published["Subject"] == "BUY 50 MSFT at 310.50"
-    assert published["Message"].startswith("BUY 50 MSFT at 310.50\n")
-    assert event.id in published["Message"]
+    assert published["Message"] == events.write(event)
     told = {name: each["Value"] for name, each in published["MessageAttributes"].items()}
     expected = {
         "event_id": event.id,
@@ -133,6 +149,52 @@ def test_a_delivered_notification_says_what_happened_and_carries_its_event_id(
     }
     assert expected.items() <= told.items()
     assert rows("select count(*) from notifications where delivered_at is not null") == [(1,)]
+
+
+def test_queues_and_functions_get_the_event_and_people_get_prose(
+    channels: Channels, event: TradeRecorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del channels
+    sent: list[dict[str, Any]] = []
+
+    class Topic:
+        def publish(self, **message: Any) -> None:
+            sent.append(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aws, "sns", Topic)
+        outbox.deliver(event)
+    [message] = sent
+    assert message["MessageStructure"] == "json"
+    written, prose = events.write(event), events.prose(event)
+    assert json.loads(message["Message"]) == {"default": prose, "sqs": written, "lambda": written}
+    assert prose.startswith("BUY 50 MSFT at 310.50\n\nTrade 1 of 2025-06-03 12:00:00 UTC, recorded by local.\nEvent ")
+
+
+def test_a_void_and_a_correction_say_what_was_taken_back_and_what_counts_now(rows: Rows, trade: dict[str, Any]) -> None:
+    del rows
+    told = void_and_correct(trade)
+    assert [events.read(events.write(event)) for event in told] == told
+    assert [events.prose(event).splitlines()[:3:2] for event in told] == [
+        ["VOIDED BUY 50 MSFT at 310.50", "Trade 1 of 2025-06-03 12:00:00 UTC, voided by desk-7: Entered twice"],
+        [
+            "CORRECTED to BUY 50 MSFT at 311.50",
+            (
+                "It was BUY 50 MSFT at 310.50: Trade 2 of 2025-06-03 12:00:00 UTC. Trade 3 of 2025-06-03 12:00:00 UTC"
+                " replaces it, corrected by desk-7: Wrong price"
+            ),
+        ],
+    ]
+
+
+def test_the_longest_headline_fits_into_a_subject(trade: dict[str, Any]) -> None:
+    longest = {**trade, "ticker": "ABCDE.ABCD", "price": "999999999999.999999", "quantity": "99999.9999999999"}
+    recorded = Trade(
+        2**63 - 1, **NewTrade.model_validate(longest).model_dump(), recorded_by="local", recorded_at=datetime.now(UTC)
+    )
+    voided = VoidedTrade(**asdict(recorded), voided_at=datetime.now(UTC), voided_by="local", void_reason="?")
+    for event in (TradeVoided.of(voided, "1"), TradeCorrected.of(Correction(voided, recorded), "1")):
+        assert len(event.headline()) <= 100
 
 
 def test_a_message_that_comes_again_delivers_nothing(channels: Channels, event: TradeRecorded) -> None:
@@ -185,6 +247,19 @@ def test_a_sweep_announces_what_is_due_and_nothing_else(channels: Channels, rows
     assert outbox.sweep(10) == Sweep(24, 0, 0)
     assert len(channels.announced()) == 24
     assert outbox.sweep(10) == Sweep(0, 0, 0)
+
+
+def test_a_sweep_announces_changes_as_they_were_announced_first(
+    channels: Channels, rows: Rows, trade: dict[str, Any]
+) -> None:
+    told = void_and_correct(trade)
+    rows("update notifications set delivered_at = now() where trade_id is not null returning id")
+    rows(MAKE_DUE)
+    assert outbox.sweep(10) == Sweep(2, 0, 0)
+    announced = {each["id"]: each for each in channels.announced()}
+    assert announced == {event.id: json.loads(events.write(event)) for event in told}
+    assert all(outbox.deliver(event) for event in told)
+    assert rows("select count(*) from notifications where delivered_at is null") == [(0,)]
 
 
 def test_each_attempt_waits_twice_as_long_and_the_last_gives_up(

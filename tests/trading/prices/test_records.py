@@ -185,7 +185,8 @@ def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(c
     assert outbox.deliver(event)
     [published] = channels.published()
     assert published["Subject"] == "ALERT AAPL +2.14 % in 10 s"
-    assert "From 98 at 12:00:10 to 100.1 at 12:00:20 on 2025-06-03, UTC." in published["Message"]
+    assert events.read(published["Message"]) == event
+    assert "From 98 at 12:00:10 to 100.1 at 12:00:20 on 2025-06-03, UTC." in events.prose(event)
     assert published["MessageAttributes"]["type"]["Value"] == "price.alerted.v1"
 
 

@@ -225,8 +225,9 @@ def test_a_page_is_read_from_an_index(
     rows: Rows, wanted: dict[str, Any], index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows(
-        "with t as (insert into trades (ticker, price, quantity, side, timestamp, recorded_by, account, tags, recorded_at)"
-        " select 'T' || chr((65 + n %% 26)::int), 1, 1, 'BUY', now() - n * interval '1 s', 'local', 'a' || n %% 20,"
+        "with t as (insert into trades (ticker, price, quantity, side, timestamp, recorded_by, account, tags,"
+        " recorded_at) select 'T' || chr((65 + n %% 26)::int), 1, 1, 'BUY', now() - n * interval '1 s', 'local',"
+        " 'a' || n %% 20,"
         " case when n %% 2000 = 0 then '{rare}'::text[] else '{}' end, '2025-06-01Z'"
         " from generate_series(1, 20000) as n returning id),"
         " c as (insert into trade_changes (trade_id, reason, changed_by, changed_at)"
@@ -333,7 +334,7 @@ def test_sixteen_clients_at_random_lose_nothing_and_announce_each_write_once(row
     seen = [record() for _ in range(8)]
 
     def client(number: int) -> tuple[list[int], list[int]]:
-        """Post, void and correct, some of it twice, and return the ids of what was recorded and of what was taken back."""
+        """Post, void and correct, some of it twice, and return what was recorded and what was taken back."""
         chance, recorded, changed = random.Random(number), [], []  # noqa: S311 - not a secret
         for turn in range(12):
             trade_id = chance.choice(seen)
@@ -356,7 +357,7 @@ def test_sixteen_clients_at_random_lose_nothing_and_announce_each_write_once(row
                             seen.append(trade.id)
         return recorded, changed
 
-    answers = outcomes(*[lambda number=number: client(number) for number in range(16)])  # type: ignore[misc]
+    answers = outcomes(*[lambda number=number: client(number) for number in range(16)])
     recorded = sorted([*seen[:8], *(trade_id for ids_, _ in answers for trade_id in ids_)])
     changed = sorted(trade_id for _, ids_ in answers for trade_id in ids_)
     assert [trade_id for (trade_id,) in rows("select id from trades order by id")] == recorded

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from pydantic import ValidationError
 
 from tests.conftest import Rows
 from trading.core import database
@@ -61,6 +62,9 @@ def test_the_same_client_trade_id_is_recorded_and_announced_once(rows: Rows) -> 
         {"side": "SELL"},
         {"ticker": "AAPL"},
         {"timestamp": "2025-06-04T12:00:00Z"},
+        {"account": "Desk 7"},
+        {"fee": "1"},
+        {"currency": "EUR"},
     ],
 )
 def test_the_same_client_trade_id_for_another_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
@@ -160,6 +164,31 @@ def test_the_database_itself_refuses_what_no_trade_can_be(rows: Rows) -> None:
                 {"trades": json.dumps([{**good, field: value}]), "recorded_by": "local"},
                 repeatable=False,
             )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"ticker": "BTC-EURUS"}, "ticker"), ({"ticker": "BRK."}, "ticker"), ({"ticker": "BRK-b"}, "ticker"),
+        ({"quantity": "1234567.123456789"}, "quantity"), ({"quantity": "0.00000000001"}, "quantity"),
+        ({"timestamp": (datetime.now(UTC) + timedelta(days=2)).isoformat()}, "timestamp"),
+        ({"account": "x" * 41}, "account"), ({"account": " a"}, "account"), ({"account": "a\n"}, "account"),
+        ({"account": "a/b"}, "account"), ({"account": None}, "account"),
+        ({"fee": "-1"}, "fee"), ({"fee": "0.0000001"}, "fee"), ({"fee": None}, "fee"),
+        ({"currency": "usd"}, "currency"), ({"currency": "EURO"}, "currency"),
+        ({"note": "x" * 1_001}, "note"), ({"note": "\x7f"}, "note"), ({"note": 7}, "note"),
+        ({"tags": "q2"}, "tags"), ({"tags": [""]}, "tags"), ({"tags": ["two words"]}, "tags"),
+        ({"tags": [f"t{number}" for number in range(11)]}, "tags"), ({"tags": None}, "tags"),
+    ],
+)  # fmt: skip
+def test_what_is_no_trade_is_refused(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        new(**change)
+    assert [error["loc"][0] for error in refused.value.errors()] == [field]
+
+
+def test_tickers_may_have_a_class_an_exchange_or_a_quote_currency() -> None:
+    assert [new(ticker=ticker).ticker for ticker in ("BRK.B", "SPYL.DE", "BTC-USD", "ABCDE.ABCD")]
 
 
 def test_trades_are_found_newest_first_by_ticker_side_and_inclusive_dates(rows: Rows) -> None:

@@ -1,20 +1,24 @@
-// The view of a day's analysis: its figures, its tickers, the rows that were left out, and another run.
+// The view of analyses: the days that have one, and a day's figures, tickers, changes and rejected rows.
 
-import { ApiError, get, nextPage, post, request } from "../core/api.js";
+import { ApiError, nextPage, pages, post, request } from "../core/api.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { dateError } from "../core/fields.js";
 import { figures } from "../core/figures.js";
-import { formatCount } from "../core/format.js";
-import { ANALYSES, analysis as analysisPath, rejects as rejectsPath } from "../core/paths.js";
+import { formatAmount, formatCount, formatPlural } from "../core/format.js";
+import { ANALYSES, analysis as analysisPath, EXPORTS, rejects as rejectsPath } from "../core/paths.js";
 import { analysisTable } from "./table.js";
 
 const REJECTS_PAGE = 100;
+const DAYS_PAGE = 30;
 const DAY_MS = 86_400_000;
+const ASK_MS = 1_000; // how often a day is asked after whose analysis is being made
+const EXPORT_MS = 30_000; // after which one that changes nothing is over
 
 /**
  * @typedef {import("./table.js").Row} Row
- * @typedef {{date: string, records_processed: number, rejected: number, rows: Row[]}} Analysis
+ * @typedef {{ticker: string, figure: string, old: string | null, new: string | null}} Change
+ * @typedef {{date: string, records_processed: number, rejected: number, rows: Row[], status: "current" | "stale" | "running" | "failed", reason: string | null, is_foreign: boolean, revision: number, changes: Change[]}} Analysis
  * @typedef {{line: number, reason: string, row: string}} Reject
  */
 
@@ -24,11 +28,18 @@ export function create() {
 
 class AnalysisView {
   #day = "";
+  /** The analysis that is shown. @type {Analysis | null} */
+  #analysis = null;
   /** @type {string | null} */
   #moreRejects = null;
+  /** @type {string | null} */
+  #moreDays = null;
+  /** @type {string[]} The days that have an analysis, newest first, as far as they are known. */
+  #days = [];
 
   #input = h("input", { type: "date", name: "date", "aria-label": "Day, UTC", required: true, max: "9999-12-31", onchange: () => this.#go(this.#input.value) });
-  #run = h("button", { type: "submit", class: "primary" }, "Run it");
+  #run = h("button", { type: "submit", class: "primary" }, "Export and analyze");
+  #dayList = h("div", { class: "chips presets", role: "group", "aria-label": "Days with an analysis" });
   #download = h("button", { type: "button", disabled: true, onclick: () => this.#downloadAll(analysisPath(this.#day), `analysis_${this.#day}.csv`) }, "Download CSV");
   #state = h("p", { class: "notice", role: "status", id: "analysis-state" });
   #failure = h("div", {});
@@ -36,6 +47,11 @@ class AnalysisView {
   #table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Results by ticker" });
   #tablePanel = h("section", { class: "panel", hidden: true, "aria-labelledby": "tickers-title" },
     h("div", { class: "panel-head" }, h("h2", { id: "tickers-title" }, "Tickers"), h("span", { class: "muted small" }, "Prices and amounts in USD, volumes in shares, the dot is the average")), this.#table);
+  #changes = h("tbody");
+  #changesSummary = h("summary", {});
+  #changesPanel = h("details", { class: "panel", hidden: true }, this.#changesSummary,
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" },
+      h("table", {}, h("thead", {}, h("tr", {}, ...["Ticker", "Figure", "Before", "Now"].map((text, index) => h("th", { scope: "col", class: index > 1 ? "number" : "" }, text)))), this.#changes)));
   #rejects = h("tbody");
   #rejectsState = h("p", { class: "muted" });
   #moreButton = h("button", { type: "button", hidden: true, onclick: () => this.#loadRejects() }, "Show more");
@@ -60,8 +76,8 @@ class AnalysisView {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const error = dateError(this.#input);
-      if (error) return this.#show(error, true);
-      if (this.#input.value) this.#analyze();
+      if (error) return this.#showState(error, true);
+      if (this.#input.value) this.#make();
     });
     this.element = h(
       "div",
@@ -70,22 +86,26 @@ class AnalysisView {
         "section",
         { class: "panel", "aria-labelledby": "analysis-title" },
         h("div", { class: "panel-head" }, h("h1", { id: "analysis-title" }, "Analysis of a day ", h("small", {}, "UTC")), form),
+        this.#dayList,
         this.#state,
         this.#failure,
         this.#figures,
       ),
       this.#tablePanel,
+      this.#changesPanel,
       this.#rejectsPanel,
     );
   }
 
   /** @param {URLSearchParams} parameters */
-  show(parameters) {
+  async show(parameters) {
+    if (!this.#days.length) await this.#loadDays();
     const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
-    const day = parameters.get("date") ?? (this.#day || yesterday);
+    const day = parameters.get("date") ?? (this.#day || this.#days[0] || yesterday);
     if (day === this.#day) return;
     this.#day = day;
     this.#input.value = day;
+    this.#showDays();
     this.#load();
   }
 
@@ -104,61 +124,136 @@ class AnalysisView {
     if (!Number.isNaN(day)) this.#go(new Date(day + days * DAY_MS).toISOString().slice(0, 10));
   }
 
-  #load() {
-    return this.#do(
-      `Loading the analysis of ${this.#day}…`,
-      () => get(analysisPath(this.#day)),
-      `There is no analysis of ${this.#day} yet. It is made in the night after the day. If the day's trades are exported already, run it now.`,
-    );
+  /** Read the days that have an analysis: the first page of them, or the next one. */
+  async #loadDays() {
+    try {
+      const response = await request("GET", this.#moreDays ?? `${ANALYSES}?limit=${DAYS_PAGE}`);
+      this.#days = [...new Set([...this.#days, ...(await response.json())])];
+      this.#moreDays = nextPage(response);
+    } catch {
+      return; // the day itself says what is wrong
+    }
+    this.#showDays();
   }
 
-  #analyze() {
-    return this.#do(
-      `Analyzing ${this.#day}…`,
-      () => post(ANALYSES, { date: this.#day }),
-      `There is no file of trades of ${this.#day}. Trades are exported in the night after their day.`,
-    );
+  #showDays() {
+    const chip = (/** @type {string} */ day) =>
+      h("button", { type: "button", class: "chip number", "aria-pressed": String(day === this.#day), onclick: () => this.#go(day) }, day);
+    const more = this.#moreDays ? [h("button", { type: "button", class: "chip quiet", onclick: () => this.#loadDays() }, "Older days")] : [];
+    this.#dayList.replaceChildren(...this.#days.map(chip), ...more);
+  }
+
+  /** Show the stored analysis of the day, and wait for one that is being made. */
+  async #load() {
+    this.#clear();
+    this.#showState(`Loading the analysis of ${this.#day}…`);
+    await this.#try(async (day) => {
+      let analysis = await read(day);
+      if (analysis?.status === "running") analysis = await this.#follow(day, (current) => current?.status !== "running");
+      if (day === this.#day) await this.#show(analysis);
+    }, () => this.#load());
+  }
+
+  /** Have the day exported and analyzed; the file of somebody else is only analyzed. */
+  async #make() {
+    const before = this.#analysis;
+    const isForeign = before?.is_foreign ?? false;
+    this.#showState(isForeign ? `Analyzing ${this.#day}…` : `Exporting and analyzing ${this.#day}…`);
+    this.#run.setAttribute("aria-disabled", "true");
+    await this.#try(async (day) => {
+      await post(isForeign ? ANALYSES : EXPORTS, { date: day });
+      const start = Date.now();
+      let wasRunning = false;
+      // An export of the same trades is followed by an analysis that changes nothing, which may be over between two looks.
+      const analysis = await this.#follow(day, (current) => {
+        if (current?.status === "running") return void (wasRunning = true);
+        return isForeign || wasRunning || current?.revision !== before?.revision || current?.status === "failed" || Date.now() - start > EXPORT_MS;
+      });
+      if (day !== this.#day) return;
+      if (analysis && !this.#days.includes(day)) this.#days = [day, ...this.#days].sort().reverse();
+      this.#showDays();
+      await this.#show(analysis);
+    }, () => this.#make());
+    this.#run.removeAttribute("aria-disabled");
   }
 
   /**
-   * @param {string} doing
-   * @param {() => Promise<Analysis>} ask
-   * @param {string} missing what a 404 means
+   * Ask after a day until its analysis is as it shall be, or another day is shown.
+   * @param {string} day
+   * @param {(analysis: Analysis | null) => unknown} isDone
    */
-  async #do(doing, ask, missing) {
-    const day = this.#day;
-    this.#show(doing);
-    this.#failure.replaceChildren();
-    this.#run.setAttribute("aria-disabled", "true");
-    try {
-      const analysis = await ask();
-      if (day === this.#day) await this.#showAnalysis(analysis);
-    } catch (error) {
-      if (day !== this.#day) return;
-      this.#clear();
-      if (error instanceof ApiError && error.status === 404) return this.#show(missing);
-      if (error instanceof ApiError && [400, 409].includes(error.status)) return this.#show(error.errors[0] ? "This is not a day." : error.message, true);
-      this.#show("");
-      this.#failure.replaceChildren(failureNotice(error, () => this.#do(doing, ask, missing)));
-    } finally {
-      this.#run.removeAttribute("aria-disabled");
+  async #follow(day, isDone) {
+    for (;;) {
+      const analysis = await read(day);
+      if (isDone(analysis) || day !== this.#day) return analysis;
+      await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }
   }
 
-  /** @param {Analysis} analysis */
-  async #showAnalysis({ date, records_processed: read, rejected, rows }) {
-    setText(this.#run, "Run it again");
-    this.#show(rows.length ? "" : `No row of ${date} is a trade.`);
-    this.#figures.replaceChildren(figures([["Rows read", formatCount(read)], ["Rejected", formatCount(rejected)], ["Tickers", formatCount(rows.length)]]));
+  /**
+   * Do something with the day, and say what went wrong.
+   * @param {(day: string) => Promise<void>} action
+   * @param {() => unknown} again
+   */
+  async #try(action, again) {
+    const day = this.#day;
+    this.#failure.replaceChildren();
+    try {
+      await action(day);
+    } catch (error) {
+      if (day !== this.#day) return;
+      this.#clear();
+      if (error instanceof ApiError && [400, 409].includes(error.status)) return this.#showState(error.errors[0] ? "This is not a day." : error.message, true);
+      this.#showState("");
+      this.#failure.replaceChildren(failureNotice(error, again));
+    }
+  }
+
+  /** @param {Analysis | null} analysis */
+  async #show(analysis) {
+    this.#analysis = analysis;
+    const day = this.#day;
+    if (!analysis) {
+      return this.#showState(`There is no analysis of ${day} yet. It is made in the night after the day, or now if you export and analyze it.`);
+    }
+    const { date, records_processed: read, rejected, rows, status, reason, revision, is_foreign: isForeign, changes } = analysis;
+    const states = {
+      current: rows.length ? "" : `There are no trades of ${date}.`,
+      stale: "The trades of the day have changed since. Export and analyze it again.",
+      running: "It is being made at the moment.",
+      failed: `It could not be made: ${reason}`,
+    };
+    this.#showState(states[status], status === "failed");
+    setText(this.#run, isForeign ? "Analyze again" : "Export and analyze");
+    this.#figures.replaceChildren(figures([
+      ["Rows read", formatCount(read)],
+      ["Rejected", formatCount(rejected)],
+      ["Tickers", formatCount(rows.length)],
+      ["Revision", formatCount(revision)],
+      ["Source", isForeign ? "A file put there" : "Export"],
+    ]));
     this.#table.replaceChildren(analysisTable(rows));
     this.#tablePanel.hidden = rows.length === 0;
-    this.#download.disabled = false;
+    this.#download.disabled = revision === 0;
+    this.#showChanges(changes, revision);
     this.#rejectsPanel.hidden = rejected === 0;
     this.#rejects.replaceChildren();
     this.#moreButton.hidden = true;
     setText(this.#rejectsState, "Loading…");
     this.#moreRejects = `${rejectsPath(date)}?limit=${REJECTS_PAGE}`;
     if (rejected) await this.#loadRejects();
+  }
+
+  /**
+   * @param {Change[]} changes
+   * @param {number} revision
+   */
+  #showChanges(changes, revision) {
+    this.#changesPanel.hidden = changes.length === 0;
+    setText(this.#changesSummary, `What revision ${revision} changed: ${formatPlural(changes.length, "figure")}`);
+    const cell = (/** @type {string | null} */ text) => h("td", { class: "number" }, text === null ? "–" : formatAmount(text, 0));
+    this.#changes.replaceChildren(...changes.map(({ ticker, figure, old, new: now }) =>
+      h("tr", {}, h("th", { scope: "row" }, ticker), h("td", {}, figure.replaceAll("_", " ")), cell(old), cell(now))));
   }
 
   async #loadRejects() {
@@ -201,18 +296,39 @@ class AnalysisView {
   }
 
   #clear() {
+    this.#analysis = null;
     this.#figures.replaceChildren();
-    this.#tablePanel.hidden = this.#rejectsPanel.hidden = true;
+    this.#tablePanel.hidden = this.#rejectsPanel.hidden = this.#changesPanel.hidden = true;
     this.#download.disabled = true;
-    setText(this.#run, "Run it");
+    setText(this.#run, "Export and analyze");
   }
 
   /**
    * @param {string} text
    * @param {boolean} [isBad]
    */
-  #show(text, isBad = false) {
+  #showState(text, isBad = false) {
     this.#state.classList.toggle("bad", isBad);
     setText(this.#state, text);
+  }
+}
+
+/**
+ * Return a day's analysis with all of its rows, or null where there is none.
+ * @param {string} day
+ * @returns {Promise<Analysis | null>}
+ */
+async function read(day) {
+  try {
+    /** @type {Analysis | null} */
+    let whole = null;
+    for await (const page of pages(analysisPath(day))) {
+      if (whole) whole.rows.push(.../** @type {any} */ (page).rows);
+      else whole = /** @type {any} */ (page);
+    }
+    return whole;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
   }
 }

@@ -77,10 +77,10 @@ export function nextPage(response) {
 }
 
 /**
- * Follow the pages of a list, and yield the items of each.
+ * Follow the pages of a response, and yield the body of each.
  * @param {string | null} path
  * @param {AbortSignal} [signal]
- * @returns {AsyncGenerator<any[]>}
+ * @returns {AsyncGenerator<any>}
  * @throws {ApiError}
  */
 export async function* pages(path, signal) {
@@ -119,8 +119,9 @@ function describe(status, problem) {
     case 500:
       return `Something went wrong in the system. ${problem.detail ?? ""}`.trim();
     case 502:
+    case 503:
     case 504:
-      return "The system does not answer.";
+      return "The system cannot answer at the moment.";
     default:
       return problem.detail ?? problem.message ?? `The system answered with status ${status}.`;
   }

@@ -1,25 +1,26 @@
 // The paths of the HTTP API.
 
-export const TRADES = "/api/trades/";
-export const ALERTS = "/api/alerts/";
-export const TICKET = "/api/prices/ticket/";
-export const ANALYSES = "/api/analyses/";
-export const SIMULATIONS = "/api/simulations/";
+export const TRADES = "/api/trades";
+export const ALERTS = "/api/alerts";
+export const TICKET = "/api/prices/ticket";
+export const ANALYSES = "/api/analyses";
+export const EXPORTS = "/api/exports";
+export const SIMULATIONS = "/api/simulations";
 
 /** @param {number | string} id */
-export const trade = (id) => `/api/trades/${id}/`;
+export const trade = (id) => `/api/trades/${id}`;
 
 /** @param {string} ticker */
-export const averages = (ticker) => `/api/prices/${ticker}/averages/`;
+export const averages = (ticker) => `/api/prices/${ticker}/averages`;
 
 /** @param {string} date */
-export const analysis = (date) => `/api/analyses/${encodeURIComponent(date)}/`;
+export const analysis = (date) => `/api/analyses/${encodeURIComponent(date)}`;
 
 /** @param {string} date */
-export const rejects = (date) => `/api/analyses/${encodeURIComponent(date)}/rejects/`;
+export const rejects = (date) => `/api/analyses/${encodeURIComponent(date)}/rejects`;
 
 /** @param {number | string} id */
-export const simulation = (id) => `/api/simulations/${encodeURIComponent(id)}/`;
+export const simulation = (id) => `/api/simulations/${encodeURIComponent(id)}`;
 
 /** @param {string} ticker */
-export const history = (ticker) => `/api/histories/${ticker}/`;
+export const history = (ticker) => `/api/histories/${ticker}`;

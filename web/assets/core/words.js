@@ -30,7 +30,7 @@ export function mayBecomeTicker(text) {
  * @param {string} message
  */
 export function inPlainWords(field, message) {
-  if (field === "ticker" && /pattern/.test(message)) return TICKER_ERROR;
+  if (field === "ticker" && /pattern|must be a ticker/i.test(message)) return TICKER_ERROR;
   for (const [pattern, words] of WORDS) {
     const match = message.match(pattern);
     if (match) return words.replace("$1", match[1] ?? "");

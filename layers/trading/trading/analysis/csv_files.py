@@ -1,28 +1,58 @@
-"""Trade files: the CSV of a day's trades, read from a stream in segments of whole physical lines.
+"""Trade files: the CSV of a day's trades, read from a stream in blocks of whole lines, each line checked.
 
 A record is one physical line, so whatever is wrong with a line costs that line alone.
 """
 
 import csv
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
+
+import re2
+
+from trading.core.values import parse_instant
 
 COLUMNS = ("ticker", "price", "quantity", "side", "timestamp")
+CURRENCY = "currency"  # an optional column
+COLUMN_LIMIT = 200  # of all columns: beyond a few hundred, RE2 needs more memory than it is given, and becomes slow
 
-SEGMENT_BYTES = 8 * 1024 * 1024
-LINE_BYTES = 64 * 1024  # a longer line is cut here and rejected
+BLOCK_BYTES = 256 * 1024
+LINE_BYTES = 64 * 1024  # a longer line is cut and rejected
 HEADER_LINE = 1
 
-# Stands for what is not text: it makes the line that holds it a reject.
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Bytes that have a meaning where lines are handed over, and so none in them: a lone carriage return would end a line.
-SEPARATOR = b"\x1f"
-ABSENT = "\x1e"  # a field that is not there, unlike one that is empty
-_FORBIDDEN = (b"\x00", b"\r", SEPARATOR, ABSENT.encode())
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what is not text; a line that holds one is rejected
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _GZIP_MAGIC = b"\x1f\x8b"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NOT_TEXT = re.compile("[\x00\r\x1e\x1f]")
+
+_PATTERNS = {
+    "ticker": r"[A-Z]{1,5}(?:[.-][A-Z]{1,4})?",
+    "price": r"[0-9]{1,12}(?:\.[0-9]{1,6})?",
+    "quantity": r"[0-9]{1,9}(?:\.[0-9]{1,10})?",
+    "side": "(?:BUY|SELL)",
+    CURRENCY: "[A-Z]{3}",
+}
+_FIELDS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
+# The usual spellings of instants from 1900 to 2099, each of which exists. `parse_instant` reads the others.
+_DATE = (
+    "(?:(?:19|20)[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    "|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:19(?:0[48]|[2468][048]|[13579][26])|20(?:[02468][048]|[13579][26]))-02-29)"
+)
+_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_USUAL_INSTANT = rf"{_DATE}[T ]{_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_TIME})?"
+_BAD_OFFSET = re.compile(r"[+-][0-9]{2}:?[6-9][0-9]$")  # `parse_instant` takes an offset of more than 59 minutes
+
+# A field in quotes may hold commas and doubled quotes; any other quote is a stray one.
+_QUOTED_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
+_QUOTED_FIELD = re.compile(
+    r',("(?:[^"]|"")*"|[^",]*)'
+)  # with its comma, for an empty match would pass over what follows
+_CHARACTER = r'[^,"\n\r\x00\x1e\x1f\x{FFFD}\x{D800}-\x{DFFF}]'
+_ANY_FIELD = rf'(?:{_CHARACTER}*|"(?:{_CHARACTER}|,|"")*")'
 
 
 class BadHeaderError(ValueError):
@@ -33,147 +63,198 @@ class CutShortError(Exception):
     """A compressed stream ends before its end, or is damaged."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """Where each column stands in a file, counted from one, and how many there are."""
-
-    positions: dict[str, int]
-    count: int
+class BadLineError(ValueError):
+    """A line is no trade; the message is the reason."""
 
 
-@dataclass(frozen=True)
-class Segment:
-    """Whole lines of a file, each ended by a newline, in valid UTF-8."""
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that could not be read as a trade: its number (the header is line 1), why, and what it says."""
+
+    line: int
+    reason: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some lines of a file, one after another: for each of them a trade in its usual spelling, or a row of nulls."""
 
     lines: bytes
     first_line: int  # its number in the file, the header being line 1
     line_count: int
-    is_plain: bool  # nothing is in quotes, and all of it is text
-
-    def numbered(self, limit: int) -> Iterator[bytes]:
-        """Yield the same lines, each with its number, at most so many at a time."""
-        rest, number = self.lines, self.first_line
-        while rest:
-            *lines, rest = rest.split(b"\n", limit)
-            yield numbered(enumerate(lines, number))
-            number += len(lines)
+    row_count: int  # lines that are not blank
+    rejects: list[Reject]
 
 
-def numbered(lines: Iterable[tuple[int, bytes]]) -> bytes:
-    """Return lines in which SEPARATOR stands between the number and what the line says."""
-    return b"".join(b"%d%b%b\n" % (number, SEPARATOR, line) for number, line in lines)
+def read(chunks: Iterable[bytes]) -> tuple[list[str], Iterator[Block]]:
+    """Return the columns of a file, and its lines in blocks, from the chunks of its bytes.
 
-
-def read_header(line: bytes) -> Header:
-    """Return where the columns of trades are, whatever their order and case, and whatever others there are.
+    Columns that are not of trades have no name, and an empty file has no columns. Gzip is unpacked, a byte order mark
+    dropped, CRLF read as a newline, and a last line without newline given one. Memory is bounded by a block's size.
 
     Raises:
-        BadHeaderError: a column is missing, or there twice.
+        BadHeaderError: the first line is not the header of a trade file.
+        CutShortError: (while blocks are read, too) the stream is gzip and ends early.
     """
-    text = line.decode(errors="replace").strip("\r\n")
+    pieces = _whole_lines(_unpacked(chunks))
+    header, _, rest = next(pieces, b"").removeprefix(BYTE_ORDER_MARK).partition(b"\n")
+    pieces = chain([rest], pieces)
+    if not header.strip() and not any(piece.strip() for piece in pieces):
+        return [], iter(())
+    columns = _read_header(header)
+    return columns, _blocks(_Lines(columns), pieces)
+
+
+def _read_header(line: bytes) -> list[str]:
+    header = line.decode(errors="replace").strip("\r\n")
     try:
-        names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+        names = [name.strip().lower() for name in next(csv.reader([header]), [])]
     except csv.Error as error:
         raise BadHeaderError(f"the header cannot be read: {error}") from None
     missing = [column for column in COLUMNS if column not in names]
     if missing:
-        raise BadHeaderError(f"the header has no column {', '.join(missing)}: it is {text[:200]!r}")
-    twice = [column for column in COLUMNS if names.count(column) > 1]
+        raise BadHeaderError(f"the header has no column {', '.join(missing)}: it is {header[:200]!r}")
+    known = (*COLUMNS, CURRENCY)
+    twice = [column for column in known if names.count(column) > 1]
     if twice:
         raise BadHeaderError(f"the header has the column {', '.join(twice)} more than once")
-    return Header({column: names.index(column) + 1 for column in COLUMNS}, len(names))
+    if len(names) > COLUMN_LIMIT:
+        raise BadHeaderError(f"the header has {len(names)} columns: at most {COLUMN_LIMIT} can be read")
+    return [name if name in known else "" for name in names]
 
 
-def read(chunks: Iterable[bytes]) -> tuple[Header | None, Iterator[Segment]]:
-    """Return the header of a file, and its lines in segments, from the chunks of its bytes.
-
-    Gzip is unpacked, a byte order mark dropped, CRLF read as a newline, and a last line without newline given one. An
-    empty file has no header. Memory is bounded by the size of a segment.
-
-    Raises:
-        BadHeaderError: the first line is not the header of a trade file.
-        CutShortError: (while segments are read) the stream is gzip and ends early.
-    """
-    blocks = _whole_lines(_unpacked(chunks))
-    first = next(blocks, b"").removeprefix(BYTE_ORDER_MARK)
-    head, _, rest = first.partition(b"\n")
-    if not head.strip():
-        if rest.strip():
-            raise BadHeaderError("the header line is empty")
-        return None, iter(())
-    return read_header(head), _segments(rest, blocks)
-
-
-def _segments(first: bytes, blocks: Iterator[bytes]) -> Iterator[Segment]:
+def _blocks(lines: "_Lines", pieces: Iterable[bytes]) -> Iterator[Block]:
     number = HEADER_LINE + 1
-    block: bytes | None = first or next(blocks, None)
-    while block is not None:
-        segment = _segment(block, number)
-        number += segment.line_count
-        yield segment
-        block = next(blocks, None)
+    for piece in pieces:
+        block = lines.checked(piece.replace(b"\r\n", b"\n") if b"\r" in piece else piece, number)
+        yield block
+        number += block.line_count
 
 
-def _segment(block: bytes, first_line: int) -> Segment:
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    for forbidden in _FORBIDDEN:
-        if forbidden in block:
-            block = block.replace(forbidden, REPLACEMENT.encode())
-    is_text = True
-    if not block.isascii():
-        block = block.decode(errors="replace").encode()
-        is_text = REPLACEMENT.encode() not in block
-    return Segment(block, first_line, block.count(b"\n"), is_text and b'"' not in block)
+class _Lines:
+    """What the lines of a file with these columns must be."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        patterns = {**_PATTERNS, "timestamp": _USUAL_INSTANT}
+        fields = [f'(?:{patterns[name]}|"{patterns[name]}")' if name else _ANY_FIELD for name in columns]
+        self._trades = re2.compile(f"(?:{','.join(fields)}\n)*".encode())
+        self._columns = columns
+        self._positions = {name: columns.index(name) for name in (*COLUMNS, CURRENCY) if name in columns}
+        self._nulls = b"," * (len(columns) - 1) + b"\n"
+
+    def checked(self, lines: bytes, first_line: int) -> Block:
+        """Return lines as a block.
+
+        One pass finds where a run of trades in their usual spelling ends; the line behind it is looked at by itself.
+        """
+        view = memoryview(lines)
+        usual: list[bytes | memoryview] = []
+        rejects: list[Reject] = []
+        start, number, blank_count = 0, first_line, 0
+        while (end := self._trades.match(lines, start).end()) < len(lines):
+            number += lines.count(b"\n", start, end)
+            newline = lines.index(b"\n", end)
+            line = _NOT_TEXT.sub(REPLACEMENT, lines[end:newline].decode(errors="replace"))
+            try:
+                spelled = self._usual_spelling(line)
+            except BadLineError as error:
+                spelled = self._nulls
+                if line:
+                    rejects.append(Reject(number, str(error), line))
+                else:
+                    blank_count += 1
+            usual += view[start:end], spelled
+            start, number = newline + 1, number + 1
+        usual.append(view[start:])
+        line_count = number - first_line + lines.count(b"\n", start)
+        return Block(b"".join(usual), first_line, line_count, line_count - blank_count, rejects)
+
+    def _usual_spelling(self, line: str) -> bytes:
+        """Return a line that is a trade in its usual spelling, without the fields that are not of trades.
+
+        Raises:
+            BadLineError: it is no trade.
+        """
+        fields = self._fields(line)
+        usual = [""] * len(fields)
+        for name, position in self._positions.items():
+            usual[position] = _usual_field(name, fields[position])
+        return f"{','.join(usual)}\n".encode()
+
+    def _fields(self, line: str) -> list[str]:
+        if REPLACEMENT in line:
+            raise BadLineError("not UTF-8 text, or too long")
+        if '"' not in line:
+            fields = line.split(",")
+        elif _QUOTED_LINE.fullmatch(line):
+            found = _QUOTED_FIELD.findall(f",{line}")
+            fields = [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in found]
+        else:
+            raise BadLineError("stray quote")
+        if len(fields) != len(self._columns):
+            raise BadLineError("missing field" if len(fields) < len(self._columns) else "too many fields")
+        return fields
+
+
+def _usual_field(name: str, field: str) -> str:
+    if name != "timestamp":
+        if _FIELDS[name].fullmatch(field):
+            return field
+    elif not _BAD_OFFSET.search(field):
+        with suppress(ValueError):
+            return parse_instant(field.replace("t", "T").replace("z", "Z")).isoformat()
+    raise BadLineError(f"bad {name}")
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield blocks of about a segment, each ended by a newline."""
+    """Yield pieces of about the size of a block, each ended by a newline."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
         held.append(chunk)
         size += len(chunk)
-        if size >= SEGMENT_BYTES:
-            block = b"".join(held)
-            end = block.rfind(b"\n") + 1
+        if size >= BLOCK_BYTES:
+            piece = b"".join(held)
+            end = piece.rfind(b"\n") + 1
             if end:
-                yield _without_long_lines(block[:end])
-            # A line that is longer than a segment is cut: its beginning is enough to reject it.
-            held = [block[end : end + LINE_BYTES + 1]]
+                yield _without_long_lines(piece[:end])
+            # A line that is longer than a block is cut: its beginning is enough to reject it.
+            held = [piece[end : end + LINE_BYTES + 1]]
             size = len(held[0])
     last = b"".join(held)
     if last:
         yield _without_long_lines(last if last.endswith(b"\n") else last + b"\n")
 
 
-def _without_long_lines(block: bytes) -> bytes:
-    """Return the block with each line that is too long cut and marked, so that no reader has to hold it."""
+def _without_long_lines(piece: bytes) -> bytes:
+    """Return the piece with each line that is too long cut and marked, so that no reader has to hold it."""
     start = 0
-    while len(block) - start > LINE_BYTES:
-        end = block.rfind(b"\n", start, start + LINE_BYTES + 1)
+    while len(piece) - start > LINE_BYTES:
+        end = piece.rfind(b"\n", start, start + LINE_BYTES + 1)
         if end == -1:
-            newline = block.index(b"\n", start)
-            kept = block[: start + 1_000] + REPLACEMENT.encode()
-            block, end = kept + block[newline:], len(kept)
+            newline = piece.index(b"\n", start)
+            kept = piece[: start + 1_000] + REPLACEMENT.encode()
+            piece, end = kept + piece[newline:], len(kept)
         start = end + 1
-    return block
+    return piece
 
 
 def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a file's bytes, those of a block or fewer at a time."""
     stream = iter(chunks)
     first = next(stream, b"")
     while len(first) < len(_GZIP_MAGIC) and (more := next(stream, b"")):
         first += more
     if not first.startswith(_GZIP_MAGIC):
-        yield first
-        yield from stream
+        for chunk in chain([first], stream):
+            yield from (chunk[start : start + BLOCK_BYTES] for start in range(0, len(chunk), BLOCK_BYTES))
         return
     unpacker = _unpacker()
     packed = first
     while packed:
         try:
-            yield unpacker.decompress(packed, SEGMENT_BYTES)  # so much at a time, however well it was packed
+            yield unpacker.decompress(packed, BLOCK_BYTES)  # so much at a time, however well it was packed
         except zlib.error as error:
             raise CutShortError(f"the gzip stream is damaged: {error}") from None
         packed = unpacker.unconsumed_tail

@@ -1,7 +1,8 @@
 """Exports: a day's trades from PostgreSQL to S3, as a stream, in the form that the analysis reads."""
 
+import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trading.analysis import keys
@@ -13,18 +14,38 @@ from trading.core.storage import Upload
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
+STARTED = "started-at"  # of an export's metadata
+
 # Times as the API writes them: a fraction only where there is one.
 _COPY = """
 copy (
     select ticker, price, quantity, side,
         to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
             || case when date_trunc('second', timestamp) = timestamp then 'Z'
-                else to_char(timestamp at time zone 'UTC', '.US"Z"') end as timestamp
+                else to_char(timestamp at time zone 'UTC', '.US"Z"') end as timestamp,
+        id as trade_id, account, fee, currency
     from trades
     where timestamp >= timestamp '{day}' at time zone 'UTC'
         and timestamp < (timestamp '{day}' + interval '1 day') at time zone 'UTC'
+        and not exists (select from trade_changes where trade_id = trades.id)
     order by timestamp, id
 ) to stdout with (format csv, header)
+"""
+
+
+# Ids and times are given out before a commit, which no statement of ours outlives by so much.
+MARGIN = timedelta(seconds=60)
+SWEPT_KEY = "exports/swept.json"
+
+# Which days have trades that were recorded or taken back since an instant, and when the last of them was.
+_TOUCHED = """
+select (timestamp at time zone 'UTC')::date as day, max(touched_at) from (
+    select timestamp, recorded_at as touched_at from trades where recorded_at >= %(since)s
+    union all
+    select timestamp, changed_at from trade_changes join trades on trades.id = trade_id where changed_at >= %(since)s
+) as touched
+where timestamp < %(today)s
+group by day order by day
 """
 
 
@@ -48,7 +69,8 @@ def export_day(bucket: str, day: date) -> Export:
     if (present and not storage.has(present, EXPORTED)) or storage.describe(bucket, f"{key}.gz"):
         raise _theirs(day)
 
-    with Upload(bucket, key, storage.CSV, EXPORTED, replaces=present[0] if present else None) as upload:
+    metadata = {**EXPORTED, STARTED: datetime.now(UTC).isoformat()}
+    with Upload(bucket, key, storage.CSV, metadata, replaces=present[0] if present else None) as upload:
         count = database.run(lambda cursor: _copy(cursor, _COPY.format(day=day), upload), repeatable=False, atomic=True)
         database.release()  # a setting has pinned the connection
         try:
@@ -56,6 +78,42 @@ def export_day(bucket: str, day: date) -> Export:
         except storage.ReplacedError:
             raise _theirs(day) from None
     return Export(key, count)
+
+
+def export_stale_days(bucket: str) -> list[Export]:
+    """Export again each past day of which anything was recorded or voided since its export, or that has none.
+
+    A file that this system did not export is left alone. What was looked at is remembered, so that the next call asks
+    about what came since.
+
+    Raises:
+        database.DatabaseUnavailableError: some days may not be exported; the next call begins where this one did.
+    """
+    now = datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    parameters = {"since": _swept_until(bucket) - MARGIN, "today": today}
+    touched = database.query(_TOUCHED, parameters, repeatable=True)
+    exports = [export_day(bucket, day) for day, touched_at in touched if _is_stale(bucket, day, touched_at)]
+    storage.put(bucket, SWEPT_KEY, json.dumps({"until": now.isoformat()}).encode(), "application/json", {})
+    return exports
+
+
+def _is_stale(bucket: str, day: date, touched_at: datetime) -> bool:
+    key = keys.trades_key(day)
+    present = storage.describe(bucket, key) or storage.describe(bucket, f"{key}.gz")
+    if present is None:
+        return True
+    if not storage.has(present, EXPORTED):
+        return False
+    started = present[1].get(STARTED)
+    return started is None or touched_at >= datetime.fromisoformat(started) - MARGIN
+
+
+def _swept_until(bucket: str) -> datetime:
+    swept = storage.open_object(bucket, SWEPT_KEY)
+    if swept is None:
+        return datetime(1970, 1, 2, tzinfo=UTC)
+    return datetime.fromisoformat(json.loads(b"".join(swept.chunks))["until"])
 
 
 def _theirs(day: date) -> ConflictError:

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 
 from trading.analysis import changes, keys, runs
 from trading.analysis.changes import Change
-from trading.analysis.csv_files import BadHeaderError
+from trading.analysis.csv_files import BadHeaderError, Reject
 from trading.analysis.keys import EXPORTED
 from trading.analysis.runs import Run
-from trading.analysis.summary import Reject, Summary, TickerSummary, TooManyTickersError, summarize
+from trading.analysis.summary import Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core import storage
 from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from trading.core.storage import StoredObject, Upload
@@ -41,7 +41,10 @@ _FORMULA = re.compile(r"(^|[;,\t\r\n ])[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """What the trades of one ticker come to; amounts have the digits of the file."""
+    """What the trades of one ticker come to; where the file has currencies, those in one of them.
+
+    Amounts have the digits of the file.
+    """
 
     ticker: str
     total_volume: str
@@ -55,10 +58,10 @@ class AnalysisRow:
     close: str
     buy_volume: str
     sell_volume: str
+    currency: str | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(AnalysisRow))
-
 
 _ROWS = TypeAdapter(list[AnalysisRow])
 
@@ -331,8 +334,9 @@ def _next_revision(bucket: str, day: date, source: StoredObject, result: bytes) 
 
 
 def to_csv(summary: Summary) -> bytes:
-    """Return an analysis as CSV: a header, and a row for each ticker in order."""
-    return _csv([COLUMNS, *(_row(ticker) for ticker in summary.tickers)])
+    """Return an analysis as CSV: a header, and a row for each ticker in order, and its currency if the file had it."""
+    columns = COLUMNS if summary.has_currency else COLUMNS[:-1]
+    return _csv([columns, *(_row(ticker)[: len(columns)] for ticker in summary.tickers)])
 
 
 def _row(ticker: TickerSummary) -> Sequence[str]:
@@ -345,6 +349,7 @@ def _row(ticker: TickerSummary) -> Sequence[str]:
         *(_amount(each) for each in (ticker.notional, ticker.open, ticker.high, ticker.low, ticker.close)),
         format_decimal(ticker.buy_volume),
         format_decimal(ticker.sell_volume),
+        ticker.currency or "",
     )
 
 

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "correlation_id"
 
-logger = Logger(child=True)
 _current: ContextVar[str | None] = ContextVar(ATTRIBUTE, default=None)
 
 
 def begin(correlation_id: str | None) -> None:
     """Say what everything that follows is about, in the logs and on the way: nothing in particular, if `None`."""
     _current.set(correlation_id)
-    logger.set_correlation_id(correlation_id)
+    # Not made on import, which may be before the environment names the service that is its parent.
+    Logger(child=True).set_correlation_id(correlation_id)
 
 
 def of_record(record: Mapping[str, Any]) -> str | None:

@@ -53,7 +53,7 @@ class Sweep:
 
 
 def parse_windows(text: object) -> range:
-    """Return the windows that a text such as 5:100:5 names: from 5 to 100, itself included, in steps of 5.
+    """Return the windows that a text such as 5:100:5 names: from 5 to 100, inclusive, in steps of 5.
 
     Raises:
         ValueError: it is no such text, or names windows that cannot be.

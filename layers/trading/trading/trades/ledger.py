@@ -270,7 +270,7 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
     """
     by_then = "where changed_at <= %(as_of)s" if wanted.as_of else ""
     rows, next_cursor = pagination.find(
-        f"trades left join (select trade_id from trade_changes {by_then}) as change on trade_id = id",
+        f"trades left join (select trade_id from trade_changes {by_then}) as change on trade_id = id",  # noqa: S608
         TRADE_COLUMNS if wanted.status == "active" else (*TRADE_COLUMNS, _STATUS),
         asdict(wanted),
         key=("timestamp", "id"),
