@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
+from benchmarks.measure import say
 from local.host import aws_services
 from local.host.postgres import Postgres
 from trading.core import migrations
@@ -45,9 +46,7 @@ def new_database(server: Postgres, name: str) -> str:
     """Create a database with the system's schema and return its address."""
     server.create_database(name)
     with cursor_of(server.url(name)) as cursor:
-        cursor.execute("begin")
         migrations.migrate(cursor)
-        cursor.execute("commit")
     return server.url(name)
 
 
@@ -58,6 +57,26 @@ def cursor_of(url: str) -> Iterator["Cursor"]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             yield cursor
+
+
+def loaded(server: Postgres, name: str, statement: str, **parameters: object) -> str:
+    """Return the address of a new database whose trades a statement has inserted."""
+    database = new_database(server, name)
+    with cursor_of(database) as cursor:
+        cursor.execute("set maintenance_work_mem = '512MB'")
+        cursor.execute(
+            "select indexname, indexdef from pg_indexes where tablename = 'trades' and indexdef not like 'CREATE UNIQUE%'"
+        )
+        indexes = cursor.fetchall()
+        for index, _ in indexes:  # made anew afterwards, which is quicker than keeping them up to date
+            cursor.execute(f"drop index {index}")
+        cursor.execute(statement, parameters)
+        for index, definition in indexes:
+            say(f"  indexing {index}")
+            cursor.execute(definition)
+        cursor.execute("vacuum (analyze) trades")
+        cursor.execute("checkpoint")
+    return database
 
 
 def environment(database: str, endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:

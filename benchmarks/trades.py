@@ -160,20 +160,7 @@ def _pages(server: Postgres, rows: int) -> Iterator[Figure]:
 def _loaded(server: Postgres, name: str, rows: int) -> str:
     """Return the address of a new database with so many trades."""
     say(f"  loading {rows:,} trades")
-    database = services.new_database(server, name)
-    with services.cursor_of(database) as cursor:
-        cursor.execute("set maintenance_work_mem = '512MB'")
-        cursor.execute("select indexname, indexdef from pg_indexes where indexname like 'trades_by%'")
-        indexes = cursor.fetchall()
-        for index, _ in indexes:  # made anew afterwards, which is quicker than keeping them up to date
-            cursor.execute(f"drop index {index}")
-        cursor.execute(_LOAD, {"rows": rows, "popular": POPULAR})
-        for index, definition in indexes:
-            say(f"  indexing {index}")
-            cursor.execute(definition)
-        cursor.execute("vacuum (analyze) trades")
-        cursor.execute("checkpoint")
-    return database
+    return services.loaded(server, name, _LOAD, rows=rows, popular=POPULAR)
 
 
 def _sizes() -> Iterator[Figure]:

@@ -1,11 +1,19 @@
 """Positions against the rows of the ledger, whatever was recorded, late, voided, corrected or split, and read before."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,12 +21,14 @@ from hypothesis import strategies as st
 from tests.conftest import Rows
 from tests.trading.trades.reckoning import reckoned
 from trading.core import database
-from trading.trades import changes, checkpoints, fifo, ledger, positions, profit, splits, standings
+from trading.core.values import format_decimal
+from trading.trades import changes, checkpoints, fifo, ledger, positions, profit, snapshots, splits, standings
 from trading.trades.changes import NewCorrection
 from trading.trades.ledger import NewTrade
 from trading.trades.positions import Match, Position, PositionFilter, WantedPosition
 from trading.trades.profit import ProfitFilter
 from trading.trades.splits import NewSplit
+from trading.trades.standings import StillReadingError
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 
@@ -252,3 +262,216 @@ def test_every_answer_is_the_one_of_the_rows(
     for (moment,) in moments:
         check_sums(rows, moment)
     check(rows, moment)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Trades of (side, quantity, price, fee), a second apart unless they are fills, and what they come to by hand.
+
+    Trades are numbered from 1. Matches are (opening, closing, quantity, cost, proceeds), lots (trade, quantity, cost).
+    """
+
+    trades: list[tuple[str, str, str, str]]
+    matches: list[tuple[int, int, str, str, str]]
+    lots: list[tuple[int, str, str]]
+    realized_profit: str
+    split: tuple[int, str] | None = None  # after so many trades, the ratio
+    seconds: int = 1
+
+
+BY_HAND = {
+    "partial closes": Case(
+        [("BUY", "10", "10", "0"), ("SELL", "4", "12", "0"), ("SELL", "3", "9", "0")],
+        [(1, 2, "4", "40", "48"), (1, 3, "3", "30", "27")],
+        [(1, "3", "30")],
+        "5",
+    ),
+    "closing in three pieces": Case(
+        [("BUY", "3", "10", "1"), *[("SELL", "1", "11", "0")] * 3],
+        [
+            (1, 2, "1", "10.3333333333333333", "11"),
+            (1, 3, "1", "10.3333333333333334", "11"),
+            (1, 4, "1", "10.3333333333333333", "11"),
+        ],
+        [],
+        "2",
+    ),
+    "reopening": Case(
+        [("BUY", "5", "10", "0"), ("SELL", "5", "11", "0"), ("BUY", "2", "20", "0")],
+        [(1, 2, "5", "50", "55")],
+        [(3, "2", "40")],
+        "5",
+    ),
+    "selling short": Case([("SELL", "4", "10", "0.4")], [], [(1, "-4", "-39.6")], "0"),
+    "buying through a short": Case(
+        [("SELL", "5", "20", "0"), ("BUY", "8", "15", "0.8")],
+        [(1, 2, "5", "75.5", "100")],
+        [(2, "3", "45.3")],
+        "24.5",
+    ),
+    "fees on both sides": Case(
+        [("BUY", "10", "10", "1"), ("SELL", "10", "11", "1.1")], [(1, 2, "10", "101", "108.9")], [], "7.9"
+    ),
+    "the same second": Case(
+        [("SELL", "1", "12", "0"), ("BUY", "1", "10", "0")], [(1, 2, "1", "10", "12")], [], "2", seconds=0
+    ),
+    "an order that was filled in parts": Case(
+        [("BUY", "3", "10", "0"), ("BUY", "3", "10.01", "0"), ("BUY", "4", "10.02", "0"), ("SELL", "10", "11", "0")],
+        [(1, 4, "3", "30", "33"), (2, 4, "3", "30.03", "33"), (3, 4, "4", "40.08", "44")],
+        [],
+        "9.89",
+        seconds=0,
+    ),
+    "a split between": Case(
+        [("BUY", "3", "30", "1"), ("SELL", "1.5", "25", "0")],
+        [(1, 2, "1.5", "30.3333333333333333", "37.5")],
+        [(1, "3", "60.6666666666666667")],
+        "7.1666666666666667",
+        split=(1, "3:2"),
+    ),
+    "a split after which shares have no last decimal": Case(
+        [("BUY", "10", "3", "0"), ("SELL", "1", "9.30", "0")],
+        [(1, 2, "1", "9", "9.3")],
+        [(1, "2.3333333333333333", "21")],
+        "0.3",
+        split=(1, "1:3"),
+    ),
+    "no shares at all": Case([("BUY", "0", "10", "0"), ("BUY", "1", "10", "0")], [], [(2, "1", "10")], "0"),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND.values(), ids=BY_HAND)
+@pytest.mark.usefixtures("database_url")
+def test_matches_lots_and_profit_by_hand(case: Case) -> None:
+    record(
+        *[
+            new(side, quantity, price, NOON + timedelta(seconds=case.seconds * number), fee=fee)
+            for number, (side, quantity, price, fee) in enumerate(case.trades)
+        ]
+    )
+    if case.split:
+        after, ratio = case.split
+        at = NOON + timedelta(seconds=case.seconds * after - 0.5)
+        splits.record(NewSplit(ticker="MSFT", effective_at=at.isoformat(), ratio=ratio), "local")
+    position, _ = positions.get(WantedPosition("MSFT", "main"))
+    matches, _ = positions.find_matches(WantedPosition("MSFT", "main"))
+    assert [
+        (
+            each.opening_trade_id,
+            each.closing_trade_id,
+            *map(format_decimal, (each.quantity, each.cost, each.proceeds)),
+        )
+        for each in reversed(matches)
+    ] == case.matches
+    assert [(lot.trade_id, format_decimal(lot.quantity), format_decimal(lot.cost)) for lot in position.lots] == case.lots
+    assert format_decimal(position.realized_profit) == case.realized_profit
+
+
+@pytest.mark.usefixtures("database_url")
+def test_average_cost_by_hand() -> None:
+    record(
+        new("BUY", 10, 10, NOON),
+        new("BUY", 10, 20, NOON + timedelta(seconds=1)),
+        new("SELL", 5, 30, NOON + timedelta(seconds=2)),
+        new("SELL", 18, 30, NOON + timedelta(seconds=3), fee="1.8"),
+    )
+    [by_average], [by_fifo] = found(method="average"), found(method="fifo")
+    # 15 a share: 5 x (30 - 15), then 15 x (30 - 15) less 15/18 of the fee; 3 are sold short for 30 less 3/18 of it.
+    assert format_decimal(by_average.realized_profit) == "298.5"
+    assert format_decimal(by_average.cost_basis) == format_decimal(by_fifo.cost_basis) == "-89.7"
+    assert format_decimal(by_fifo.realized_profit) == "298.5"
+    assert (by_average.quantity, by_average.average_cost) == (-3, Decimal("29.9"))
+
+
+def test_a_smaller_id_that_commits_last_is_counted_by_the_rule_of_the_minute(
+    rows: Rows, database_url: str, small_steps: None
+) -> None:
+    del small_steps
+    with session_that_began(44, database_url) as commit:  # a second less than the database lets it live
+        record(new("SELL", 1, 12, NOON + timedelta(hours=1)))
+        let_pass(43)
+        [before] = found()
+        assert before.quantity == -1
+        commit()
+    check(rows)
+    let_pass(90)
+    check(rows)
+    assert rows("select count(*) from position_checkpoints") == [(2,)]
+
+
+def test_a_shorter_rule_would_lose_it(
+    rows: Rows, database_url: str, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del small_steps
+    monkeypatch.setattr(snapshots, "SETTLED", timedelta(seconds=40))
+    with session_that_began(44, database_url) as commit:
+        record(new("SELL", 1, 12, NOON + timedelta(hours=1)))
+        let_pass(43)
+        found()
+        commit()
+    assert rows("select count(*) from trades") == [(2,)]
+    assert found()[0].trade_count == 1
+
+
+@contextmanager
+def session_that_began(seconds: float, url: str) -> Iterator[Callable[[], None]]:
+    """Another session, which recorded a trade so many seconds ago and has not committed yet."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "insert into trades (ticker, price, quantity, side, timestamp, recorded_by, recorded_at)"
+            " values ('MSFT', 10, 1, 'BUY', %(at)s, 'slow', now() - make_interval(secs => %(seconds)s))",
+            {"at": NOON, "seconds": seconds},
+        )
+        yield connection.commit
+
+
+def test_a_trade_of_the_future_is_covered_by_no_checkpoint(rows: Rows, small_steps: None) -> None:
+    del small_steps
+    tomorrow = datetime.now(UTC) + timedelta(hours=20)
+    record(new("BUY", 2, 10), new("BUY", 3, 10, tomorrow))
+    let_pass(90)
+    check(rows)
+    assert rows("select max(last_id) from position_checkpoints") == [(1,)]
+    record(new("SELL", 4, 12, NOON + timedelta(hours=1)))
+    check(rows)
+
+
+def test_what_one_request_has_no_time_for_the_next_ones_go_on_with(
+    rows: Rows, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del small_steps
+    monkeypatch.setattr(standings, "READING_SECONDS", 0)
+    record(*[new("BUY", 1, 10, NOON + timedelta(minutes=number)) for number in range(20)])
+    let_pass(90)
+    refusals = 0
+    while refusals < 20:
+        try:
+            [position] = found()
+            break
+        except StillReadingError:
+            refusals += 1
+    assert position.quantity == 20
+    assert refusals > 2
+    monkeypatch.setattr(standings, "READING_SECONDS", 20)
+    check(rows)
+
+
+def test_readers_at_once_leave_one_checkpoint_that_counts(rows: Rows, small_steps: None) -> None:
+    del small_steps
+    record(*[new("BUY", 1, 10, NOON + timedelta(minutes=number)) for number in range(9)])
+    let_pass(90)
+    programs = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from trading.trades import positions, standings; standings.WORTH_KEEPING = 1;"
+                " [positions.find(positions.PositionFilter()) for _ in range(20)]",
+            ],
+            env=os.environ | {"PYTHONPATH": str(Path(snapshots.__file__).parents[2])},
+        )
+        for _ in range(3)
+    ]
+    assert [program.wait(30) for program in programs] == [0, 0, 0]
+    assert rows("select count(*) from position_checkpoints") == [(1,)]
+    check(rows)

@@ -1,0 +1,40 @@
+"""FIFO as one writes it first: all trades of a ticker in a list, a queue of lots, decimals. It keeps nothing."""
+
+import os
+from collections import deque
+from decimal import Decimal
+from typing import Any
+
+import psycopg2
+
+connection = psycopg2.connect(os.environ["DATABASE_URL"])
+connection.autocommit = True
+
+
+def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
+    """Work out the position of the event's ticker; 200 when it has one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select side, quantity, price, fee from trades where ticker = %(ticker)s order by timestamp, id", event
+        )
+        trades = cursor.fetchall()
+    lots: deque[list[Decimal]] = deque()  # shares that are left, price, fee of a share
+    held = 0  # 1 where the lots were bought, -1 where they were sold
+    profit = Decimal(0)
+    for side, quantity, price, fee in trades:
+        sign = 1 if side == "BUY" else -1
+        fee_of_share = fee / quantity if fee else Decimal(0)
+        left = quantity
+        while left and lots and sign != held:
+            lot = lots[0]
+            met = min(left, lot[0])
+            profit += met * (sign * (lot[1] - price) - lot[2] - fee_of_share)
+            left -= met
+            lot[0] -= met
+            if not lot[0]:
+                lots.popleft()
+        if left:
+            held = sign
+            lots.append([left, price, fee_of_share])
+    quantity = held * sum(lot[0] for lot in lots)
+    return {"statusCode": 200 if trades else 404, "quantity": str(quantity), "realized_profit": str(profit)}
