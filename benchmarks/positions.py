@@ -1,11 +1,11 @@
-"""Positions: a page of them in a small and in a large ledger, and a ticker with a million trades, from scratch or not."""
+"""Positions: a page of them in a small and in a large ledger, and a ticker with a million trades."""
 
 from collections.abc import Iterator
 from functools import partial
 from statistics import median
 
 from benchmarks import services
-from benchmarks.measure import PEERS, Figure, Handler, first_answer, megabytes, say, take_turns
+from benchmarks.measure import PEERS, Figure, Handler, megabytes, say, take_turns
 from benchmarks.trades import FLOOR, SMALL, TRADE, _statement
 from local.host.postgres import Postgres
 
@@ -110,7 +110,9 @@ def _busy_ticker(large: str) -> Iterator[Figure]:
         yield Figure("- peak memory", megabytes(peak), "<= 200 MB", peak <= 200e6)
         yield rounds.times_as_fast("- against a loop in Decimal", None, "ours", "loop")
         yield rounds.times_as_fast("- against pandas in floats", None, "ours", "pandas")
-        yield Figure("- memory of the loop and of pandas", f"{megabytes(loop.peak_bytes())}, {megabytes(pandas.peak_bytes())}")
+        yield Figure(
+            "- memory of the loop and of pandas", f"{megabytes(loop.peak_bytes())}, {megabytes(pandas.peak_bytes())}"
+        )
 
         after_one_more = []
         for _ in range(20):

@@ -65,7 +65,8 @@ def loaded(server: Postgres, name: str, statement: str, **parameters: object) ->
     with cursor_of(database) as cursor:
         cursor.execute("set maintenance_work_mem = '512MB'")
         cursor.execute(
-            "select indexname, indexdef from pg_indexes where tablename = 'trades' and indexdef not like 'CREATE UNIQUE%'"
+            "select indexname, indexdef from pg_indexes"
+            " where tablename = 'trades' and indexdef not like 'CREATE UNIQUE%'"
         )
         indexes = cursor.fetchall()
         for index, _ in indexes:  # made anew afterwards, which is quicker than keeping them up to date

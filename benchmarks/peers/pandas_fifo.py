@@ -9,7 +9,8 @@ from sqlalchemy import create_engine, text
 
 engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg2://"))
 TRADES = text(
-    "select side, quantity::float8, price::float8, fee::float8 from trades where ticker = :ticker order by timestamp, id"
+    "select side, quantity::float8, price::float8, fee::float8 from trades"
+    " where ticker = :ticker order by timestamp, id"
 )
 
 

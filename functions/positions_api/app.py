@@ -40,9 +40,7 @@ PORTFOLIO = TypeAdapter(list[PortfolioCurrency])
 NO_POSITION = described_problem("There is no such position.")
 
 AnyAccount = Annotated[Account | None, Query(description="All accounts without one.")]
-AsOf = Annotated[
-    PastInstant | None, Query(description="What the ledger held then; at least a minute ago.")
-]
+AsOf = Annotated[PastInstant | None, Query(description="What the ledger held then; at least a minute ago.")]
 
 
 @app.get(
@@ -51,9 +49,7 @@ AsOf = Annotated[
     retry_hint=RETRY_HINT,
     summary="Find positions",
     responses={
-        200: described_json(
-            list[Position], "By account, ticker and currency; the Link header leads to the next page."
-        )
+        200: described_json(list[Position], "By account, ticker and currency; the Link header leads to the next page.")
     },
 )
 def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters

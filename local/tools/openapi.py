@@ -53,8 +53,9 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades, find them and what they come to, publish prices and find rises, read what a day's trades come to,"
-        " simulate a strategy. Errors are problems (RFC 9457) that name the field.",
+        description="Record trades and find them, see what they come to as positions and profit, publish prices and"
+        " find rises, read what a day's trades come to, simulate a strategy. Errors are problems (RFC 9457) that name"
+        " the field.",
         license_info=License(name="MIT"),
         security_schemes={
             SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token that has the route's scope.")

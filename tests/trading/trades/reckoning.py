@@ -1,10 +1,9 @@
-"""Positions reckoned from the rows of the ledger with fractions, by ranges of shares: slow, and plain to see through."""
+"""Positions reckoned from the rows of the ledger, with fractions and by ranges of shares: slow, and plain to see."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from fractions import Fraction
 from math import prod
 
@@ -90,16 +89,22 @@ def _trades(rows: Rows, as_of: datetime | None) -> list[Row]:
         if recorded_at <= then and (voided_at is None or voided_at > then) and effective_at <= (as_of or now)
     ]
     voided = {
-        trade_id for trade_id, changed_at in rows("select trade_id, changed_at from trade_changes") if changed_at <= then
+        trade_id
+        for trade_id, changed_at in rows("select trade_id, changed_at from trade_changes")
+        if changed_at <= then
     }
     found = []
     for account, ticker, currency, trade_id, at, side, quantity, price, fee, tags, recorded_at in rows(
         "select account, ticker, currency, id, timestamp, side, quantity, price, fee, tags, recorded_at from trades"
     ):
         if trade_id not in voided and recorded_at <= then:
-            ratio = prod((ratio for of, effective_at, ratio in splits if of == ticker and at < effective_at), start=Fraction(1))
+            ratio = prod(
+                (ratio for of, effective_at, ratio in splits if of == ticker and at < effective_at), start=Fraction(1)
+            )
             shares, amount = Fraction(quantity) * ratio, Fraction(price) * Fraction(quantity)
-            found.append(Row((account, ticker, currency), trade_id, at, side, shares, amount, Fraction(fee), tuple(tags)))
+            found.append(
+                Row((account, ticker, currency), trade_id, at, side, shares, amount, Fraction(fee), tuple(tags))
+            )
     return found
 
 
@@ -155,13 +160,3 @@ def _average(position: Reckoned, trades: Sequence[Row]) -> None:
             cost += sign * amount + fee
             held += sign * (row.shares - closed)
     position.average_cost_basis, position.average_realized_profit = cost, realized
-
-
-def decimal(number: Fraction) -> Decimal:
-    """Return a fraction that has an end as a decimal number."""
-    exact = number * 10**30
-    assert exact.denominator == 1
-    return Decimal(f"{exact.numerator}E-30")
-
-
-__all__ = ["Key", "Mapping", "Reckoned", "decimal", "reckoned"]

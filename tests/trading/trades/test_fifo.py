@@ -1,4 +1,4 @@
-"""FIFO and average cost against an independent reckoning: fractions, and ranges of shares instead of a queue of lots."""
+"""FIFO against an independent reckoning: fractions, and ranges of shares instead of a queue of lots."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.trades import fifo
-from trading.trades.fifo import Entry, Fifo, State, Key, Match
+from trading.trades.fifo import Entry, Fifo, Key, Match, State
 
 MONEY = 10**16
 
@@ -23,7 +23,7 @@ def entries(*trades: tuple[int, int, int]) -> list[Entry]:
 
 
 def reader_of(ledger: Sequence[Entry]) -> fifo.LotReader:
-    def read(bought: bool, after: Key, limit: int) -> list[Entry]:
+    def read(bought: bool, after: Key, limit: int) -> list[Entry]:  # noqa: FBT001 - a LotReader
         side = [entry for entry in ledger if entry[2] and (entry[2] > 0) == bought]
         return [entry for entry in side if after == fifo.START or entry[:2] > after][:limit]
 

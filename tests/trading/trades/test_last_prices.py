@@ -159,7 +159,7 @@ def test_a_split_of_today_changes_no_worth() -> None:
     now = datetime.now(UTC)
     record(new("SELL", 5, 6, now))
     tick("6", now)
-    assert portfolio()["USD"][1:] == ("90", "40", "5", "0")
+    assert portfolio()["USD"][1:] == ("90", "15", "5", "0")
 
 
 def test_profit_is_that_of_the_days_that_are_wanted() -> None:

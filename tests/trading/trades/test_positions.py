@@ -1,4 +1,4 @@
-"""Positions against the rows of the ledger, whatever was recorded, late, voided, corrected or split, and read before."""
+"""Positions against the rows of the ledger: late, voided, corrected and split, and read before."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Rows
-from tests.trading.trades.reckoning import reckoned
+from tests.trading.trades.reckoning import Key, Row, reckoned
 from trading.core import database
 from trading.core.values import format_decimal
 from trading.trades import changes, checkpoints, fifo, ledger, positions, profit, snapshots, splits, standings
@@ -70,7 +70,13 @@ def let_pass(seconds: float) -> None:
 
 
 def new(side: str, quantity: object, price: object, at: datetime = NOON, **more: Any) -> NewTrade:
-    values = {"ticker": "MSFT", "side": side, "quantity": str(quantity), "price": str(price), "timestamp": at.isoformat()}
+    values = {
+        "ticker": "MSFT",
+        "side": side,
+        "quantity": str(quantity),
+        "price": str(price),
+        "timestamp": at.isoformat(),
+    }
     return NewTrade.model_validate({**values, **more})
 
 
@@ -158,21 +164,21 @@ def check_one(rows: Rows, account: str, ticker: str, currency: str, as_of: datet
     ]
 
 
+def groups(key: Key, closing: Row) -> dict[str, list[str]]:
+    """Return the groups of a match by each way of grouping."""
+    account, ticker, _ = key
+    day = str(closing.timestamp.date())
+    return {"day": [day], "month": [day[:7]], "ticker": [ticker], "account": [account], "tag": list(closing.tags)}
+
+
 def check_profit(rows: Rows) -> None:
     """Hold profit by all groups against the rows of the ledger."""
-    group_of: dict[str, Callable[[Any, Any], list[str]]] = {
-        "day": lambda key, closing: [str(closing.timestamp.date())],
-        "month": lambda key, closing: [str(closing.timestamp.date())[:7]],
-        "ticker": lambda key, closing: [key[1]],
-        "account": lambda key, closing: [key[0]],
-        "tag": lambda key, closing: list(closing.tags),
-    }
-    for by, groups_of in group_of.items():
+    for by in ("day", "month", "ticker", "account", "tag"):
         profits: Counter[tuple[str, str]] = Counter()
         counts: Counter[tuple[str, str]] = Counter()
         for key, position in reckoned(rows).items():
             for match in position.matches:
-                for group in groups_of(key, match.closing):
+                for group in groups(key, match.closing)[by]:
                     profits[group, key[2]] += match.proceeds - match.cost
                     counts[group, key[2]] += 1
         answer = profit.find(ProfitFilter(by=by))
@@ -363,7 +369,9 @@ def test_matches_lots_and_profit_by_hand(case: Case) -> None:
         )
         for each in reversed(matches)
     ] == case.matches
-    assert [(lot.trade_id, format_decimal(lot.quantity), format_decimal(lot.cost)) for lot in position.lots] == case.lots
+    assert [
+        (lot.trade_id, format_decimal(lot.quantity), format_decimal(lot.cost)) for lot in position.lots
+    ] == case.lots
     assert format_decimal(position.realized_profit) == case.realized_profit
 
 
@@ -456,6 +464,14 @@ def test_what_one_request_has_no_time_for_the_next_ones_go_on_with(
     check(rows)
 
 
+READER = """
+from trading.trades import positions, standings
+standings.WORTH_KEEPING = 1
+for _ in range(20):
+    positions.find(positions.PositionFilter())
+"""
+
+
 def test_readers_at_once_leave_one_checkpoint_that_counts(rows: Rows, small_steps: None) -> None:
     del small_steps
     record(*[new("BUY", 1, 10, NOON + timedelta(minutes=number)) for number in range(9)])
@@ -465,8 +481,7 @@ def test_readers_at_once_leave_one_checkpoint_that_counts(rows: Rows, small_step
             [
                 sys.executable,
                 "-c",
-                "from trading.trades import positions, standings; standings.WORTH_KEEPING = 1;"
-                " [positions.find(positions.PositionFilter()) for _ in range(20)]",
+                READER,
             ],
             env=os.environ | {"PYTHONPATH": str(Path(snapshots.__file__).parents[2])},
         )

@@ -102,6 +102,8 @@ def decode_key(cursor: str, *kinds: type[str | int]) -> list[Any]:
         parts = None
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
         raise _invalid()
+    if not all(isinstance(part, int) or (part.isascii() and part.isprintable()) for part in parts):
+        raise _invalid()  # a database takes no NUL, and no half of a character
     return parts
 
 
