@@ -153,6 +153,13 @@ def test_what_is_wrong_is_said_in_words_for_people(
     assert answer.body["errors"] == [{"field": field, "message": message}]
 
 
+@pytest.mark.usefixtures("call")
+def test_a_content_type_is_found_however_its_name_is_spelled(trade: dict[str, Any]) -> None:
+    event = http_event("POST", "/api/trades", headers=[("content-type", "application/json")])
+    event |= {"headers": {"Content-Type": "application/json"}, "body": json.dumps(trade), "isBase64Encoded": False}
+    assert api_answer(event)["statusCode"] == 201
+
+
 def test_head_answers_as_get_does_without_a_body_and_options_names_the_methods(call: Call) -> None:
     head: Answer = call("HEAD", "/api/trades")
     assert (head.status, head.body) == (200, "")

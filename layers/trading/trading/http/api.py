@@ -246,13 +246,15 @@ def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
     body = _body_bytes(event)
     if len(body) > expected.limit:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {expected.limit:,} bytes at most.")
-    media_type = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
+    # API Gateway sends names of headers in lower case; `sam local` keeps the client's spelling.
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in expected.media_types:
         found = f"not {media_type}" if media_type else "and say so"
         accepted = " or ".join(expected.media_types)
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}, {found}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
-    readable["headers"] = {**event["headers"], "content-type": media_type}
+    readable["headers"] = {**headers, "content-type": media_type}
     if media_type == JSON:
         try:
             readable |= {"body": body.decode(), "isBase64Encoded": False}
