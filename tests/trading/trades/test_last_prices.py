@@ -34,9 +34,9 @@ def test_a_position_is_valued_at_the_newest_tick() -> None:
     tick("12.50", NOON)
     tick("12", NOON + timedelta(minutes=7))
     position = only()
-    assert (position.last_price, position.price_source) == (12, "tick")
+    assert (position.last_price, position.price_source) == (Decimal(12), "tick")
     assert position.last_price_at == NOON + timedelta(minutes=7)
-    assert (position.market_value, position.unrealized_profit) == (120, 19)
+    assert (position.market_value, position.unrealized_profit) == (Decimal(120), Decimal(19))
     assert position.unrealized_percent == Decimal("18.811881")
 
 
@@ -44,22 +44,26 @@ def test_a_short_position_gains_when_the_price_falls() -> None:
     record(new("SELL", 4, 10, fee="0.4"))
     tick("9", NOON)
     position = only()
-    assert (position.quantity, position.cost_basis, position.market_value) == (-4, Decimal("-39.6"), -36)
+    assert (position.quantity, position.cost_basis, position.market_value) == (
+        Decimal(-4),
+        Decimal("-39.6"),
+        Decimal(-36),
+    )
     assert (position.average_cost, position.unrealized_profit) == (Decimal("9.9"), Decimal("3.6"))
     assert position.unrealized_percent == Decimal("9.090909")
 
 
 def test_without_a_tick_it_is_valued_at_the_last_trade_of_any_account() -> None:
     record(new("BUY", 1, 10), new("BUY", 1, 13, NOON + timedelta(days=1), account="other"))
-    assert [(each.last_price, each.price_source) for each in found()] == [(13, "trade"), (13, "trade")]
+    assert [(each.last_price, each.price_source) for each in found()] == [(Decimal(13), "trade")] * 2
 
 
 def test_ticks_have_no_currency_so_they_count_where_the_ticker_has_one() -> None:
     record(new("BUY", 1, 10), new("BUY", 1, 9, currency="EUR"))
     tick("12", NOON)
     assert [(each.currency, each.last_price, each.price_source) for each in found()] == [
-        ("EUR", 9, "trade"),
-        ("USD", 10, "trade"),
+        ("EUR", Decimal(9), "trade"),
+        ("USD", Decimal(10), "trade"),
     ]
 
 
@@ -82,7 +86,11 @@ def test_a_price_before_a_split_is_of_shares_before_it() -> None:
     tick("36", NOON)
     splits.record(NewSplit(ticker="MSFT", effective_at=(NOON + timedelta(days=1)).isoformat(), ratio="3:2"), "local")
     position = only()
-    assert (position.quantity, position.last_price, position.market_value) == (Decimal("4.5"), 24, 108)
+    assert (position.quantity, position.last_price, position.market_value) == (
+        Decimal("4.5"),
+        Decimal(24),
+        Decimal(108),
+    )
     tick("25", NOON + timedelta(days=2))
     assert only().last_price == 25
 
@@ -176,5 +184,5 @@ def test_profit_is_that_of_the_days_that_are_wanted() -> None:
         ("2025-07-04", "9", 1, 0, 1),
     ]
     [july] = profit.find(profit.ProfitFilter("month", start_date=day + timedelta(days=2)))
-    assert (july.group, july.profit) == ("2025-07", 9)
+    assert (july.group, july.profit) == ("2025-07", Decimal(9))
     assert profit.find(profit.ProfitFilter("ticker", end_date=day)) == []

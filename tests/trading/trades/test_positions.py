@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -125,16 +125,18 @@ def check_sums(rows: Rows, as_of: datetime | None = None) -> None:
 
 def check_one(rows: Rows, account: str, ticker: str, currency: str, as_of: datetime | None) -> None:
     expected = reckoned(rows, as_of)[account, ticker, currency]
-    wanted = {"account": account, "ticker": ticker, "currency": currency, "as_of": as_of, "limit": 2}
+
+    def wanted(cursor: str | None) -> WantedPosition:
+        return WantedPosition(ticker, account, currency, as_of, limit=2, cursor=cursor)
 
     def lots(cursor: str | None) -> tuple[list[positions.Lot], str | None]:
-        position, following = positions.get(WantedPosition(**wanted, cursor=cursor))
+        position, following = positions.get(wanted(cursor))
         return position.lots, following
 
     assert [
         (lot.trade_id, Fraction(lot.quantity), Fraction(lot.fee), Fraction(lot.cost)) for lot in all_pages(lots)
     ] == expected.lots
-    matches: list[Match] = all_pages(lambda cursor: positions.find_matches(WantedPosition(**wanted, cursor=cursor)))
+    matches: list[Match] = all_pages(lambda cursor: positions.find_matches(wanted(cursor)))
     assert [
         (
             each.opening_trade_id,
@@ -174,7 +176,7 @@ def groups(key: Key, closing: Row) -> dict[str, list[str]]:
 def check_profit(rows: Rows) -> None:
     """Hold profit by all groups against the rows of the ledger."""
     for by in ("day", "month", "ticker", "account", "tag"):
-        profits: Counter[tuple[str, str]] = Counter()
+        profits: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
         counts: Counter[tuple[str, str]] = Counter()
         for key, position in reckoned(rows).items():
             for match in position.matches:
@@ -388,7 +390,7 @@ def test_average_cost_by_hand() -> None:
     assert format_decimal(by_average.realized_profit) == "298.5"
     assert format_decimal(by_average.cost_basis) == format_decimal(by_fifo.cost_basis) == "-89.7"
     assert format_decimal(by_fifo.realized_profit) == "298.5"
-    assert (by_average.quantity, by_average.average_cost) == (-3, Decimal("29.9"))
+    assert (by_average.quantity, by_average.average_cost) == (Decimal(-3), Decimal("29.9"))
 
 
 def test_a_smaller_id_that_commits_last_is_counted_by_the_rule_of_the_minute(
