@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from trading.core import tables
 from trading.core.errors import FieldError, InvalidError
@@ -47,9 +48,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """What a file holds: its trades, the oldest first, and all other rows in the order of the file."""
+    """What a file holds: its trades, the oldest first, and all other rows in the order of the file.
+
+    `zone` is that of dates without an offset.
+    """
 
     format: str
+    zone: ZoneInfo
     trades: list[FileTrade]
     left_out: list[LeftOut]
     splits: list[FileSplit]
@@ -84,7 +89,9 @@ def read(data: bytes, options: Options) -> FileReading:
     _refuse_several(reader.source_accounts)
     kept, repeated = _keyed(_oldest_first(trades, format_), format_)
     others = sorted(left_out + repeated, key=lambda each: each.line)
-    return FileReading(format_.name, kept, others, reader.splits, sorted(reader.isins))
+    return FileReading(
+        format_.name, options.zone or ZoneInfo(format_.zone), kept, others, reader.splits, sorted(reader.isins)
+    )
 
 
 def _recognized(data: bytes, options: Options) -> Table[Layout]:

@@ -136,8 +136,6 @@ class RowReader:
         if row.fault:
             raise ValueError(row.fault)
         cells = row.cells
-        if any(cells[layout.width :]):
-            raise ValueError(f"has {len(cells)} values, and the header has {layout.width}")
         if len(cells) < layout.width:
             cells = [*cells, *[""] * (layout.width - len(cells))]
 
@@ -159,6 +157,8 @@ class RowReader:
             raise SkippedError("is a stock split: record it with POST /api/splits")
         else:
             side = self._side(kind, quantity, price)
+        if any(row.cells[layout.width :]):
+            raise ValueError(f"has {len(row.cells)} values, and the header has {layout.width}")
         remarks: list[str] = []
         trade_currency = self._currency(currency)
         exact_price = self._money(price, "price", remarks)
