@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License
 
+from functions.imports_api.app import app as imports_api
 from functions.positions_api.app import app as positions_api
 from functions.prices_api.app import app as prices_api
 from functions.strategy_simulator.app import app as strategy_simulator
@@ -12,7 +13,7 @@ from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http.api import SECURITY_SCHEME, HttpApi
 
-APPS = (trades_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
+APPS = (trades_api, imports_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -53,9 +54,9 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, see what they come to as positions and profit, publish prices and"
-        " find rises, read what a day's trades come to, simulate a strategy. Errors are problems (RFC 9457) that name"
-        " the field.",
+        description="Record trades or import them from brokers' files, find them, see what they come to as positions"
+        " and profit, publish prices and find rises, read what a day's trades come to, simulate a strategy. Errors are"
+        " problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
         security_schemes={
             SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token that has the route's scope.")

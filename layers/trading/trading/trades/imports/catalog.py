@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trading.trades.imports.format import Field, Format
+from trading.trades.imports.format import Field, Format, Source
 from trading.trades.imports.formats import (
     fidelity,
     ibkr_activity,
@@ -33,6 +33,22 @@ FORMATS: dict[str, Format] = {
         own,
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFormat:
+    """A format as requests name it, the columns that tell it, its time zone, and its public samples."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    timezone: str
+    sources: Sequence[Source]
+
+
+def known() -> list[KnownFormat]:
+    """Return the formats of which files are recognized."""
+    return [KnownFormat(each.name, each.title, each.header, each.zone, each.sources) for each in FORMATS.values()]
 
 
 class RepeatedColumnError(Exception):

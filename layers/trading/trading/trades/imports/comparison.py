@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from trading.core import database
 from trading.core.errors import FieldError, InvalidError
 from trading.trades.imports import reading
+from trading.trades.imports.options import Options
 from trading.trades.imports.records import RowTrade
-from trading.trades.imports.rows import FileTrade, Options
+from trading.trades.imports.rows import FileTrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -84,7 +85,8 @@ def compare(data: bytes, options: Options) -> Comparison:
     zone = file.zone
     ledger = _recorded(file.trades, zone)
     pairs, here, there = _paired(file.trades, ledger, zone)
-    agrees, differs = [], []
+    agrees: list[ComparedTrade] = []
+    differs: list[ComparedTrade] = []
     for trade, recorded in sorted(pairs, key=lambda pair: pair[0].line):
         fields = _differences(RowTrade.of(trade), recorded.trade, zone)
         of_file = ComparedTrade(trade.line, recorded.id, RowTrade.of(trade), recorded.trade if fields else None, fields)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from trading.core import database
 from trading.core.values import Amount
 from trading.trades.imports import reading, records, shortfalls
+from trading.trades.imports.options import Options
 from trading.trades.imports.reading import FileReading
 from trading.trades.imports.records import OUTCOMES, Completed, ImportRow, KnownTrade, RowFilter, RowTrade
-from trading.trades.imports.rows import FileTrade, Options
+from trading.trades.imports.rows import FileTrade
 from trading.trades.imports.shortfalls import Shortfall
 
 if TYPE_CHECKING:

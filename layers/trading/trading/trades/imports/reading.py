@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -14,23 +14,10 @@ from trading.core.tables import HEADER_LINES, Row, Table, UnknownTableError
 from trading.core.values import format_decimal
 from trading.trades.imports import catalog
 from trading.trades.imports.catalog import FORMATS, Layout, RepeatedColumnError
-from trading.trades.imports.format import Fee, Field, Format
-from trading.trades.imports.rows import GENERIC, FileSplit, FileTrade, Options, RowReader, SkippedError
+from trading.trades.imports.format import Fee, Format
+from trading.trades.imports.options import GENERIC, GENERIC_FEE, GENERIC_FIELDS, Options
+from trading.trades.imports.rows import FileSplit, FileTrade, RowReader, SkippedError
 
-# What `columns` may name in a file of no known format.
-GENERIC_FIELDS: Mapping[str, Field] = {
-    "ticker": "ticker",
-    "isin": "isin",
-    "price": "price",
-    "quantity": "quantity",
-    "side": "kind",
-    "timestamp": "date",
-    "time": "time",
-    "currency": "currency",
-    "account": "account",
-    "id": "id",
-}
-GENERIC_FEE = "fee"
 _REQUIRED = ("price", "quantity", "timestamp")
 _EXAMPLE = "format=generic&columns=ticker:Symbol,price:Price,quantity:Quantity,side:Side,timestamp:Date"
 _NAMED = 10  # accounts in an error

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
 from itertools import batched
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trading.core import database, pagination
 from trading.core.errors import ConflictError, NotFoundError, UnavailableError
-from trading.core.values import Price, Quantity, Side
+from trading.core.values import PAGE_DEFAULT, Price, Quantity, Side
 from trading.trades.imports.reading import FileReading
 from trading.trades.imports.rows import FileTrade
 
@@ -90,13 +90,23 @@ class ImportRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportFilter:
+    """Which imports to find, both dates included, and how many after which cursor."""
+
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    limit: int = PAGE_DEFAULT
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowFilter:
     """Which rows of an import to find, and how many after which cursor."""
 
     import_id: int
     outcome: Outcome | None = None
     only_adjusted: bool = False
-    limit: int = 100
+    limit: int = PAGE_DEFAULT
     cursor: str | None = None
 
 
@@ -303,6 +313,17 @@ def _complete(import_id: int) -> Completed:
     if known.voided_at:
         raise ConflictError(f"Import {import_id} is voided.")
     return Completed(known, None)  # by another call with the same file
+
+
+def find(wanted: ImportFilter) -> tuple[list[Import], str | None]:
+    """Return a page of imports, the newest first, and the cursor of the next page if there is one.
+
+    Raises:
+        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    rows, next_cursor = pagination.find("imports", IMPORT_COLUMNS, asdict(wanted), key=("recorded_at", "id"), equal=())
+    return [Import(*row) for row in rows], next_cursor
 
 
 def get(import_id: int) -> Import:

@@ -1,8 +1,8 @@
 """Rows of brokers' files: one row in, one trade out, or why there is none."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
@@ -23,9 +23,8 @@ from trading.core.values import (
 )
 from trading.trades.imports.catalog import Layout
 from trading.trades.imports.dates import Dates
-from trading.trades.imports.format import ISO, Field, Format
-
-AUTO, GENERIC = "auto", "generic"
+from trading.trades.imports.format import Field, Format
+from trading.trades.imports.options import Options
 
 _SEEN = 40  # characters of a cell in a reason
 _SIX_DECIMALS = Decimal(1).scaleb(-FRACTION_DIGITS)
@@ -36,31 +35,6 @@ _CLASS_MARK = re.compile(r"(?<=[A-Z])[ /](?=[A-Z])")  # BRK/B and BRK B are BRK.
 # As the options' clearing house and Interactive Brokers write them.
 _OPTION = re.compile(r"-?[A-Z.]{1,6} *[0-9]{6}[CP][0-9.]+|[A-Z.]{1,6} +[0-9]{2}[A-Z]{3}[0-9]{2} +[0-9.]+ +[CP]")
 _MINUS = ("-", "(", "\N{MINUS SIGN}")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a file is to be read.
-
-    Attributes:
-        format: a format's name, `auto` or `generic`.
-        account: the account of trades for which the file names none of ours.
-        source_account: the broker's account whose trades are wanted, where a file has those of several.
-        zone: of dates without an offset; the format's own if it is None.
-        currency: of trades where neither the file nor its format tells it.
-        tickers: the tickers of ISINs, or of other names of the file.
-        columns: the names of a generic file's columns.
-        date_format: how dates of a generic file are written.
-    """
-
-    format: str = AUTO
-    account: str = "main"
-    source_account: str | None = None
-    zone: ZoneInfo | None = None
-    currency: str = "USD"
-    tickers: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    date_format: str = ISO
 
 
 @dataclass(slots=True)
