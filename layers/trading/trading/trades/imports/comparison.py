@@ -1,6 +1,6 @@
 """Comparing a broker's file with the ledger: which trades both have, and which only one of them."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,14 +85,9 @@ def compare(data: bytes, options: Options) -> Comparison:
     zone = file.zone
     ledger = _recorded(file.trades, zone)
     pairs, here, there = _paired(file.trades, ledger, zone)
-    agrees: list[ComparedTrade] = []
-    differs: list[ComparedTrade] = []
-    for trade, recorded in sorted(pairs, key=lambda pair: pair[0].line):
-        fields = _differences(RowTrade.of(trade), recorded.trade, zone)
-        of_file = ComparedTrade(trade.line, recorded.id, RowTrade.of(trade), recorded.trade if fields else None, fields)
-        (differs if fields else agrees).append(of_file)
-    missing_here = [ComparedTrade(trade.line, None, RowTrade.of(trade), None, []) for trade in here]
-    missing_there = [ComparedTrade(None, recorded.id, recorded.trade, None, []) for recorded in there]
+    pairs.sort(key=lambda pair: pair[0].line)
+    agrees = [pair for pair in pairs if not _differences(*pair, zone)]
+    differs = [pair for pair in pairs if _differences(*pair, zone)]
     outcomes = Counter(each.outcome for each in file.left_out)
     return Comparison(
         file.format,
@@ -101,9 +96,17 @@ def compare(data: bytes, options: Options) -> Comparison:
         outcomes["rejected"],
         len(agrees),
         len(differs),
-        len(missing_here),
-        len(missing_there),
-        ComparedTrades(agrees[:FIRST], differs[:FIRST], missing_here[:FIRST], missing_there[:FIRST]),
+        len(here),
+        len(there),
+        ComparedTrades(
+            [ComparedTrade(trade.line, known.id, RowTrade.of(trade), None, []) for trade, known in agrees[:FIRST]],
+            [
+                ComparedTrade(trade.line, known.id, RowTrade.of(trade), known.trade, _differences(trade, known, zone))
+                for trade, known in differs[:FIRST]
+            ],
+            [ComparedTrade(trade.line, None, RowTrade.of(trade), None, []) for trade in here[:FIRST]],
+            [ComparedTrade(None, known.id, known.trade, None, []) for known in there[:FIRST]],
+        ),
     )
 
 
@@ -162,14 +165,14 @@ def _paired(
         (day, lambda recorded: day(recorded.trade)),
     ]
     for of_file, of_ledger in ways:
-        waiting: defaultdict[Hashable, deque[_Recorded]] = defaultdict(deque)
-        for recorded in there:
+        waiting: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
+        for recorded in reversed(there):  # so that the earliest is the first to be taken
             waiting[of_ledger(recorded)].append(recorded)
         left: list[FileTrade] = []
         found: set[int] = set()
         for trade in here:
             if candidates := waiting.get(of_file(trade)):
-                recorded = candidates.popleft()
+                recorded = candidates.pop()
                 pairs.append((trade, recorded))
                 found.add(recorded.id)
             else:
@@ -178,9 +181,9 @@ def _paired(
     return pairs, here, there
 
 
-def _differences(told: RowTrade, recorded: RowTrade, zone: ZoneInfo) -> list[str]:
-    """Return the fields in which two trades of the same day differ; the time of day is not compared."""
+def _differences(told: FileTrade, recorded: _Recorded, zone: ZoneInfo) -> list[str]:
+    """Return the fields in which two trades differ; the time of day is not compared."""
     names = ("ticker", "side", "quantity", "price", "fee", "currency")
-    differing = [name for name in names if getattr(told, name) != getattr(recorded, name)]
-    days = (trade.timestamp.astimezone(zone).date() for trade in (told, recorded))
-    return differing if len(set(days)) == 1 else [*differing, "timestamp"]
+    differing = [name for name in names if getattr(told, name) != getattr(recorded.trade, name)]
+    days = {trade.timestamp.astimezone(zone).date() for trade in (told, recorded.trade)}
+    return differing if len(days) == 1 else [*differing, "timestamp"]

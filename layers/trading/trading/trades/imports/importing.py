@@ -1,9 +1,10 @@
 """Importing a broker's file: recording what it holds, or saying what that would do."""
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import batched
+from itertools import batched, islice
 from typing import TYPE_CHECKING
 
 from trading.core import database
@@ -104,28 +105,30 @@ def try_out(data: bytes, options: Options) -> ImportResult:
     """
     file = reading.read(data, options)
 
-    def look(cursor: "Cursor") -> tuple[dict[bytes, KnownTrade], list[Shortfall]]:
-        known: dict[bytes, KnownTrade] = {}
+    def look(cursor: "Cursor") -> tuple[list[ImportRow], list[Shortfall]]:
+        rows = [ImportRow(each.line, each.outcome, each.reason, adjusted=False) for each in file.left_out]
+        new: list[FileTrade] = []
         for trades in batched(file.trades, _KEYS, strict=False):
-            known |= records.known_trades(cursor, [trade.key for trade in trades])
-        return known, shortfalls.find(cursor, [trade for trade in file.trades if trade.key not in known])
+            known = records.known_trades(cursor, [trade.key for trade in trades])
+            rows += [_tried(trade, known.get(trade.key)) for trade in trades]
+            new += [trade for trade in trades if trade.key not in known]
+        return rows, shortfalls.find(cursor, new)
 
-    known, turns_short = database.run(look, repeatable=True, snapshot=True)
-    rows = [ImportRow(each.line, each.outcome, each.reason, adjusted=False) for each in file.left_out]
-    rows += [_tried(trade, known.get(trade.key)) for trade in file.trades]
+    rows, turns_short = database.run(look, repeatable=True, snapshot=True)
     rows.sort(key=lambda row: row.line)
-    by_outcome = {outcome: [row for row in rows if row.outcome == outcome] for outcome in OUTCOMES}
+    counts = Counter(row.outcome for row in rows)
+    first = {outcome: list(islice((row for row in rows if row.outcome == outcome), FIRST)) for outcome in OUTCOMES}
     adjusted = [row for row in rows if row.adjusted]
     return ImportResult(
         None,
         file.format,
         file.rows_read,
-        len(by_outcome["recorded"]),
-        len(by_outcome["already_recorded"]),
-        len(by_outcome["skipped"]),
-        len(by_outcome["rejected"]),
+        counts["recorded"],
+        counts["already_recorded"],
+        counts["skipped"],
+        counts["rejected"],
         len(adjusted),
-        FirstRows(**{outcome: some[:FIRST] for outcome, some in by_outcome.items()}, adjusted=adjusted[:FIRST]),
+        FirstRows(**first, adjusted=adjusted[:FIRST]),
         _splits(file),
         file.isins_without_ticker,
         turns_short,

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import localcontext
 from itertools import chain
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from trading.core import tables
 from trading.core.errors import FieldError, InvalidError
 from trading.core.tables import HEADER_LINES, Row, Table, UnknownTableError
-from trading.core.values import format_decimal
+from trading.core.values import PRECISION, format_decimal
 from trading.trades.imports import catalog
 from trading.trades.imports.catalog import FORMATS, Layout, RepeatedColumnError
 from trading.trades.imports.format import Fee, Format
@@ -59,7 +60,11 @@ def read(data: bytes, options: Options) -> FileReading:
     Raises:
         InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
     """
-    table = _recognized(data, options)
+    with localcontext(prec=PRECISION):
+        return _read(_recognized(data, options), data, options)
+
+
+def _read(table: Table[Layout], data: bytes, options: Options) -> FileReading:
     format_ = table.layout.format
     reader = RowReader(format_, options, _marks(data, options, format_))
     trades: list[FileTrade] = []
@@ -173,22 +178,25 @@ def _keyed(trades: Iterable[FileTrade], format_: Format) -> tuple[list[FileTrade
     kept: list[FileTrade] = []
     repeated: list[LeftOut] = []
     by_id: dict[tuple[str, str], FileTrade] = {}
-    counts = Counter[tuple[str, ...]]()
+    counts = Counter[bytes]()
     for trade in trades:
         if trade.broker_id:
             first = by_id.setdefault((trade.account, trade.broker_id), trade)
             if first is not trade:
                 repeated.append(_repeated(trade, first))
                 continue
-            identity: tuple[str, ...] = (trade.account, format_.name, trade.broker_id)
+            trade.key = _hashed(trade.account, format_.name, trade.broker_id)
         else:
             shares, price = format_decimal(trade.quantity), format_decimal(trade.price)
-            told = (trade.account, trade.timestamp.isoformat(), trade.ticker, trade.side, shares, price)
+            told = _hashed(trade.account, trade.timestamp.isoformat(), trade.ticker, trade.side, shares, price)
             counts[told] += 1
-            identity = (*told, str(counts[told]))
-        trade.key = hashlib.sha256("\0".join(identity).encode()).digest()
+            trade.key = _hashed(told.hex(), str(counts[told]))
         kept.append(trade)
     return kept, repeated
+
+
+def _hashed(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()
 
 
 def _repeated(trade: FileTrade, first: FileTrade) -> LeftOut:

@@ -244,10 +244,9 @@ class KnownTrade:
 
 
 _KNOWN = """
-select import_key, trade.id, change.id is not null,
-    trade.ticker, side, quantity, price, fee, trade.currency, trade.timestamp
-from trades as trade left join trade_changes as change on trade_id = trade.id
-where import_key = any(%(keys)s)
+select import_key, id, exists (select from trade_changes where trade_id = trades.id),
+    ticker, side, quantity, price, fee, currency, timestamp
+from trades where import_key = any(%(keys)s)
 """
 
 

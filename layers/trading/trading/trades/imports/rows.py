@@ -15,11 +15,10 @@ from trading.core.values import (
     CURRENCY_PATTERN,
     FRACTION_DIGITS,
     PATTERN_PHRASES,
-    QUANTITY_FRACTION_DIGITS,
     TICKER_PATTERN,
     Side,
-    exact_decimal,
     exact_quantity,
+    format_decimal,
 )
 from trading.trades.imports.catalog import Layout
 from trading.trades.imports.dates import Dates
@@ -29,6 +28,7 @@ from trading.trades.imports.options import Options
 _SEEN = 40  # characters of a cell in a reason
 _SIX_DECIMALS = Decimal(1).scaleb(-FRACTION_DIGITS)
 _WHOLE_DIGITS = 12  # of a price
+_LONGEST = 60  # characters of a number: fewer than the digits with which it is worked with
 _TOO_LARGE = Decimal(10) ** _WHOLE_DIGITS
 _TICKER, _ACCOUNT, _CURRENCY = (re.compile(each) for each in (TICKER_PATTERN, ACCOUNT_PATTERN, CURRENCY_PATTERN))
 _CLASS_MARK = re.compile(r"(?<=[A-Z])[ /](?=[A-Z])")  # BRK/B and BRK B are BRK.B
@@ -228,12 +228,10 @@ class RowReader:
             raise ValueError(f"quantity must not be negative where shares are bought, as in a cancellation: {text!r}")
         if not number:
             raise ValueError("quantity must not be 0")
-        shares = abs(number)
-        exponent = shares.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -QUANTITY_FRACTION_DIGITS:
-            shares = shares.normalize()
+        if abs(number) >= _TOO_LARGE:  # and cannot be worked with
+            raise ValueError(f"quantity is too large: {text[:_SEEN]!r}")
         try:
-            return exact_quantity(shares)
+            return exact_quantity(Decimal(format_decimal(abs(number))))  # zeros at its end do not count
         except ValueError as error:
             raise ValueError(f"quantity {error}") from None
 
@@ -265,17 +263,25 @@ class RowReader:
         if number >= _TOO_LARGE:
             raise ValueError(f"{name} must have at most {_WHOLE_DIGITS} digits before the point")
         exponent = number.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -FRACTION_DIGITS:
+        assert isinstance(exponent, int)  # noqa: S101 - it is a number
+        if exponent < -FRACTION_DIGITS:
             rounded = number.quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
             if rounded != number:
                 remarks.append(f"{name} {number} was rounded to {rounded}")
-            number = rounded
-        return exact_decimal(number, _WHOLE_DIGITS)
+            return rounded
+        return Decimal(f"{number:f}") if exponent > 0 else abs(number)  # neither 1E+2 nor -0
 
     def _number(self, text: str, name: str) -> Decimal:
         """Return the number of a cell, whose decimal mark may be any that the file shows."""
         if not text:
             raise ValueError(f"{name} is missing")
+        if len(text) > _LONGEST:
+            raise ValueError(f"{name} must have at most {_LONGEST} characters")
+        if len(self._marks) == 1:
+            try:
+                return tables.number(text, self._marks[0])
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
         found: set[Decimal] = set()
         for mark in self._marks:
             try:

@@ -71,7 +71,19 @@ def find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
     if not trades:
         return []
     tickers = sorted({trade.ticker for trade in trades})
-    entries = [
+    # One text for each, so that no list of all of them is needed as well.
+    entries = ",".join(_entry(position, trade) for position, trade in enumerate(trades))
+    cursor.execute(_SHORT, {"trades": f"[{entries}]", "factors": json.dumps(_factors(cursor, tickers))})
+    found = []
+    for account, ticker, currency, since, missing, before, factor in cursor.fetchall():
+        with localcontext(prec=PRECISION):
+            quantity = (missing / factor).quantize(_LAST_DIGIT, ROUND_UP)
+        found.append(Shortfall(account, ticker, currency, since, quantity, before))
+    return found
+
+
+def _entry(position: int, trade: FileTrade) -> str:
+    return json.dumps(
         {
             "position": position,
             "account": trade.account,
@@ -81,15 +93,7 @@ def find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
             "currency": trade.currency,
             "timestamp": trade.timestamp.isoformat(),
         }
-        for position, trade in enumerate(trades)
-    ]
-    cursor.execute(_SHORT, {"trades": json.dumps(entries), "factors": json.dumps(_factors(cursor, tickers))})
-    found = []
-    for account, ticker, currency, since, missing, before, factor in cursor.fetchall():
-        with localcontext(prec=PRECISION):
-            quantity = (missing / factor).quantize(_LAST_DIGIT, ROUND_UP)
-        found.append(Shortfall(account, ticker, currency, since, quantity, before))
-    return found
+    )
 
 
 def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]]:
