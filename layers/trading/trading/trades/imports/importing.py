@@ -25,12 +25,15 @@ _KEYS = 5_000  # of a statement
 
 @dataclass(frozen=True, slots=True)
 class ProposedSplit:
-    """A stock split that the file tells of, and how many shares came or went, if it says so: for `POST /api/splits`."""
+    """A stock split that the file tells of, for `POST /api/splits`.
+
+    `quantity` is what its row has: with most brokers, how many shares came. Files have no ratios.
+    """
 
     line: int
     ticker: str
     effective_at: datetime
-    shares: Amount | None
+    quantity: Amount | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _tried(trade: FileTrade, known: KnownTrade | None) -> ImportRow:
 
 
 def _splits(file: FileReading) -> list[ProposedSplit]:
-    return [ProposedSplit(each.line, each.ticker, each.effective_at, each.shares) for each in file.splits]
+    return [ProposedSplit(each.line, each.ticker, each.effective_at, each.quantity) for each in file.splits]
 
 
 def _digest(data: bytes, options: Options) -> bytes:

@@ -141,11 +141,18 @@ def _of_sections(format_: Format, table: Table[Layout]) -> Iterator[tuple[Row, L
         name, kind, *_ = [*row.cells, "", ""]
         if kind == "Header":
             if name == section:
-                layout = catalog.layout_of(format_, row.cells) or f"is of a table of {section} without shares"
+                layout = _section_layout(format_, row)
         elif (row.fault and not isinstance(layout, str)) or (name == section and kind == "Data"):
             yield row, layout
         else:
             yield row, f"is of the section {name[:_SEEN]!r}" if name != section else f"is a {kind[:_SEEN]!r} of {name}"
+
+
+def _section_layout(format_: Format, row: Row) -> Layout | str:
+    try:
+        return catalog.layout_of(format_, row.cells) or f"is below line {row.line}, which has other columns"
+    except RepeatedColumnError as error:
+        return f"is below line {row.line}, which {error}"
 
 
 def _marks(data: bytes, options: Options, format_: Format) -> Sequence[str]:

@@ -62,12 +62,12 @@ class FileTrade:
 
 @dataclass(frozen=True, slots=True)
 class FileSplit:
-    """A stock split that a file tells of; `shares` is how many came or went, where the file says so."""
+    """A stock split that a file tells of; `quantity` is what its row has: with most brokers, how many shares came."""
 
     line: int
     ticker: str
     effective_at: datetime
-    shares: Decimal | None
+    quantity: Decimal | None
 
 
 class SkippedError(Exception):
