@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": ("watch", "Watch the prices of a feed, and its alerts."),
     "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
     "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
+    "import": ("import_", "Import a broker's file of trades, compare it, or take it back."),
     "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
     "psql": ("psql", "Query the database of the running system."),
     "token": ("token", "Print a token for this laptop's API."),
@@ -63,7 +64,7 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="trading")
 def trading() -> None:
-    """Trading from the command line: live prices, analyses and simulations."""
+    """Trading from the command line: live prices, imports, analyses and simulations."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
