@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,6 +22,7 @@ PATH = "/api/imports"
 OUTCOMES = ("recorded", "already_recorded", "skipped", "rejected", "adjusted")
 AGREEMENTS = ("agrees", "differs", "missing_here", "missing_there")
 SHOWN = 10  # rows of each kind
+WIDEST = 1_000
 ATTEMPTS = 30  # of one file, each of 20 seconds: the same file goes on where it stopped
 UNAVAILABLE = 503
 RETRY_SECONDS = 1.0
@@ -116,9 +118,10 @@ def _show_import(result: dict[str, Any]) -> None:
         _show_reasons(outcome, result["rows"][outcome], result[outcome])
     _show_skipped(result["rows"]["skipped"], result["skipped"])
     for short in result["turns_short"]:
+        since, before = short["since"][:10], short["before"][:10]
         click.echo(
-            f"{short['ticker']} in {short['account']} would be short from {short['since'][:10]} on:"
-            f" {short['quantity']} shares from before {short['before'][:10]} are missing. Record an opening trade first."
+            f"{short['ticker']} in {short['account']} would be short from {since} on: {short['quantity']} shares from"
+            f" before {before} are missing. Record an opening trade first."
         )
     for split in result["splits"]:
         click.echo(
@@ -168,15 +171,21 @@ def _show_trades(title: str, rows: Sequence[dict[str, Any]], count: int) -> None
         return
     table = Table(box=box.SIMPLE, title=title, title_justify="left")
     for name in ("line", "trade", "date", "side", "quantity", "ticker", "price", "fee", "currency", "differs"):
-        table.add_column(name, justify="right" if name in {"line", "trade", "quantity", "price", "fee"} else "left")
+        is_number = name in {"line", "trade", "quantity", "price", "fee"}
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows[:SHOWN]:
         trade = row["trade"]
         cells = [row["line"], row["trade_id"], trade["timestamp"][:16].replace("T", " "), trade["side"]]
         cells += [trade[name] for name in ("quantity", "ticker", "price", "fee", "currency")]
         table.add_row(*("" if cell is None else printable(str(cell)) for cell in [*cells, _differing(row)]))
-    if not any("fields" in row for row in rows):
+    if not any(row.get("fields") for row in rows):
         table.columns.pop()
-    Console(highlight=False, width=max(Console().width, 100)).print(table)
+    console = Console(highlight=False)
+    # A number is never cut, however narrow the terminal is.
+    console.width = max(
+        console.width, Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    )
+    console.print(table)
     if count > SHOWN:
         click.echo(f"  … and {count - SHOWN:,} more")
 
