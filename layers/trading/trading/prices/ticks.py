@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import batched
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.core import queues, values
 from trading.core.settings import setting
-from trading.core.values import Instant, Price, Ticker
+from trading.core.values import Instant, PositivePrice, Ticker
 
 PRICES_LIMIT = 500
 PUBLISH_CALL_SECONDS = 5.0
@@ -21,19 +20,10 @@ PUBLISH_SECONDS = 7.0  # no call starts later, so that the last one ends before 
 AHEAD = timedelta(seconds=5)
 
 
-def _positive(price: Decimal) -> Decimal:
-    if not price:
-        raise ValueError("must be more than 0")
-    return price
-
-
 def _not_ahead(instant: datetime) -> datetime:
     if instant > datetime.now(UTC) + AHEAD:
         raise ValueError("must not be in the future")
     return instant
-
-
-PositivePrice = Annotated[Price, AfterValidator(_positive)]
 
 
 class NewPrice(BaseModel):
