@@ -353,6 +353,11 @@ def test_a_row_that_cannot_be_read_is_rejected_with_its_line_and_reason(row: str
         assert each.reason.startswith(reason or "")
 
 
+def test_what_cannot_be_stored_is_not_repeated_in_a_reason() -> None:
+    file = reading.read((SCHWAB + "03/05/2025,Buy,A\0\x1b,1,10,\n03/05/2025,\0,A,1,10,\n").encode(), Options())
+    assert not any("\0" in each.reason or "\x1b" in each.reason for each in file.left_out)
+
+
 def test_what_is_rounded_is_counted_and_said() -> None:
     file = reading.read((SCHWAB + "03/05/2025,Buy,AAPL,1,10.0000005,0.1234565\n").encode(), Options())
     [trade] = file.trades

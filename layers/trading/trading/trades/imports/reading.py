@@ -17,12 +17,11 @@ from trading.trades.imports import catalog
 from trading.trades.imports.catalog import FORMATS, Layout, RepeatedColumnError
 from trading.trades.imports.format import Fee, Format
 from trading.trades.imports.options import GENERIC, GENERIC_FEE, GENERIC_FIELDS, Options
-from trading.trades.imports.rows import FileSplit, FileTrade, RowReader, SkippedError
+from trading.trades.imports.rows import FileSplit, FileTrade, RowReader, SkippedError, shown
 
 _REQUIRED = ("price", "quantity", "timestamp")
 _EXAMPLE = "format=generic&columns=ticker:Symbol,price:Price,quantity:Quantity,side:Side,timestamp:Date"
 _NAMED = 10  # accounts in an error
-_SEEN = 40  # characters of a cell in a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def _of_sections(format_: Format, table: Table[Layout]) -> Iterator[tuple[Row, L
         elif (row.fault and not isinstance(layout, str)) or (name == section and kind == "Data"):
             yield row, layout
         else:
-            yield row, f"is of the section {name[:_SEEN]!r}" if name != section else f"is a {kind[:_SEEN]!r} of {name}"
+            yield row, f"is of the section {shown(name)!r}" if name != section else f"is a {shown(kind)!r} of {name}"
 
 
 def _section_layout(format_: Format, row: Row) -> Layout | str:
@@ -214,7 +213,7 @@ def _repeated(trade: FileTrade, first: FileTrade) -> LeftOut:
 
 def _refuse_several(source_accounts: set[str]) -> None:
     if len(source_accounts) > 1:
-        names = ", ".join(repr(name[:_SEEN]) for name in sorted(source_accounts)[:_NAMED])
+        names = ", ".join(repr(shown(name)) for name in sorted(source_accounts)[:_NAMED])
         message = (
             f"must name one of the accounts whose trades the file has, {names}: import each into an account of its own"
         )

@@ -382,7 +382,7 @@ def find_rows(wanted: RowFilter) -> tuple[list[ImportRow], str | None]:
         database.DatabaseUnavailableError: the database does not answer.
     """
     get(wanted.import_id)
-    [after] = pagination.decode_key(wanted.cursor, int) if wanted.cursor else [0]
+    [after] = [0] if wanted.cursor is None else pagination.decode_key(wanted.cursor, int)
     rows = _query(
         f"select line, outcome, reason, is_adjusted, trade_id, {_TRADE_COLUMNS}"  # noqa: S608 - constants
         " from import_rows left join trades as trade on trade.id = trade_id"

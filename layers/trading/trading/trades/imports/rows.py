@@ -70,6 +70,11 @@ class FileSplit:
     quantity: Decimal | None
 
 
+def shown(text: str) -> str:
+    """Return what a reason shows of a cell: its beginning, and nothing that cannot be printed or stored."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:_SEEN])
+
+
 class SkippedError(Exception):
     """A row that is no trade, and why."""
 
@@ -119,7 +124,7 @@ class RowReader:
 
         for position, wanted in layout.only:
             if not wanted.fullmatch(cells[position]):
-                raise SkippedError(f"is not recorded as a trade: {cells[position][:_SEEN]!r}")
+                raise SkippedError(f"is not recorded as a trade: {shown(cells[position])!r}")
         kind, quantity, price, currency = cell("kind"), cell("quantity"), cell("price"), cell("currency")
         if self._event and (event := self._event.fullmatch(kind)):
             kind, quantity, price, currency = event.group("kind", "quantity", "price", "currency")
@@ -164,7 +169,7 @@ class RowReader:
             return "SELL"
         if not word and not quantity and not price:
             raise SkippedError("is not a row of a trade")
-        raise SkippedError(f"is not recorded as a trade: {kind[:_SEEN]!r}")
+        raise SkippedError(f"is not recorded as a trade: {shown(kind)!r}")
 
     @staticmethod
     def _signed(quantity: str, price: str) -> Side:
@@ -184,7 +189,7 @@ class RowReader:
     def _check_source_account(self, name: str) -> None:
         wanted = self._options.source_account
         if wanted is not None and name != wanted:
-            raise SkippedError(f"is of the account {name[:_SEEN]!r}")
+            raise SkippedError(f"is of the account {shown(name)!r}")
 
     def _account(self, name: str) -> str:
         if name and not _ACCOUNT.fullmatch(name):
@@ -193,7 +198,7 @@ class RowReader:
 
     def _currency(self, code: str) -> str:
         if code and not _CURRENCY.fullmatch(code):
-            raise ValueError(f"currency {PATTERN_PHRASES[CURRENCY_PATTERN]}, not {code[:_SEEN]!r}")
+            raise ValueError(f"currency {PATTERN_PHRASES[CURRENCY_PATTERN]}, not {shown(code)!r}")
         return code or self._default_currency
 
     def _ticker(self, cell: Callable[[Field], str]) -> str:
@@ -204,16 +209,16 @@ class RowReader:
         if known := tickers.get(symbol) or tickers.get(isin):
             return known
         if not symbol and isin:
-            self.isins.add(isin[:_SEEN])
-            raise ValueError(f"ISIN {isin[:_SEEN]} has no ticker: name it with tickers={isin[:_SEEN]}:TICKER")
+            self.isins.add(shown(isin))
+            raise ValueError(f"ISIN {shown(isin)} has no ticker: name it with tickers={shown(isin)}:TICKER")
         if not symbol:
             raise ValueError("ticker is missing")
         ticker = _CLASS_MARK.sub(".", symbol.upper()) if symbol.isascii() else symbol
         if _OPTION.fullmatch(ticker) or _OPTION.fullmatch(symbol):
-            raise SkippedError(f"is an option: {symbol[:_SEEN]!r}")
+            raise SkippedError(f"is an option: {shown(symbol)!r}")
         if not _TICKER.fullmatch(ticker):
             phrase = PATTERN_PHRASES[TICKER_PATTERN]
-            raise ValueError(f"ticker {phrase}, not {symbol[:_SEEN]!r}: name it with tickers={symbol[:_SEEN]}:TICKER")
+            raise ValueError(f"ticker {phrase}, not {shown(symbol)!r}: name it with tickers={shown(symbol)}:TICKER")
         return ticker
 
     def _timestamp(self, cell: Callable[[Field], str]) -> datetime:
@@ -225,11 +230,13 @@ class RowReader:
     def _quantity(self, text: str, side: Side) -> Decimal:
         number = self._number(text, "quantity")
         if side == "BUY" and number < 0:
-            raise ValueError(f"quantity must not be negative where shares are bought, as in a cancellation: {text!r}")
+            raise ValueError(
+                f"quantity must not be negative where shares are bought, as in a cancellation: {shown(text)!r}"
+            )
         if not number:
             raise ValueError("quantity must not be 0")
         if abs(number) >= _TOO_LARGE:  # and cannot be worked with
-            raise ValueError(f"quantity is too large: {text[:_SEEN]!r}")
+            raise ValueError(f"quantity is too large: {shown(text)!r}")
         try:
             return exact_quantity(Decimal(format_decimal(abs(number))))  # zeros at its end do not count
         except ValueError as error:
@@ -238,7 +245,7 @@ class RowReader:
     def _money(self, text: str, name: str, remarks: list[str]) -> Decimal:
         number = self._number(text, name)
         if number < 0:
-            raise ValueError(f"{name} must not be negative: {text[:_SEEN]!r}")
+            raise ValueError(f"{name} must not be negative: {shown(text)!r}")
         return self._rounded(number, name, remarks)
 
     def _fee(self, cells: Sequence[tuple[str, str]], currency: str, remarks: list[str]) -> Decimal:
@@ -249,11 +256,11 @@ class RowReader:
             if not amount:
                 continue
             if abs(amount) >= _TOO_LARGE:
-                raise ValueError(f"fee is too large: {text[:_SEEN]!r}")
+                raise ValueError(f"fee is too large: {shown(text)!r}")
             if of and of != currency:
-                remarks.append(f"a fee of {text[:_SEEN]} {of[:_SEEN]} is left out: the trade is in {currency}")
+                remarks.append(f"a fee of {shown(text)} {shown(of)} is left out: the trade is in {currency}")
             elif self._rebates_are_positive and amount > 0:
-                remarks.append(f"a rebate of {text[:_SEEN]} is left out")
+                remarks.append(f"a rebate of {shown(text)} is left out")
             else:
                 total += abs(amount)
         return self._rounded(total, "fee", remarks)
@@ -289,7 +296,7 @@ class RowReader:
             except ValueError:
                 continue
         if not found:
-            raise ValueError(f"{name} must be a number, not {text[:_SEEN]!r}")
+            raise ValueError(f"{name} must be a number, not {shown(text)!r}")
         if len(found) > 1:
-            raise ValueError(f"{name} {text[:_SEEN]!r} may have thousands or decimals after its mark")
+            raise ValueError(f"{name} {shown(text)!r} may have thousands or decimals after its mark")
         return found.pop()
