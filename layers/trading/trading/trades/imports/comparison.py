@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,8 @@ from trading.trades.imports.rows import FileTrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 FIRST = 100  # of each list that an answer has
 LEDGER_LIMIT = 200_000  # trades of the days of a file: more take longer than a request may
@@ -125,20 +128,26 @@ def _recorded(trades: Sequence[FileTrade], zone: ZoneInfo) -> list[_Recorded]:
     if not trades:
         return []
     first, last = trades[0].timestamp.astimezone(zone), trades[-1].timestamp.astimezone(zone)
-    rows = database.query(
-        _RECORDED,
-        {
-            "accounts": sorted({trade.account for trade in trades}),
-            "since": first.replace(hour=0, minute=0, second=0, microsecond=0),
-            "until": _midnight_after(last),
-            "limit": LEDGER_LIMIT + 1,
-        },
-        repeatable=True,
-    )
-    if len(rows) > LEDGER_LIMIT:
+    wanted = {
+        "accounts": sorted({trade.account for trade in trades}),
+        "since": first.replace(hour=0, minute=0, second=0, microsecond=0),
+        "until": _midnight_after(last),
+        "limit": LEDGER_LIMIT + 1,
+    }
+
+    def select(cursor: "Cursor") -> list[_Recorded]:
+        cursor.execute(_RECORDED, wanted)
+        # One by one, with one text for equal names, so that a long ledger takes little memory.
+        return [
+            _Recorded(id_, key and bytes(key), RowTrade(intern(account), intern(ticker), *rest))
+            for id_, key, account, ticker, *rest in cursor
+        ]
+
+    ledger = database.run(select, repeatable=True)
+    if len(ledger) > LEDGER_LIMIT:
         message = f"the ledger has more than {LEDGER_LIMIT:,} trades of the file's days: compare fewer days at once"
         raise InvalidError(FieldError("body", message))
-    return [_Recorded(id_, key and bytes(key), RowTrade(*trade)) for id_, key, *trade in rows]
+    return ledger
 
 
 def _midnight_after(instant: datetime) -> datetime:
