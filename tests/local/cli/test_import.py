@@ -137,7 +137,6 @@ def test_what_takes_long_is_sent_until_it_is_done(
     assert ["recorded", "2"] in words(printed(capsys, file))
 
 
-@pytest.mark.usefixtures("system")
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
@@ -145,7 +144,6 @@ def test_what_takes_long_is_sent_until_it_is_done(
         (["x.csv", "--void", "1"], "either a FILE", 2),
         (["x.csv", "--dry-run", "--compare"], "exclude each other", 2),
         (["no/such/file.csv"], "Cannot read no/such/file.csv", 1),
-        (["--void", "7"], "There is no import 7", 1),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
@@ -156,7 +154,9 @@ def test_what_cannot_be_done_is_one_sentence(
 
 
 @pytest.mark.usefixtures("system")
-def test_an_unknown_file_is_told_what_to_do(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_system_refuses_is_one_sentence_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "--void", "7"]) == 1
+    assert "There is no import 7" in capsys.readouterr().err
     file.write_text("When,What\n1,2\n")
     assert main(["import", str(file)]) == 1
     assert "Name its columns" in capsys.readouterr().err

@@ -58,6 +58,7 @@ class Format:
         symbol: a pattern whose first group is the ticker.
         date_part: a pattern whose first group is the date.
         months: names of months that are not English.
+        ids_are_ours: whether ids are those of trades of this system, or of another like it.
         is_sectioned: whether each row begins with the section that it is of, and the word Header or Data.
     """
 
@@ -81,4 +82,5 @@ class Format:
     symbol: str = "(.*)"
     date_part: str = "(.*)"
     months: Mapping[str, str] | None = None
+    ids_are_ours: bool = False
     is_sectioned: bool = False

@@ -112,7 +112,7 @@ def try_out(data: bytes, options: Options) -> ImportResult:
         rows = [ImportRow(each.line, each.outcome, each.reason, adjusted=False) for each in file.left_out]
         new: list[FileTrade] = []
         for trades in batched(file.trades, _KEYS, strict=False):
-            known = records.known_trades(cursor, [trade.key for trade in trades])
+            known = records.known_trades(cursor, trades, ids_are_ours=file.ids_are_ours)
             rows += [_tried(trade, known.get(trade.key)) for trade in trades]
             new += [trade for trade in trades if trade.key not in known]
         return rows, shortfalls.find(cursor, new)

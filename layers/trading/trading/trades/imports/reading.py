@@ -37,11 +37,12 @@ class LeftOut:
 class FileReading:
     """What a file holds: its trades, the oldest first, and all other rows in the order of the file.
 
-    `zone` is that of dates without an offset.
+    `zone` is that of dates without an offset; `ids_are_ours` says whether its trades' ids may be of this ledger.
     """
 
     format: str
     zone: ZoneInfo
+    ids_are_ours: bool
     trades: list[FileTrade]
     left_out: list[LeftOut]
     splits: list[FileSplit]
@@ -80,9 +81,8 @@ def _read(table: Table[Layout], data: bytes, options: Options) -> FileReading:
     _refuse_several(reader.source_accounts)
     kept, repeated = _keyed(_oldest_first(trades, format_), format_)
     others = sorted(left_out + repeated, key=lambda each: each.line)
-    return FileReading(
-        format_.name, options.zone or ZoneInfo(format_.zone), kept, others, reader.splits, sorted(reader.isins)
-    )
+    zone = options.zone or ZoneInfo(format_.zone)
+    return FileReading(format_.name, zone, format_.ids_are_ours, kept, others, reader.splits, sorted(reader.isins))
 
 
 def _recognized(data: bytes, options: Options) -> Table[Layout]:

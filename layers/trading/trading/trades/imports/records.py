@@ -1,6 +1,7 @@
 """Imports in the database: recording a file's trades once, finding what came of its rows, and taking it back."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 IMPORT_SECONDS = 20.0  # API Gateway waits for 30
 BATCH = 1_000  # trades of a transaction
+_TRADE_ID = re.compile(r"[1-9][0-9]{0,17}")
 
 type Outcome = Literal["recorded", "already_recorded", "skipped", "rejected"]
 OUTCOMES: tuple[Outcome, ...] = ("recorded", "already_recorded", "skipped", "rejected")
@@ -151,7 +153,9 @@ def record(reading: FileReading, digest: bytes, account: str, recorded_by: str) 
     for trades in batched(missing, BATCH, strict=False):
         if time.monotonic() > deadline:
             raise ImportUnfinishedError(f"import {import_id} takes longer than a request may")
-        record_some = partial(_record, import_id=import_id, trades=trades, recorded_by=recorded_by)
+        record_some = partial(
+            _record, import_id=import_id, trades=trades, recorded_by=recorded_by, ids_are_ours=reading.ids_are_ours
+        )
         database.run(record_some, repeatable=True, atomic=True)
     return _complete(import_id)
 
@@ -194,12 +198,15 @@ returning import_key, id
 """
 
 
-def _record(cursor: "Cursor", import_id: int, trades: Sequence[FileTrade], recorded_by: str) -> None:
+def _record(
+    cursor: "Cursor", import_id: int, trades: Sequence[FileTrade], recorded_by: str, *, ids_are_ours: bool
+) -> None:
     """Record trades, and what came of their rows."""
     # A void of the import waits for this transaction, or this transaction for the void.
     cursor.execute("select voided_at from imports where id = %(id)s for share", {"id": import_id})
     if cursor.fetchone() != (None,):
         raise ConflictError(f"Import {import_id} is voided.")
+    known = _trades_of_ours(cursor, trades) if ids_are_ours else {}
     entries = [
         {
             "key": trade.key.hex(),
@@ -213,10 +220,12 @@ def _record(cursor: "Cursor", import_id: int, trades: Sequence[FileTrade], recor
             "timestamp": trade.timestamp.isoformat(),
         }
         for trade in trades
+        if trade.key not in known
     ]
     cursor.execute(_RECORD, {"trades": json.dumps(entries), "recorded_by": recorded_by, "import_id": import_id})
     recorded = {bytes(key): trade_id for key, trade_id in cursor.fetchall()}
-    known = known_trades(cursor, [trade.key for trade in trades if trade.key not in recorded])
+    answered = recorded.keys() | known.keys()
+    known |= _trades_of_keys(cursor, [trade for trade in trades if trade.key not in answered])
     rows = []
     for trade in trades:
         if trade.key in recorded:
@@ -244,21 +253,38 @@ class KnownTrade:
 
 
 _KNOWN = """
-select import_key, id, exists (select from trade_changes where trade_id = trades.id),
+select import_key, id, exists (select from trade_changes where trade_id = trades.id), account,
     ticker, side, quantity, price, fee, currency, timestamp
-from trades where import_key = any(%(keys)s)
+from trades
 """
 
 
-def known_trades(cursor: "Cursor", keys: Sequence[bytes]) -> dict[bytes, KnownTrade]:
-    """Return the recorded trades that have these keys, by their keys."""
-    if not keys:
+def known_trades(cursor: "Cursor", trades: Sequence[FileTrade], *, ids_are_ours: bool) -> dict[bytes, KnownTrade]:
+    """Return the recorded trades that trades of a file are, or have the keys of, by these keys."""
+    ours = _trades_of_ours(cursor, trades) if ids_are_ours else {}
+    return _trades_of_keys(cursor, trades) | ours
+
+
+def _trades_of_keys(cursor: "Cursor", trades: Sequence[FileTrade]) -> dict[bytes, KnownTrade]:
+    if not trades:
         return {}
-    cursor.execute(_KNOWN, {"keys": list(keys)})
+    cursor.execute(f"{_KNOWN} where import_key = any(%(keys)s)", {"keys": [trade.key for trade in trades]})
     return {
         bytes(key): KnownTrade(trade_id, tuple(content), is_voided)
-        for key, trade_id, is_voided, *content in cursor.fetchall()
+        for key, trade_id, is_voided, _, *content in cursor.fetchall()
     }
+
+
+def _trades_of_ours(cursor: "Cursor", trades: Sequence[FileTrade]) -> dict[bytes, KnownTrade]:
+    """Return the trades of this ledger that a file of its own tells of: those of another ledger differ from these."""
+    by_id = {int(trade.broker_id): trade for trade in trades if _TRADE_ID.fullmatch(trade.broker_id)}
+    cursor.execute(f"{_KNOWN} where id = any(%(ids)s::bigint[])", {"ids": list(by_id)})
+    found: dict[bytes, KnownTrade] = {}
+    for _, trade_id, is_voided, account, *content in cursor.fetchall():
+        trade = by_id[trade_id]
+        if (trade.account, *trade.content()) == (account, *content):
+            found[trade.key] = KnownTrade(trade_id, tuple(content), is_voided)
+    return found
 
 
 def _row(

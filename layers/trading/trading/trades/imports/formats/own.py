@@ -20,5 +20,6 @@ FORMAT = Format(
     buys="buy",
     sells="sell",
     fees=(Fee(["fee"]),),
+    ids_are_ours=True,
     newest_first=False,
 )
