@@ -34,7 +34,9 @@ TIMEOUT_SECONDS = 30.0  # API Gateway's
 SUBJECT = "local"
 
 url_option = click.option(
-    "--url", metavar="URL", help=f"The trading system. [default: TRADING_URL, the one that runs here, or {DEFAULT_URL}]"
+    "--url",
+    metavar="URL",
+    help=f"The trading system. [default: TRADING_URL, the system that runs here, or {DEFAULT_URL}]",
 )
 
 

@@ -28,10 +28,12 @@ def trade_options(command: Command) -> Command:
     """Give a command the options of a trade that recording and correcting have in common."""
     for option in reversed(
         (
-            click.option("--at", "timestamp", metavar="TIMESTAMP", help="When, such as 2025-06-03T12:00:00Z."),
+            click.option(
+                "--at", "timestamp", metavar="TIMESTAMP", help="Time of the trade, such as 2025-06-03T12:00:00Z."
+            ),
             click.option("--account", metavar="NAME"),
-            click.option("--fee", metavar="AMOUNT", help="What the trade cost beside its price."),
-            click.option("--currency", metavar="CODE", help="Of the price and the fee, such as EUR."),
+            click.option("--fee", metavar="AMOUNT", help="Fee of the trade."),
+            click.option("--currency", metavar="CODE", help="Currency of price and fee, such as EUR."),
             click.option("--note", metavar="TEXT"),
             click.option("--tag", "tags", metavar="WORD", multiple=True, help="May be repeated."),
         )

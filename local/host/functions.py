@@ -86,7 +86,7 @@ class LocalFunction:
                     if isinstance(error, TimeoutError):
                         raise FunctionError(f"{self.name} timed out after {self._function.timeout} s") from None
                     if isinstance(error, ValueError):
-                        raise FunctionError(f"{self.name} answered what cannot be read") from None
+                        raise FunctionError(f"{self.name} gave an unreadable answer") from None
                     raise
                 else:
                     break
@@ -137,7 +137,7 @@ class LocalFunction:
         except BaseException as error:
             await self._end(process)
             if isinstance(error, TimeoutError):
-                raise FunctionError(f"{self.name} is not imported within {IMPORT_SECONDS} s") from None
+                raise FunctionError(f"{self.name} was not imported within {IMPORT_SECONDS} s") from None
             raise
         if not is_ready:
             raise await self._death(process, "before it was ready")

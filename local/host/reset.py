@@ -21,7 +21,7 @@ def main() -> int:
             shutil.rmtree(FOLDER / AWS, ignore_errors=True)
             print(f"Deleted the queues, buckets and tables: {FOLDER / AWS}")
     except (StartError, PostgresError) as error:
-        print(f"Nothing is deleted: {error}.", file=sys.stderr)
+        print(f"Nothing was deleted: {error}.", file=sys.stderr)
         return 1
     return 0
 

@@ -37,7 +37,7 @@ def _chart_file(_: click.Context, __: click.Parameter, file: Path | None) -> Pat
     "--chart",
     type=click.Path(path_type=Path, dir_okay=False),
     callback=_chart_file,
-    help="Draw volumes and average prices to an .svg or a .png.",
+    help="Draw a chart of volumes and average prices, as .svg or .png.",
 )
 @as_json
 def command(*, file: Path, chart: Path | None, as_json: bool) -> None:

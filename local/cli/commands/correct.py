@@ -18,7 +18,7 @@ from local.cli.trade_options import body_of, command_line, described, trade_opti
     )
 )
 @click.argument("trade_id", metavar="ID", type=click.IntRange(min=1))
-@click.option("--reason", metavar="TEXT", required=True, help="Why. It is kept with the trade.")
+@click.option("--reason", metavar="TEXT", required=True, help="Reason, kept with the trade.")
 @click.option("--ticker", metavar="TICKER")
 @click.option("--side", type=click.Choice(["BUY", "SELL"], case_sensitive=False))
 @click.option("--quantity", metavar="NUMBER")

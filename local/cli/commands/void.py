@@ -10,7 +10,7 @@ from local.cli.trade_options import described, recording_command, shown_time
 
 @click.command(epilog=examples("trading void 7 --reason 'entered twice'"))
 @click.argument("trade_id", metavar="ID", type=click.IntRange(min=1))
-@click.option("--reason", metavar="TEXT", required=True, help="Why. It is kept with the trade.")
+@click.option("--reason", metavar="TEXT", required=True, help="Reason, kept with the trade.")
 @url_option
 @as_json
 def command(*, trade_id: int, reason: str, url: str | None, as_json: bool) -> None:

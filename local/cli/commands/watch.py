@@ -38,10 +38,10 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     callback=_url,
     default=URL,
     show_default=True,
-    help="A feed, ws://…, or a trading system, http://…, whose own socket is followed then.",
+    help="A feed (ws://…), or a trading system (http://…), whose price socket is used then.",
 )
 @click.option("--tickers", default="", help="Such as AAPL,MSFT. [default: all]")
-@click.option("--publish", metavar="URL", callback=_url, help="Send the prices on to a trading system, http://….")
+@click.option("--publish", metavar="URL", callback=_url, help="Forward the prices to a trading system (http://…).")
 @as_json
 def command(*, url: str, tickers: str, publish: str | None, as_json: bool) -> None:
     """Watch the prices of a feed, and its alerts, until Ctrl-C.
@@ -81,6 +81,6 @@ async def _watch(url: str, tickers: list[str], publish: str | None, shown_by: Di
         error = None if running.cancelled() else running.exception()  # cancelled by Ctrl-C
         display.say(alerter.summary())
     if isinstance(error, RefusedError):
-        raise click.ClickException(f"The feed refuses us ({error}).")
+        raise click.ClickException(f"The feed refuses the connection ({error}).")
     if error:
         raise error

@@ -162,7 +162,7 @@ def test_a_correction_that_is_sent_again_is_nothing_new_and_another_one_a_confli
     assert out.startswith("Nothing new: trade 2 replaces trade 1 already: SELL 50 GOOG")
     code, _, err = run("correct", 1, "--price", 1, "--reason", "another")
     assert code == 1
-    assert err.startswith("Error: HTTP 409: Trade 1 was corrected otherwise")
+    assert err.startswith("Error: HTTP 409: Trade 1 was corrected differently")
 
 
 def test_trades_are_listed_newest_first_with_the_columns_that_they_use(run: Run) -> None:

@@ -88,5 +88,5 @@ def test_one_that_cannot_be_ended_is_an_error_in_a_line(server: Postgres, monkey
 def test_one_that_does_not_start_says_why_in_a_line(server: Postgres) -> None:
     server.stop()
     bad = Postgres(server.folder, server.port, settings=["shared_buffers=lots"])
-    with pytest.raises(PostgresError, match=r"^PostgreSQL does not start: .*shared_buffers.* - see .*server\.log$"):
+    with pytest.raises(PostgresError, match=r"^PostgreSQL did not start: .*shared_buffers.* - see .*server\.log$"):
         bad.start()

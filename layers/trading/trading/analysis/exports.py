@@ -117,7 +117,7 @@ def _swept_until(bucket: str) -> datetime:
 
 
 def _theirs(day: date) -> ConflictError:
-    return ConflictError(f"The trades of {day} were not exported by this system, and are left as they are.")
+    return ConflictError(f"The trades of {day} were not exported by this system and are left unchanged.")
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:

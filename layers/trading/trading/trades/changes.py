@@ -36,7 +36,7 @@ _UNCHANGED: Any = Field(default_factory=lambda: None)
 
 
 class NewCorrection(BaseModel):
-    """What was wrong with a trade, and why it is corrected."""
+    """The fields of a trade that were wrong, and why it is corrected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,7 @@ class NewCorrection(BaseModel):
     note: Note | None = _UNCHANGED
     tags: Tags = _UNCHANGED
     client_trade_id: ClientTradeId | None = Field(
-        default=None, description="Of the trade that replaces the corrected one."
+        default=None, description="The idempotency key of the trade that replaces the corrected one."
     )
 
 
@@ -164,18 +164,18 @@ def correct(
         replacement = ledger.get(known.replaced_by)
         if replacement.is_same_as(wanted):
             return replacement, None
-        raise ConflictError(f"Trade {trade_id} was corrected otherwise: trade {replacement.id} replaces it.")
+        raise ConflictError(f"Trade {trade_id} was corrected differently: trade {replacement.id} replaces it.")
     if known.status == "voided":
         raise ConflictError(f"Trade {trade_id} is voided.")
     raise ConflictError(
-        "A client_trade_id names one trade only.", [FieldError("client_trade_id", "is the id of another trade")]
+        "A client_trade_id identifies one trade only.", [FieldError("client_trade_id", "belongs to another trade")]
     )
 
 
 def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
     named = correction.model_fields_set - {"reason", "client_trade_id"}
     if not named:
-        raise InvalidError(FieldError("body", "must have at least one field of the trade"))
+        raise InvalidError(FieldError("body", "must contain at least one field to correct"))
     kept = NewTrade.model_fields.keys() - named - {"client_trade_id"}
     # All of it has been validated before, but for how the parts go together.
     corrected = NewTrade.model_construct(

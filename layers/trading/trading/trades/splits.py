@@ -20,7 +20,7 @@ def _parts(ratio: str) -> tuple[int, int]:
 def _changes_something(ratio: str) -> str:
     new, old = _parts(ratio)
     if new == old:
-        raise ValueError("must be of two different numbers")
+        raise ValueError("must have two different numbers")
     return ratio
 
 
@@ -31,7 +31,8 @@ class NewSplit(BaseModel):
 
     ticker: Ticker = Field(examples=["NVDA"])
     effective_at: TradeInstant = Field(
-        examples=["2024-06-10T13:30:00Z"], description="Trades before this instant are of shares before the split."
+        examples=["2024-06-10T13:30:00Z"],
+        description="Trades before this instant count in shares from before the split.",
     )
     ratio: Annotated[str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something)] = Field(
         examples=["10:1"]
@@ -40,7 +41,7 @@ class NewSplit(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A recorded split, and what became of it."""
+    """A recorded split and its status."""
 
     id: int
     ticker: str
@@ -104,7 +105,7 @@ def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
         return record(new, recorded_by)
     if _parts(known[0].ratio) != (numerator, denominator):
         raise ConflictError(
-            f"{new.ticker} has a split at that instant, {known[0].id}, of another ratio.",
+            f"{new.ticker} has a split with another ratio at that instant: split {known[0].id}.",
             [FieldError("ratio", f"is recorded as {known[0].ratio}")],
         )
     return known[0], False
