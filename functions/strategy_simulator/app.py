@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from trading.core import storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, WholeNumber
-from trading.http.api import Body, HttpApi, Limit, described_json, described_problem, json_response, next_page
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker
+from trading.http.api import Body, HttpApi, Id, Limit, described_json, described_problem, json_response, next_page
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
 from trading.simulation.history_files import HistoryError
@@ -27,7 +27,6 @@ Adjusted = Annotated[
     Literal["true", "false"],
     Query(description="Whether to use the file's adjusted closes and scale the other prices accordingly."),
 ]
-SimulationId = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 
 logger = Logger()
 app = HttpApi()
@@ -121,7 +120,7 @@ def simulate(new: NewSimulation) -> Response[str]:
         404: described_problem("There is no such simulation."),
     },
 )
-def get_simulation(simulation_id: SimulationId) -> Response[str]:
+def get_simulation(simulation_id: Id) -> Response[str]:
     """Get one simulation."""
     return json_response(HTTPStatus.OK, records.get(simulation_id))
 
@@ -135,7 +134,7 @@ def get_simulation(simulation_id: SimulationId) -> Response[str]:
         404: described_problem("There is no such simulation."),
     },
 )
-def get_report(simulation_id: SimulationId) -> Response[str]:
+def get_report(simulation_id: Id) -> Response[str]:
     """Get one simulation as a page with charts."""
     return Response(
         HTTPStatus.OK.value,

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.analysis import keys, results, runs
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
@@ -20,7 +20,7 @@ from trading.analysis.runs import Work
 from trading.core import bus, correlation, storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
-from trading.core.values import PAGE_DEFAULT, Day, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, whole_number_schema
 from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
 
@@ -112,7 +112,7 @@ def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Respons
 )
 def get_analysis(
     date: Annotated[Day, Path()],
-    limit: Annotated[WholeNumber, Query(ge=1, le=ROWS_LIMIT)] = ROWS_LIMIT,
+    limit: Annotated[WholeNumber, Field(ge=1, le=ROWS_LIMIT), whole_number_schema(1, ROWS_LIMIT), Query()] = ROWS_LIMIT,
     cursor: Cursor = None,
 ) -> Response[str]:
     """Read the stored analysis of a day."""
@@ -139,7 +139,9 @@ def get_analysis(
 )
 def find_rejects(
     date: Annotated[Day, Path()],
-    limit: Annotated[WholeNumber, Query(ge=1, le=REJECTS_LIMIT)] = REJECTS_DEFAULT,
+    limit: Annotated[
+        WholeNumber, Field(ge=1, le=REJECTS_LIMIT), whole_number_schema(1, REJECTS_LIMIT), Query()
+    ] = REJECTS_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
     """List the lines of a day's trades that are not trades."""

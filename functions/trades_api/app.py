@@ -6,18 +6,19 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag
 from trading.http.api import (
     Cursor,
     From,
     HttpApi,
+    Id,
     Limit,
     Until,
     described_json,
@@ -78,7 +79,6 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 NO_TRADE = described_problem("There is no such trade.")
 
 
-Id = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 StatusFilter = Annotated[Literal["active", "voided", "all"], Query()]
 
 

@@ -115,7 +115,8 @@ class Postgres:
         connection.autocommit = True
         try:
             with connection.cursor() as cursor, suppress(psycopg2.errors.DuplicateDatabase):
-                cursor.execute(f'create database "{name}" template "{template}"')
+                # Copying files takes a fifth of the time of logging every page.
+                cursor.execute(f'create database "{name}" template "{template}" strategy file_copy')
         finally:
             connection.close()
 

@@ -22,6 +22,7 @@ QUANTITY_FRACTION_DIGITS = 10
 QUANTITY_SIGNIFICANT_DIGITS = 15  # a double carries them all, and quantities travel as JSON numbers
 PAGE_DEFAULT = 1_000  # rows of a page
 PAGE_LIMIT = 5_000
+ID_LIMIT = 2**53 - 1  # the largest integer that every reader of JSON keeps
 PRECISION = 80  # more digits than the sums of any file or interval have
 # A trade may be ahead of the clock by this, for clocks and calendars differ.
 AHEAD = timedelta(days=1)
@@ -176,16 +177,35 @@ def _not_ahead(instant: datetime) -> datetime:
     return instant
 
 
+def _not_zero(number: Decimal) -> Decimal:
+    if not number:
+        raise ValueError("must be more than 0")
+    return number
+
+
 def _settled(instant: datetime) -> datetime:
     if instant > datetime.now(UTC) - SETTLED:
         raise ValueError("must be at least a minute ago")
     return instant
 
 
-def _decimal_schema(whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS) -> WithJsonSchema:
-    number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**whole_digits}
-    text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
+def _decimal_schema(
+    whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS, *, positive: bool = False
+) -> WithJsonSchema:
+    number = {
+        "type": "number",
+        "exclusiveMinimum" if positive else "minimum": 0,
+        "exclusiveMaximum": 10**whole_digits,
+        "multipleOf": 10**-fraction_digits,
+    }
+    not_zero = r"(?!0+(\.0+)?$)" if positive else ""
+    text = {"type": "string", "pattern": f"^{not_zero}[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
     return WithJsonSchema({"anyOf": [number, text], "examples": [example]}, mode="validation")
+
+
+def whole_number_schema(minimum: int, maximum: int) -> WithJsonSchema:
+    """Return what the API's description says of a `WholeNumber` within bounds, which pydantic cannot tell by itself."""
+    return WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum})
 
 
 _BOUNDARY_SCHEMA = WithJsonSchema(
@@ -228,6 +248,13 @@ Amount = Annotated[
     Decimal,
     PlainSerializer(format_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["-12.5"]}),
+]
+PositivePrice = Annotated[
+    Decimal,
+    BeforeValidator(partial(exact_decimal, whole_digits=12)),
+    AfterValidator(_not_zero),
+    _decimal_schema(12, "310.50", positive=True),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["310.50"]}, mode="serialization"),
 ]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Day = Annotated[date, BeforeValidator(parse_date)]

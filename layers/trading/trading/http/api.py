@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field, WithJsonSchema
 
 from trading.core import correlation, values
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
-from trading.core.values import PAGE_LIMIT, EndDate, StartDate, WholeNumber
+from trading.core.values import ID_LIMIT, PAGE_LIMIT, EndDate, StartDate, WholeNumber, whole_number_schema
 from trading.http import problems
 from trading.http.authorization import PUBLIC, authorize
 from trading.http.problems import Problem, RequestError
@@ -34,8 +35,13 @@ logger = Logger(child=True)
 # The parameters of every search that comes in pages.
 From = Annotated[StartDate | None, Query(description="Inclusive.")]
 Until = Annotated[EndDate | None, Query(description="Inclusive; a date without a time covers the whole day (UTC).")]
-Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
-Cursor = Annotated[str | None, Query(description="Where the page begins; the Link header has the next page's.")]
+Limit = Annotated[WholeNumber, Field(ge=1, le=PAGE_LIMIT), whole_number_schema(1, PAGE_LIMIT), Query()]
+Cursor = Annotated[
+    Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | None,
+    Query(description="Where the page begins; the Link header has the next page's."),
+]
+# Of what is stored, in a path.
+Id = Annotated[WholeNumber, Field(ge=1, le=ID_LIMIT), whole_number_schema(1, ID_LIMIT), Path()]
 
 SECURITY_SCHEME = "token"  # its name in the API's description
 JSON = "application/json"
@@ -98,6 +104,7 @@ class HttpApi(APIGatewayHttpResolver):
         if JSON not in body.media_types:
             content = {media_type: {"schema": _described_bytes(media_type)} for media_type in body.media_types}
             described["openapi_extensions"] = {"requestBody": {"required": True, "content": content}}
+        described["tags"] = [rule.split("/")[2]]
         described["security"] = [] if scope == PUBLIC else [{SECURITY_SCHEME: [scope]}]
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -278,8 +285,9 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
         raise InvalidError(FieldError("body", "is not valid base64")) from None
 
 
-def _described_bytes(media_type: str) -> dict[str, str]:
-    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+def _described_bytes(media_type: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": "string", "minLength": 1}
+    return described if media_type.startswith("text/") else {**described, "format": "binary"}
 
 
 def _read_object(body: str) -> dict[str, Any]:
@@ -346,8 +354,10 @@ _PHRASES = {
     "less_than_equal": "must be {le} or less",
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
+    "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "string_type": "must be text",
+    "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",

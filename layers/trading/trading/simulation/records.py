@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from trading.core import database
 from trading.core.errors import FieldError, InvalidError, NotFoundError
-from trading.core.values import BasisPoints, Price, Ticker
+from trading.core.values import BasisPoints, PositivePrice, Price, Ticker
 from trading.prices import records
 from trading.prices.records import BUCKET, PriceFilter
 from trading.simulation import engine, histories, results
@@ -62,10 +62,24 @@ class NewSweep(BaseModel):
     metric: Metric = "sharpe"
 
 
+def _needs(needed: dict[str, str], *others: str) -> dict[str, Any]:
+    types = {**needed, **dict.fromkeys(others, "null")}
+    return {"required": list(needed), "properties": {name: {"type": kind} for name, kind in types.items()}}
+
+
 class NewSimulation(BaseModel):
     """A simulation request: two windows, or a sweep, whose best pair is simulated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [
+                _needs({"fast": "integer", "slow": "integer"}, "sweep"),
+                _needs({"sweep": "object"}, "fast", "slow"),
+            ]
+        },
+    )
 
     ticker: Ticker = Field(examples=["MSFT"])
     source: Source = Field(
@@ -75,7 +89,7 @@ class NewSimulation(BaseModel):
     fast: Window | None = Field(default=None, examples=[50])
     slow: Window | None = Field(default=None, examples=[200])
     sweep: NewSweep | None = None
-    cash: Annotated[Price, Field(gt=0)] = Decimal(10_000)
+    cash: PositivePrice = Decimal(10_000)
     fill: Fill = Field(default="open", description="At the next bar's open, or at the close of the signal's own bar.")
     fractional: Annotated[bool, Field(strict=True)] = False
     commission_per_trade: Price = Decimal(0)

@@ -49,7 +49,9 @@ def _distinct(tags: list[str]) -> list[str]:
 
 type Status = Literal["active", "voided"]
 ClientTradeId = Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)]
-Tags = Annotated[list[Tag], Field(max_length=TAGS_LIMIT), AfterValidator(_distinct)]
+Tags = Annotated[
+    list[Tag], Field(max_length=TAGS_LIMIT, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
+]
 
 
 class NewTrade(BaseModel):
@@ -63,12 +65,14 @@ class NewTrade(BaseModel):
     side: Side
     timestamp: TradeInstant = Field(examples=["2025-06-03T12:00:00Z"])
     client_trade_id: ClientTradeId | None = Field(
-        default=None, description="An idempotency key: requests with the same id record one trade."
+        default=None,
+        description="An idempotency key: requests with the same id record one trade.",
+        examples=["order-2025-0042"],
     )
     account: Account = "main"
     fee: Price = Decimal(0)
     currency: Currency = "USD"
-    note: Note | None = None
+    note: Note | None = Field(default=None, examples=["Half of the position"])
     tags: Tags = Field(default=[], examples=[["earnings"]])
 
     @field_validator("fee")
@@ -83,9 +87,9 @@ class NewTrade(BaseModel):
 class Annotation(BaseModel):
     """The annotations of a trade, which can be changed in place."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
-    note: Note | None = None
+    note: Note | None = Field(default=None, examples=["Half of the position"])
     tags: Tags = Field(default=[], examples=[["earnings"]])
 
 

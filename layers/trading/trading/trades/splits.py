@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from trading.core import database, pagination
 from trading.core.errors import ConflictError, FieldError, NotFoundError
@@ -15,6 +15,9 @@ from trading.trades.ledger import Status
 def _parts(ratio: str) -> tuple[int, int]:
     new, _, old = ratio.partition(":")
     return int(new), int(old)
+
+
+_RATIO_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^(?!([0-9]+):\1$)" + RATIO_PATTERN.removeprefix("^")})
 
 
 def _changes_something(ratio: str) -> str:
@@ -34,9 +37,9 @@ class NewSplit(BaseModel):
         examples=["2024-06-10T13:30:00Z"],
         description="Trades before this instant count in shares from before the split.",
     )
-    ratio: Annotated[str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something)] = Field(
-        examples=["10:1"]
-    )
+    ratio: Annotated[
+        str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something), _RATIO_SCHEMA
+    ] = Field(examples=["10:1"])
 
 
 @dataclass(frozen=True, slots=True)
