@@ -196,7 +196,7 @@ def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     try:
         return _analyzed(day)
     except NotFoundError:
-        logger.warning("there is no file of trades", day=str(day))
+        logger.warning("there is no trade file", day=str(day))
         return {"skipped": str(day)}
 
 

@@ -80,7 +80,9 @@ class LocalFunction:
                 try:
                     answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
                 except _NotReceivedError:
-                    logger.warning("A process of %s had ended, and another is asked - see %s", self.name, self.log)
+                    logger.warning(
+                        "A process of %s had ended; another one gets the event - see %s", self.name, self.log
+                    )
                 except BaseException as error:
                     await self._end(process)
                     if isinstance(error, TimeoutError):

@@ -219,7 +219,7 @@ def test_start_serves_heals_and_stops_cleanly(checkout: Path, trade: dict[str, A
         for name, command in (("PostgreSQL", "postgres -D"), ("AWS's services", "aws_server")):
             [part] = [child for child in psutil.Process(process.pid).children() if command in " ".join(child.cmdline())]
             part.kill()
-            assert f"{name}: its process was ended by signal 9, and is started again" in wait_for(process, name)
+            assert f"{name}: its process was ended by signal 9 and is restarted" in wait_for(process, name)
             wait_for(process, f"{name}: back after")
         assert until(lambda: ask(url, trade)[0] == 201, seconds=10)
         wait_for(process, "NOTIFICATION")
