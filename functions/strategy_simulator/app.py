@@ -1,4 +1,4 @@
-"""Simulations over HTTP: store a history, simulate a strategy on it, look at what came of it, as JSON or as a page."""
+"""Simulations over HTTP: store a history, simulate a strategy on it, read its result as JSON or as a page."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal

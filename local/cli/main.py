@@ -19,7 +19,7 @@ GROUPS = {
         "buy": ("buy", "Record a purchase."),
         "sell": ("sell", "Record a sale."),
         "void": ("void", "Void a trade."),
-        "correct": ("correct", "Replace a trade by a corrected one."),
+        "correct": ("correct", "Replace a trade with a corrected one."),
         "trades": ("trades", "List trades, newest first."),
         "positions": ("positions", "Show what is held, what it cost and what was earned."),
     },

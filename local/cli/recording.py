@@ -51,7 +51,7 @@ def _record(api: Client, trade: dict[str, Any], *, as_json: bool) -> None:
     elif is_new:
         click.echo(f"Recorded trade {recorded['id']}: {described(recorded)}.")
         void = command_line("void", recorded["id"], "--reason", "entered by mistake")
-        click.echo(f"To take it back: {void}")
+        click.echo(f"To undo: {void}")
     if not is_new:
         already = f"Nothing new: this was already recorded as trade {recorded['id']}: {described(recorded)}."
         click.echo(already, err=as_json)

@@ -1,4 +1,4 @@
-"""`python -m local.host.reset`, or `make reset`: delete what the laptop's system keeps, so that it begins anew."""
+"""`python -m local.host.reset`, or `make reset`: delete all data of the laptop's system."""
 
 import shutil
 import sys

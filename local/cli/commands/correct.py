@@ -1,4 +1,4 @@
-"""`trading correct ID`: replace a trade by a corrected one."""
+"""`trading correct ID`: replace a trade with a corrected one."""
 
 import json
 from http import HTTPStatus
@@ -44,9 +44,7 @@ def command(*, trade_id: int, reason: str, url: str | None, as_json: bool, **fie
         click.echo(f"Voided trade {trade_id}: {described(before)}.")
         click.echo(f"Recorded trade {trade['id']} in its place: {described(trade)}.")
         undone = {name: before[name] for name in correction if name != "client_trade_id"}
-        click.echo(
-            f"To take it back: {command_line('correct', trade['id'], '--reason', 'entered by mistake', **undone)}"
-        )
+        click.echo(f"To undo: {command_line('correct', trade['id'], '--reason', 'entered by mistake', **undone)}")
     if not is_new:
         already = f"Nothing new: trade {trade['id']} replaces trade {trade_id} already: {described(trade)}."
         click.echo(already, err=as_json)

@@ -37,7 +37,7 @@ copy (
 MARGIN = timedelta(seconds=60)
 SWEPT_KEY = "exports/swept.json"
 
-# Which days have trades that were recorded or taken back since an instant, and when the last of them was.
+# Which days have trades that were recorded or voided since an instant, and when the last of them was.
 _TOUCHED = """
 select (timestamp at time zone 'UTC')::date as day, max(touched_at) from (
     select timestamp, recorded_at as touched_at from trades where recorded_at >= %(since)s

@@ -141,7 +141,7 @@ def parse_date(value: object) -> date:
 
 
 def parse_boundary(value: object, at: time) -> datetime:
-    """Return the instant that a filter's text names; a date alone means `at` on that day, UTC.
+    """Return the instant that a filter's text names; a date without a time means `at` on that day, UTC.
 
     Raises:
         ValueError: the text is neither an instant nor a date.
@@ -263,7 +263,7 @@ Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 TradeInstant = Annotated[Instant, AfterValidator(_not_ahead)]
 # As of when the ledger is read: at least a minute ago, so that nothing can be recorded before it any more.
 PastInstant = Annotated[Instant, AfterValidator(_settled)]
-# The boundaries of a search include what they name: a date alone, its first and its last microsecond.
+# Date filters are inclusive: a date without a time means its first or its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 

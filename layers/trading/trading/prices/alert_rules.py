@@ -85,7 +85,7 @@ class RiseDetector:
     """
 
     def __init__(self, ticker: str, saved: str | None = None) -> None:
-        """Begin anew, or where the watch stood that was `saved`."""
+        """Start empty, or with the state that was `saved`."""
         state = _STATE.validate_json(saved) if saved else WatchState(None, [], [], None)
         self.ticker = ticker
         self._newest = state.newest

@@ -24,7 +24,7 @@ from trading.trades.ledger import (
 
 
 class NewVoid(BaseModel):
-    """Why something is taken back."""
+    """The reason for a void."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class NewCorrection(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VoidedTrade(Trade):
-    """A trade that was taken back: when, by whom and why."""
+    """A voided trade: when, by whom and why it was voided."""
 
     _: KW_ONLY
     voided_at: datetime
@@ -68,7 +68,7 @@ class VoidedTrade(Trade):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The trade that was taken back, and the trade that was recorded in its place."""
+    """The voided trade, and the trade that was recorded in its place."""
 
     voided: VoidedTrade
     recorded: Trade
@@ -106,7 +106,7 @@ from announced, changed join trades on trades.id = trade_id
 
 
 def void(trade_id: int, reason: str, changed_by: str) -> Written[VoidedTrade] | None:
-    """Take a trade back, with a notification; None if there is no such trade, or it was taken back before.
+    """Void a trade, with a notification; None if there is no such trade, or it was voided before.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
@@ -143,7 +143,7 @@ from announced, recorded, changed join trades on trades.id = trade_id
 def correct(
     trade_id: int, correction: NewCorrection, changed_by: str
 ) -> tuple[TrackedTrade, Written[Correction] | None]:
-    """Record a trade in the place of another, which is taken back, with one notification; return the one recorded.
+    """Record a trade in the place of another, which is voided, with one notification; return the recorded one.
 
     What `correction` does not name is as it was. A repeated correction is answered with the trade that the first one
     recorded, and nothing is written.
@@ -151,7 +151,7 @@ def correct(
     Raises:
         InvalidError: it names nothing that could be corrected, or makes no trade with the rest.
         NotFoundError: there is no such trade.
-        ConflictError: the trade was taken back otherwise, or the `client_trade_id` is another trade's.
+        ConflictError: the trade was voided or corrected differently, or the `client_trade_id` is another trade's.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     wanted = _corrected(ledger.get(trade_id), correction)
