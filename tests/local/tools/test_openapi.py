@@ -41,7 +41,7 @@ schema = schemathesis.openapi.from_dict(
 # What JSON Schema cannot say of a request, in the words that refuse it.
 BEYOND_SCHEMAS = re.compile(
     "is not a valid cursor|must not be after end_date|in the future|at least a minute ago|digits|must be a whole number"
-    "|must be 0 where the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
+    "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
     "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
     "|must have a year|and may have %"
 )
