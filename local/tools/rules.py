@@ -66,10 +66,11 @@ class Deployed:
 
     def uses_database(self, function: Mapping[str, Any]) -> bool:
         """Whether a function signs in to the database through the proxy."""
-        return any("rds-db:connect" in _list(each["Action"]) for each in self.statements(function))
+        connects = any("rds-db:connect" in _list(each["Action"]) for each in self.statements(function))
+        return connects and not self.migrates(function)
 
     def migrates(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database with the administrator's secret."""
+        """Whether a function signs in to the database itself, as its administrator."""
         return "DB_SECRET_ARN" in _variables(function)
 
     def routes(self) -> dict[str, dict[str, Any]]:
