@@ -32,6 +32,7 @@ KEPT = {
     "AWS::RDS::DBInstance": {"Snapshot"},
     "AWS::S3::Bucket": {"Retain", "RetainExceptOnCreate"},
 }
+PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's name for it
 RESOURCE_SERVER = "trading"
 DATABASE_SETTINGS = {"DB_HOST", "DB_NAME", "DB_USER"}
@@ -284,7 +285,7 @@ def every_bucket_is_private(deployed: Deployed) -> Iterator[str]:
     """A bucket cannot become public, and takes no request without TLS."""
     policies = deployed.of("AWS::S3::BucketPolicy").values()
     for name, bucket in deployed.of("AWS::S3::Bucket").items():
-        if set(bucket.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
+        if bucket.get("PublicAccessBlockConfiguration") != dict.fromkeys(PUBLIC_ACCESS, True):
             yield f"{name} may become public"
         if not any(name in names_in(each["Bucket"]) and "aws:SecureTransport" in json.dumps(each) for each in policies):
             yield f"{name} takes requests without TLS"
@@ -340,13 +341,17 @@ def cloudfront_passes_on_and_protects(deployed: Deployed) -> Iterator[str]:
 
 
 def the_database_is_private(deployed: Deployed) -> Iterator[str]:
-    """A database has no public address, and its proxy takes IAM's tokens over TLS and nothing else."""
+    """A database has no public address and takes nothing without TLS, and its proxy nothing but IAM's tokens."""
     for name, instance in deployed.of("AWS::RDS::DBInstance").items():
         if instance.get("PubliclyAccessible") is not False:
             yield f"{name} is public"
     for name, proxy in deployed.of("AWS::RDS::DBProxy").items():
         if not proxy.get("RequireTLS") or proxy.get("DefaultAuthScheme") != "IAM_AUTH":
             yield f"{name} lets in who has no TLS or no IAM token"
+    for kind in ("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup"):
+        for name, group in deployed.of(kind).items():
+            if group["Parameters"].get("rds.force_ssl") != "1":
+                yield f"{name} lets in who has no TLS"
 
 
 def no_name_is_taken_twice(deployed: Deployed) -> Iterator[str]:
@@ -379,6 +384,7 @@ RULES = (
     rules_of_code.code_and_template_agree_on_time,
     rules_of_code.every_function_has_the_layers_that_it_imports,
     rules_of_code.every_function_is_told_what_it_asks_for,
+    rules_of_code.nothing_of_the_laptop_is_deployed,
     rules_of_code.every_clock_runs_in_utc_and_in_order,
     rules_of_code.nothing_that_wakes_functions_is_switched_off,
     rules_of_code.every_dashboard_is_json,

@@ -40,12 +40,12 @@ NOBODY = "127.0.0.1/32"
 def nobody_is_let_in_without_a_source(deployed: Deployed) -> Iterator[str]:
     """A resource that is open to everybody, or to a service that acts for everybody, asks on whose behalf.
 
-    An endpoint may ask whither instead.
+    An endpoint may name buckets instead.
     """
     for kind, document in POLICIES.items():
         for name, resource in deployed.of(kind).items():
             for statement in _allowed(resource.get(document, {})):
-                is_bounded = bool(_sources(statement)) or (kind == ENDPOINT and "*" not in _resources(statement))
+                is_bounded = bool(_sources(statement)) or (kind == ENDPOINT and _names_buckets(statement))
                 if "NotPrincipal" in statement:
                     yield f"{name} is open to all but {statement['NotPrincipal']}"
                 elif _is_open(statement.get("Principal")) and not is_bounded:
@@ -94,7 +94,7 @@ def groups_let_in_groups(deployed: Deployed) -> Iterator[str]:
         if ADDRESSES & rule.keys():
             yield f"{name} lets in addresses"
     for name, rule in _connections(deployed, "Egress"):
-        is_tls = rule.get("FromPort") == rule.get("ToPort") == TLS_PORT
+        is_tls = (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort")) == ("tcp", TLS_PORT, TLS_PORT)
         if ADDRESSES & rule.keys() and rule.get("CidrIp") != NOBODY and not is_tls:
             yield f"{name} lets out to addresses on other ports than {TLS_PORT}"
 
@@ -111,6 +111,11 @@ def _allowed(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _resources(statement: Mapping[str, Any]) -> list[str]:
     return [_text(resource) for resource in as_list(statement.get("Resource", []))]
+
+
+def _names_buckets(statement: Mapping[str, Any]) -> bool:
+    """Whether a statement is of objects in buckets that it names, and not of all whose name begins so."""
+    return all("/" in each and "*" not in each.partition("/")[0] for each in _resources(statement))
 
 
 def _text(resource: Expression) -> str:

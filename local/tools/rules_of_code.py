@@ -36,13 +36,14 @@ DEADLINES = {
 AFTER = {"TradeAnalyzer": "TradeExporter"}
 LAMBDAS_OWN = {"boto3", "botocore"}
 IMPORTED_AS = {"google-re2": "re2", "psycopg2-binary": "psycopg2", "python-mimeparse": "mimeparse"}
-# Variables of all functions, and those of a database, which have a rule of their own.
-COMMON = {"AUTH_REQUIRED", "AWS_ENDPOINT_URL", "DATABASE_URL"}
+# Variables of all functions, and those of a database: they have rules of their own.
+AS_DEPLOYED = {"AUTH_REQUIRED": "true", "AWS_ENDPOINT_URL": "", "DATABASE_URL": ""}
+COMMON = AS_DEPLOYED.keys()
 DATABASE = {"DB_HOST", "DB_NAME", "DB_SECRET_ARN", "DB_USER"}
 
 
 def code_and_template_agree_on_time(deployed: Deployed) -> Iterator[str]:
-    """A function ends before its lease does and after its code's own deadline, and CloudFormation waits longer for it."""
+    """A function ends before its lease and after its code's own deadline, and CloudFormation waits for it."""
     timeouts = {name: each.get("Timeout", 3) for name, each in deployed.of("AWS::Lambda::Function").items()}
     for name in LEASES.keys() & timeouts.keys():
         if timeouts[name] >= LEASES[name]:
@@ -75,6 +76,14 @@ def every_function_is_told_what_it_asks_for(deployed: Deployed) -> Iterator[str]
             yield f"{name} asks for {variable}, which it is not told"
         for variable in sorted(told - asked):
             yield f"{name} is told {variable}, for which it does not ask"
+
+
+def nothing_of_the_laptop_is_deployed(deployed: Deployed) -> Iterator[str]:
+    """Who calls is asked for a token, and functions go to AWS's own services and to the proxy."""
+    for name, function in deployed.of("AWS::Lambda::Function").items():
+        for variable, value in AS_DEPLOYED.items():
+            if variables_of(function).get(variable) != value:
+                yield f"{name} has another {variable} than {value or 'an empty one'}"
 
 
 def every_clock_runs_in_utc_and_in_order(deployed: Deployed) -> Iterator[str]:

@@ -231,10 +231,19 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         put(False, "DataBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
         "DataBucket may become public",
     ),
+    (take("DataBucket", "PublicAccessBlockConfiguration", "RestrictPublicBuckets"), "DataBucket may become public"),
     (drop("DataBucketPolicy"), "DataBucket takes requests without TLS"),
     (take("DatabaseInstance", "PubliclyAccessible"), "DatabaseInstance is public"),
     (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy lets in who has no TLS or no IAM token"),
     (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy lets in who has no TLS or no IAM token"),
+    (
+        put("0", "DatabaseClusterParameters", "Parameters", "rds.force_ssl"),
+        "DatabaseClusterParameters lets in who has no TLS",
+    ),
+    (
+        put("false", "TradesApi", "Environment", "Variables", "AUTH_REQUIRED"),
+        "TradesApi has another AUTH_REQUIRED than",
+    ),
     (put("notifications", QUEUE, "QueueName"), f"{QUEUE} has the fixed name notifications"),
     (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} shows a message again before the window"),
     (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm tells nobody"),  # noqa: FBT003 - AWS's words
@@ -246,6 +255,10 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (open_to("AlarmsTopicPolicy", "PolicyDocument", NotPrincipal="1"), "AlarmsTopicPolicy is open to all but 1"),
     (open_to("SqsEndpoint", "PolicyDocument", Principal="*"), "SqsEndpoint is open to *"),
+    (
+        open_to("S3Endpoint", "PolicyDocument", Principal="*", Resource="arn:aws:s3:::cloudformation-*/*"),
+        "S3Endpoint is open to *",
+    ),
     (take("TradesApiTradesPermission", "SourceArn"), "TradesApiTradesPermission is open to apigateway"),
     (
         open_to("TradesApiRole", "AssumeRolePolicyDocument", Principal={"AWS": "1", "Service": "ec2"}),
@@ -269,6 +282,12 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         "Open lets in addresses",
     ),
     (put([{"CidrIpv6": "::/0"}], "ProxySecurityGroup", "SecurityGroupIngress"), "ProxySecurityGroup lets in addresses"),
+    (
+        lambda resources: properties(resources, "FunctionsSecurityGroup")["SecurityGroupEgress"][1].update(
+            IpProtocol="-1"
+        ),
+        "FunctionsSecurityGroup lets out to addresses on other ports",
+    ),
     (
         put([{"CidrIp": "0.0.0.0/0", "FromPort": 0, "ToPort": 443}], "ProxySecurityGroup", "SecurityGroupEgress"),
         "ProxySecurityGroup lets out to addresses on other ports",
