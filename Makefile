@@ -42,7 +42,7 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
+	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 .PHONY: torture
 torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost
@@ -109,7 +109,7 @@ openapi: .venv/.ready ## write the API's description from the code
 	$(RUN) local.tools.openapi > docs/openapi.json
 
 .PHONY: inventory
-inventory: .venv/.ready ## write what the template deploys, as tables
+inventory: .venv/.ready ## list what the template deploys, in docs/inventory.md
 	$(RUN) local.tools.inventory
 
 .PHONY: lock

@@ -19,13 +19,13 @@ from local.tools.inventory_tables import ENTRIES, ITEMS, NAME, TABLES, VALUE, Ro
 FILE = ROOT / "docs" / "inventory.md"
 INTRODUCTION = """# Inventory
 
-Everything that `template.yaml` deploys, as AWS's SAM transform reads it. `make inventory` writes this file, and a test
-compares it with the template: read how it differs when you review a change. Resources with the same row share one.
+Everything that `template.yaml` deploys, after AWS's SAM transform. `make inventory` writes this file, and a test
+compares it with the template. When you review a change of the template, review the diff of this file.
 
-A word with a capital is a resource, a parameter or a condition of the template. `here` in an ARN is the stack's own
-region and account. What those of CloudFront's policies do that have a number for a name, `template.yaml` says.
+Resources with equal rows share one. A capitalized word is a resource, a parameter or a condition of the template. `here`
+in an ARN stands for the stack's region and account. For CloudFront's managed policies, see the comments in the template.
 """
-# What tells people something and does nothing in AWS, and what never changes.
+# Settings that only inform people, or never change.
 WORDS = {
     "AlarmDescription",
     "Comment",
@@ -201,7 +201,7 @@ def text(transformed: Mapping[str, Any]) -> str:
         parts.append(table(title, columns, [row for source in sources for row in inventory.rows(source, columns)]))
     parts.append(_scopes_of_the_code())
     parts.append(table("Dashboard", ("title", "metrics", "how"), _dashboards(inventory)))
-    parts.append(table("All else", ("kind", "settings"), inventory.remainder()))
+    parts.append(table("Everything else", ("kind", "settings"), inventory.remainder()))
     return "\n".join(parts)
 
 

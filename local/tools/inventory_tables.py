@@ -25,10 +25,10 @@ class Rows:
 def _statements(kind: str, path: str) -> Rows:
     cells = {
         "effect": "Effect",
-        "who": "Principal NotPrincipal",
-        "may do": "Action NotAction",
-        "to": "Resource NotResource",
-        "if": "Condition",
+        "principal": "Principal NotPrincipal",
+        "action": "Action NotAction",
+        "resource": "Resource NotResource",
+        "condition": "Condition",
     }
     return Rows(kind, cells, f"{path}.Statement.*")
 
@@ -36,10 +36,10 @@ def _statements(kind: str, path: str) -> Rows:
 def _connections(kind: str, direction: str, peer: str, each: str = "") -> Rows:
     cells = {
         "": f'"{direction}"',
-        "group or addresses": f"{peer} CidrIp",
+        "group or CIDR": f"{peer} CidrIp",
         "protocol": "IpProtocol",
-        "ports from": "FromPort",
-        "to": "ToPort",
+        "from port": "FromPort",
+        "to port": "ToPort",
     }
     return Rows(kind, {"of": "GroupId", **cells} if not each else cells, each)
 
@@ -49,10 +49,10 @@ def _database(kind: str) -> Rows:
         "exists if": "Condition",
         "engine": "Engine EngineVersion AutoMinorVersionUpgrade",
         "class": "DBInstanceClass ServerlessV2ScalingConfiguration",
-        "two zones": "MultiAZ",
+        "multi-AZ": "MultiAZ",
         "backups, days": "BackupRetentionPeriod",
-        "protected": "DeletionProtection",
-        "deleted as": "DeletionPolicy UpdateReplacePolicy",
+        "deletion protection": "DeletionProtection",
+        "on deletion": "DeletionPolicy UpdateReplacePolicy",
         "public": "PubliclyAccessible",
         "encrypted": "StorageEncrypted",
     }
@@ -62,13 +62,13 @@ def _database(kind: str) -> Rows:
 def _behaviors(path: str, each: str) -> Rows:
     cells = {
         "path": path,
-        "from": "TargetOriginId",
-        "viewers": "ViewerProtocolPolicy",
+        "origin": "TargetOriginId",
+        "protocol": "ViewerProtocolPolicy",
         "methods": "AllowedMethods",
-        "cache": "CachePolicyId",
-        "sent on": "OriginRequestPolicyId",
-        "headers": "ResponseHeadersPolicyId",
-        "packed": "Compress",
+        "cache policy": "CachePolicyId",
+        "origin request policy": "OriginRequestPolicyId",
+        "response headers policy": "ResponseHeadersPolicyId",
+        "compressed": "Compress",
     }
     return Rows("CloudFront::Distribution", cells, f"DistributionConfig.{each}")
 
@@ -78,9 +78,9 @@ _AUTHORIZER = "=.x-amazon-apigateway-authorizer"
 _PAGE_HEADERS = "ResponseHeadersPolicyConfig"
 
 TABLES = {
-    "Who may do what": [
+    "Permissions": [
         _statements("IAM::Role", "Policies.*.PolicyDocument"),
-        Rows("IAM::Role", {"effect": '"Allow"', "may do": "="}, "ManagedPolicyArns.*"),
+        Rows("IAM::Role", {"effect": '"Allow"', "action": "="}, "ManagedPolicyArns.*"),
         _statements("IAM::Role", "AssumeRolePolicyDocument"),
         _statements("EC2::VPCEndpoint", "PolicyDocument"),
         _statements("S3::BucketPolicy", "PolicyDocument"),
@@ -88,14 +88,14 @@ TABLES = {
         _statements("SNS::TopicPolicy", "PolicyDocument"),
         _statements("KMS::Key", "KeyPolicy"),
     ],
-    "Who may invoke functions": [
+    "Permissions to invoke functions": [
         Rows(
             "Lambda::Permission",
             {
                 "function": "FunctionName",
-                "by": "Principal",
-                "from": "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType",
-                "may do": "Action",
+                "principal": "Principal",
+                "source": "SourceArn SourceAccount EventSourceToken FunctionUrlAuthType",
+                "action": "Action",
             },
         )
     ],
@@ -116,7 +116,7 @@ TABLES = {
             "ApiGatewayV2::Api",
             {
                 "authorizer": "@",
-                "token from": f"{_AUTHORIZER}.identitySource",
+                "identity source": f"{_AUTHORIZER}.identitySource",
                 "issuer": f"{_AUTHORIZER}.{_JWT}.issuer",
                 "audience": f"{_AUTHORIZER}.{_JWT}.audience",
                 "kind": f"{_AUTHORIZER} =",
@@ -129,31 +129,31 @@ TABLES = {
             "ApiGatewayV2::Route",
             {
                 "key": "RouteKey",
-                "answers": "RouteResponseSelectionExpression",
-                "to": "Target",
+                "response": "RouteResponseSelectionExpression",
+                "target": "Target",
                 "authorizer": "AuthorizationType",
             },
         ),
-        Rows("ApiGatewayV2::RouteResponse", {"answers": "RouteResponseKey", "to": "RouteId"}),
+        Rows("ApiGatewayV2::RouteResponse", {"response": "RouteResponseKey", "target": "RouteId"}),
     ],
     "Stages": [
         Rows(
             "ApiGatewayV2::Stage",
             {
                 "of": "ApiId",
-                "requests a second": "DefaultRouteSettings.ThrottlingRateLimit",
-                "at once": "DefaultRouteSettings.ThrottlingBurstLimit",
+                "requests per second": "DefaultRouteSettings.ThrottlingRateLimit",
+                "burst": "DefaultRouteSettings.ThrottlingBurstLimit",
                 "access log": "AccessLogSettings.DestinationArn",
-                "in it": "AccessLogSettings.Format",
+                "log format": "AccessLogSettings.Format",
             },
         )
     ],
-    "Who may connect to whom": [
+    "Security group rules": [
         _connections("EC2::SecurityGroup", "to", "DestinationSecurityGroupId", "SecurityGroupEgress.*"),
         _connections("EC2::SecurityGroup", "from", "SourceSecurityGroupId", "SecurityGroupIngress.*"),
         _connections("EC2::SecurityGroupIngress", "from", "SourceSecurityGroupId"),
     ],
-    "Endpoints of AWS's services": [
+    "VPC endpoints": [
         Rows(
             "EC2::VPCEndpoint",
             {
@@ -165,7 +165,7 @@ TABLES = {
             },
         )
     ],
-    "Subnets and their routes": [
+    "Subnets and routes": [
         Rows("EC2::VPC", {"addresses": "CidrBlock"}),
         Rows("EC2::Subnet", {"addresses": "CidrBlock", "zone": "AvailabilityZone"}),
         Rows("EC2::SubnetRouteTableAssociation", {"addresses": "SubnetId", "route table": "RouteTableId"}),
@@ -182,40 +182,40 @@ TABLES = {
                 "groups": "VpcConfig.SecurityGroupIds",
                 "role": "Role",
                 "log": "LoggingConfig.LogGroup",
-                "after": "DependsOn",
+                "depends on": "DependsOn",
             },
         )
     ],
     "Code": [
         Rows(
             _FUNCTION,
-            {"code": "Code.S3Key", "entry": "Handler", "runtime": "Runtime", "processors": "Architectures"},
+            {"code": "Code.S3Key", "handler": "Handler", "runtime": "Runtime", "architectures": "Architectures"},
         ),
         Rows(
             "Lambda::LayerVersion",
-            {"code": "Content.S3Key", "runtime": "CompatibleRuntimes", "processors": "CompatibleArchitectures"},
+            {"code": "Content.S3Key", "runtime": "CompatibleRuntimes", "architectures": "CompatibleArchitectures"},
         ),
     ],
-    "What functions are told": [Rows(_FUNCTION, {"variable": "@", "value": "="}, "Environment.Variables.%")],
-    "Queues that wake functions": [
+    "Environment variables": [Rows(_FUNCTION, {"variable": "@", "value": "="}, "Environment.Variables.%")],
+    "Queue triggers": [
         Rows(
             "Lambda::EventSourceMapping",
             {
                 "queue": "EventSourceArn",
                 "function": "FunctionName",
                 "batch": "BatchSize",
-                "window, s": "MaximumBatchingWindowInSeconds",
-                "at once": "ScalingConfig.MaximumConcurrency",
-                "failures": "FunctionResponseTypes",
-                "only": "FilterCriteria",
+                "batching window, s": "MaximumBatchingWindowInSeconds",
+                "maximum concurrency": "ScalingConfig.MaximumConcurrency",
+                "response": "FunctionResponseTypes",
+                "filter": "FilterCriteria",
                 "enabled": "Enabled",
             },
         )
     ],
-    "Events that wake functions": [
+    "Event triggers": [
         Rows(
             "Events::Rule",
-            {"event": "EventPattern", "schedule": "ScheduleExpression", "state": "State", "to": "Targets"},
+            {"event": "EventPattern", "schedule": "ScheduleExpression", "state": "State", "targets": "Targets"},
         )
     ],
     "Schedules": [
@@ -226,21 +226,21 @@ TABLES = {
                 "zone": "ScheduleExpressionTimezone",
                 "state": "State",
                 "function": "Target.Arn",
-                "with": "Target.Input",
+                "input": "Target.Input",
                 "retries": "Target.RetryPolicy",
-                "dead letters": "Target.DeadLetterConfig.Arn",
+                "dead-letter queue": "Target.DeadLetterConfig.Arn",
                 "role": "Target.RoleArn",
             },
         )
     ],
-    "What becomes of failed invocations": [
+    "Asynchronous invocations": [
         Rows(
             "Lambda::EventInvokeConfig",
             {
                 "function": "FunctionName",
                 "retries": "MaximumRetryAttempts",
-                "oldest, s": "MaximumEventAgeInSeconds",
-                "then to": "DestinationConfig.OnFailure",
+                "maximum age, s": "MaximumEventAgeInSeconds",
+                "on failure": "DestinationConfig.OnFailure",
             },
         )
     ],
@@ -248,10 +248,10 @@ TABLES = {
         Rows(
             "SQS::Queue",
             {
-                "hidden, s": "VisibilityTimeout",
-                "kept, s": "MessageRetentionPeriod",
-                "attempts": "RedrivePolicy.maxReceiveCount",
-                "then to": "RedrivePolicy.deadLetterTargetArn",
+                "visibility timeout, s": "VisibilityTimeout",
+                "retention, s": "MessageRetentionPeriod",
+                "maximum receives": "RedrivePolicy.maxReceiveCount",
+                "dead-letter queue": "RedrivePolicy.deadLetterTargetArn",
                 "FIFO": "FifoQueue ContentBasedDeduplication DeduplicationScope FifoThroughputLimit",
                 "encrypted": "SqsManagedSseEnabled KmsMasterKeyId",
             },
@@ -270,15 +270,15 @@ TABLES = {
             {
                 "metric": "MetricName Metrics",
                 "namespace": "Namespace",
-                "of": "Dimensions",
-                "is": "ComparisonOperator",
-                "than": "Threshold",
-                "as": "Statistic ExtendedStatistic",
+                "dimensions": "Dimensions",
+                "comparison": "ComparisonOperator",
+                "threshold": "Threshold",
+                "statistic": "Statistic ExtendedStatistic",
                 "period, s": "Period",
                 "periods": "EvaluationPeriods DatapointsToAlarm",
                 "missing data": "TreatMissingData",
-                "tells": "AlarmActions ActionsEnabled",
-                "and when over": "OKActions",
+                "alarm actions": "AlarmActions ActionsEnabled",
+                "OK actions": "OKActions",
                 "exists if": "Condition",
             },
         )
@@ -290,10 +290,10 @@ TABLES = {
             {
                 "key": "KeySchema",
                 "billing": "BillingMode",
-                "rows expire": "TimeToLiveSpecification",
+                "time to live": "TimeToLiveSpecification",
                 "encrypted": "SSESpecification",
                 "backups": "PointInTimeRecoverySpecification",
-                "deleted as": "DeletionPolicy UpdateReplacePolicy",
+                "on deletion": "DeletionPolicy UpdateReplacePolicy",
             },
         )
     ],
@@ -304,31 +304,31 @@ TABLES = {
                 "public access": "PublicAccessBlockConfiguration",
                 "encrypted": "BucketEncryption",
                 "versions": "VersioningConfiguration.Status",
-                "tells": "NotificationConfiguration",
-                "deleted as": "DeletionPolicy UpdateReplacePolicy",
+                "notifications": "NotificationConfiguration",
+                "on deletion": "DeletionPolicy UpdateReplacePolicy",
             },
         )
     ],
-    "What buckets delete": [
+    "Lifecycle rules": [
         Rows(
             "S3::Bucket",
             {
                 "rule": "Id",
                 "state": "Status",
-                "of": "Prefix Filter TagFilters",
-                "objects": "ExpirationInDays ExpirationDate",
+                "filter": "Prefix Filter TagFilters",
+                "current versions": "ExpirationInDays ExpirationDate",
                 "old versions": "NoncurrentVersionExpiration ExpiredObjectDeleteMarker",
                 "unfinished uploads": "AbortIncompleteMultipartUpload",
             },
             "LifecycleConfiguration.Rules.*",
         )
     ],
-    "Logs": [Rows("Logs::LogGroup", {"kept, days": "RetentionInDays"})],
-    "What CloudFront serves": [
+    "Logs": [Rows("Logs::LogGroup", {"retention, days": "RetentionInDays"})],
+    "CloudFront behaviors": [
         _behaviors("PathPattern", "CacheBehaviors.*"),
-        _behaviors('"everything else"', "DefaultCacheBehavior"),
+        _behaviors('"default"', "DefaultCacheBehavior"),
     ],
-    "Where CloudFront gets it": [
+    "CloudFront origins": [
         Rows(
             "CloudFront::Distribution",
             {
@@ -339,7 +339,7 @@ TABLES = {
             "DistributionConfig.Origins.*",
         )
     ],
-    "Headers of the page": [
+    "Response headers of the page": [
         Rows(
             "CloudFront::ResponseHeadersPolicy",
             {"header": "@", "value": "="},
@@ -351,14 +351,14 @@ TABLES = {
             f"{_PAGE_HEADERS}.CustomHeadersConfig.Items.*",
         ),
     ],
-    "The user pool": [Rows("Cognito::UserPool", {"setting": "@", "value": "="}, "%")],
-    "Clients of the user pool": [Rows("Cognito::UserPoolClient", {"setting": "@", "value": "="}, "%")],
-    "Scopes of the user pool": [
+    "User pool": [Rows("Cognito::UserPool", {"setting": "@", "value": "="}, "%")],
+    "User pool clients": [Rows("Cognito::UserPoolClient", {"setting": "@", "value": "="}, "%")],
+    "User pool scopes": [
         Rows("Cognito::UserPoolResourceServer", {"scope": "ScopeName", "for": "ScopeDescription"}, "Scopes.*")
     ],
-    "The database's proxy and settings": [
+    "Database proxy, subnets and parameters": [
         Rows(f"RDS::{kind}", {"setting": "@", "value": "="}, "%")
         for kind in ("DBProxy", "DBProxyTargetGroup", "DBParameterGroup", "DBClusterParameterGroup", "DBSubnetGroup")
     ],
-    "The migration": [Rows("Custom::SchemaMigration", {"setting": "@", "value": "="}, "%")],
+    "Schema migration": [Rows("Custom::SchemaMigration", {"setting": "@", "value": "="}, "%")],
 }

@@ -48,7 +48,7 @@ PATTERN_PHRASES = {
     CURRENCY_PATTERN: "must be three capital letters, such as USD",
     TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
     RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
-    TEXT_PATTERN: "must not have control characters",
+    TEXT_PATTERN: "must not contain control characters",
 }
 
 _SIX_DECIMALS = Decimal("0.000001")
@@ -61,7 +61,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACTION_DIGITS) -> Decimal:
     """Return the number that the digits of `value` say, zero or more, as they stand and without an exponent.
 
-    It has at most so many digits before the point and after it, zeros at its end included.
+    It has at most so many digits before the decimal point and after it, zeros at its end included.
 
     Raises:
         ValueError: it is not such a number, or already a binary float, whose digits are lost.
@@ -80,9 +80,9 @@ def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACT
     if number < 0:
         raise ValueError("must not be negative")
     if number >= 10**whole_digits:
-        raise ValueError(f"must have at most {whole_digits} digits before the point")
+        raise ValueError(f"must have at most {whole_digits} digits before the decimal point")
     if exponent < -fraction_digits:
-        raise ValueError(f"must have at most {fraction_digits} digits after the point")
+        raise ValueError(f"must have at most {fraction_digits} digits after the decimal point")
     if exponent > 0 or number.is_signed():
         return Decimal(f"{abs(number):f}")  # 1E+2 is 100, and -0 is 0
     return number
@@ -137,11 +137,11 @@ def parse_date(value: object) -> date:
     if isinstance(value, str) and _DATE.fullmatch(value):
         with suppress(ValueError):
             return date.fromisoformat(value)
-    raise ValueError("must be a day, such as 2025-06-03")
+    raise ValueError("must be a date, such as 2025-06-03")
 
 
 def parse_boundary(value: object, at: time) -> datetime:
-    """Return the instant that a filter's text names; a date alone means `at` on that day, UTC.
+    """Return the instant that a filter's text names; a date without a time means `at` on that day, UTC.
 
     Raises:
         ValueError: the text is neither an instant nor a date.
@@ -263,7 +263,7 @@ Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 TradeInstant = Annotated[Instant, AfterValidator(_not_ahead)]
 # As of when the ledger is read: at least a minute ago, so that nothing can be recorded before it any more.
 PastInstant = Annotated[Instant, AfterValidator(_settled)]
-# The boundaries of a search include what they name: a date alone, its first and its last microsecond.
+# Date filters are inclusive: a date without a time means its first or its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 
@@ -285,7 +285,7 @@ def read_json(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]],
             object_pairs_hook=object_pairs_hook,
         )
     except RecursionError:
-        raise ValueError("is nested too deep") from None
+        raise ValueError("is nested too deeply") from None
 
 
 def _read_fraction(digits: str) -> Decimal:

@@ -27,7 +27,7 @@ def _not_ahead(instant: datetime) -> datetime:
 
 
 class NewPrice(BaseModel):
-    """A price as its publisher sends it; further keys, such as a feed's `seq`, are passed over."""
+    """A price as its publisher sends it; other keys, such as a feed's `seq`, are ignored."""
 
     model_config = ConfigDict(frozen=True)
 

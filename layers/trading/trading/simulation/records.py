@@ -53,7 +53,7 @@ Windows = Annotated[
 
 
 class NewSweep(BaseModel):
-    """Windows to try in pairs, as first:last:step, and what makes a pair the best."""
+    """Windows to try in pairs, as first:last:step, and the metric that chooses the best pair."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,29 +62,28 @@ class NewSweep(BaseModel):
     metric: Metric = "sharpe"
 
 
-def _needs(needed: dict[str, str], *others: str) -> dict[str, Any]:
-    types = {**needed, **dict.fromkeys(others, "null")}
-    return {"required": list(needed), "properties": {name: {"type": kind} for name, kind in types.items()}}
+def _types(**types: str) -> dict[str, Any]:
+    return {name: {"type": kind} for name, kind in types.items()}
 
 
 class NewSimulation(BaseModel):
-    """A simulation as its client asks for it: with two windows, or with a sweep, whose best pair is simulated."""
+    """A simulation request: two windows, or a sweep, whose best pair is simulated."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "oneOf": [
-                _needs({"fast": "integer", "slow": "integer"}, "sweep"),
-                _needs({"sweep": "object"}, "fast", "slow"),
-            ]
+            # Not oneOf: generators of clients would make a model of each, and none of the request.
+            "if": {"required": ["sweep"], "properties": _types(sweep="object")},
+            "then": {"properties": _types(fast="null", slow="null")},
+            "else": {"required": ["fast", "slow"], "properties": _types(fast="integer", slow="integer")},
         },
     )
 
     ticker: Ticker = Field(examples=["MSFT"])
     source: Source = Field(
         default="history",
-        description="The stored history, or the latest of the five-minute averages that the system has made of prices.",
+        description="The stored history, or the latest five-minute averages of published prices.",
     )
     fast: Window | None = Field(default=None, examples=[50])
     slow: Window | None = Field(default=None, examples=[200])
@@ -100,7 +99,7 @@ class NewSimulation(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RecordedSimulation:
-    """A simulation that is kept."""
+    """A stored simulation."""
 
     id: int
     inputs_hash: str
@@ -157,8 +156,8 @@ def record(new: NewSimulation, bucket: str) -> Answer:
         field = "fill" if isinstance(error, MissingOpensError) else "ticker"
         raise InvalidError(FieldError(field, f"the history of {new.ticker} {error}")) from None
     if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
-        reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
-        raise InvalidError(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
+        reason = f"the {len(history.bars):,} bars and their trades do not fit into an answer of 6 MB"
+        raise InvalidError(FieldError("ticker", f"{reason}: use longer windows, which cross less often, or fewer bars"))
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
@@ -200,11 +199,13 @@ def _strategies(new: NewSimulation) -> list[Strategy]:
     """Return the strategies to try: one, or one for each pair of the sweep."""
     if new.sweep:
         if new.fast is not None or new.slow is not None:
-            raise InvalidError(FieldError("sweep", "takes the place of fast and slow: leave them out"))
+            raise InvalidError(FieldError("sweep", "replaces fast and slow: omit them"))
         pairs = list(islice(window_pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
         if not 1 <= len(pairs) <= PAIRS_LIMIT:
             counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
-            raise InvalidError(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
+            raise InvalidError(
+                FieldError("sweep", f"has {counted} with fast < slow: from 1 to {PAIRS_LIMIT:,} are allowed")
+            )
     elif new.fast is None or new.slow is None:
         missing = [FieldError(name, "is required") for name in ("fast", "slow") if getattr(new, name) is None]
         raise InvalidError(*missing)
@@ -276,6 +277,6 @@ def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tupl
         if monotonic() > deadline:
             reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
             raise InvalidError(
-                FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars")
+                FieldError("sweep", f"{reason}: use fewer or longer windows, which cross less often, or fewer bars")
             )
         yield pair

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 1_000
 TAGS_LIMIT = 10
-FEE_OF_NOTHING = "must be 0 where the quantity is 0"
+FEE_OF_NOTHING = "must be 0 if the quantity is 0"
 
 
 def _distinct(tags: list[str]) -> list[str]:
     if len(set(tags)) < len(tags):
-        raise ValueError("must not name a tag twice")
+        raise ValueError("must not contain a tag twice")
     return tags
 
 
@@ -66,7 +66,7 @@ class NewTrade(BaseModel):
     timestamp: TradeInstant = Field(examples=["2025-06-03T12:00:00Z"])
     client_trade_id: ClientTradeId | None = Field(
         default=None,
-        description="Makes a repeated request safe: the same id is recorded once.",
+        description="An idempotency key: requests with the same id record one trade.",
         examples=["order-2025-0042"],
     )
     account: Account = "main"
@@ -85,7 +85,7 @@ class NewTrade(BaseModel):
 
 
 class Annotation(BaseModel):
-    """What may change of a trade in place."""
+    """The annotations of a trade, which can be changed in place."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
@@ -120,7 +120,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class ListedTrade(Trade):
-    """A recorded trade in a list that may hold voided ones."""
+    """A recorded trade in a list that may include voided trades."""
 
     _: KW_ONLY
     status: Status
@@ -128,7 +128,7 @@ class ListedTrade(Trade):
 
 @dataclass(frozen=True, slots=True)
 class TrackedTrade(Trade):
-    """A recorded trade, when its notification was delivered, and what became of it."""
+    """A recorded trade, its status, and when its notification was delivered."""
 
     _: KW_ONLY
     notified_at: datetime | None
@@ -329,7 +329,7 @@ def annotate(trade_id: int, annotation: Annotation) -> None:
     """
     named = sorted(annotation.model_fields_set)
     if not named:
-        raise InvalidError(FieldError("body", "must have a note, tags or both"))
+        raise InvalidError(FieldError("body", "must contain a note, tags or both"))
     rows = database.query(
         f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - two names of ours
         " where id = %(id)s returning id",

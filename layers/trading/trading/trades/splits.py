@@ -23,7 +23,7 @@ _RATIO_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^(?!([0-9]+):\1$)
 def _changes_something(ratio: str) -> str:
     new, old = _parts(ratio)
     if new == old:
-        raise ValueError("must be of two different numbers")
+        raise ValueError("must have two different numbers")
     return ratio
 
 
@@ -34,7 +34,8 @@ class NewSplit(BaseModel):
 
     ticker: Ticker = Field(examples=["NVDA"])
     effective_at: TradeInstant = Field(
-        examples=["2024-06-10T13:30:00Z"], description="Trades before this instant are of shares before the split."
+        examples=["2024-06-10T13:30:00Z"],
+        description="Trades before this instant count in shares from before the split.",
     )
     ratio: Annotated[
         str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something), _RATIO_SCHEMA
@@ -43,7 +44,7 @@ class NewSplit(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A recorded split, and what became of it."""
+    """A recorded split and its status."""
 
     id: int
     ticker: str
@@ -107,7 +108,7 @@ def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
         return record(new, recorded_by)
     if _parts(known[0].ratio) != (numerator, denominator):
         raise ConflictError(
-            f"{new.ticker} has a split at that instant, {known[0].id}, of another ratio.",
+            f"{new.ticker} has a split with another ratio at that instant: split {known[0].id}.",
             [FieldError("ratio", f"is recorded as {known[0].ratio}")],
         )
     return known[0], False
