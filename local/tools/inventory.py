@@ -22,8 +22,8 @@ INTRODUCTION = """# Inventory
 Everything that `template.yaml` deploys, after AWS's SAM transform. `make inventory` writes this file, and a test
 compares it with the template. When you review a change of the template, review the diff of this file.
 
-Resources with equal rows share one. A capitalized word is a resource, a parameter or a condition of the template. `here`
-in an ARN stands for the stack's region and account. For CloudFront's managed policies, see the comments in the template.
+Resources with equal rows share one. A capitalized word is a resource, a parameter or a condition of the template.
+`here` in an ARN stands for the stack's region and account. CloudFront's managed policies are named in the template.
 """
 # Settings that only inform people, or never change.
 WORDS = {
