@@ -108,6 +108,10 @@ destroy: .venv-sam/.ready ## delete a deployed stack, asking first; the bucket a
 openapi: .venv/.ready ## write the API's description from the code
 	$(RUN) local.tools.openapi > docs/openapi.json
 
+.PHONY: inventory
+inventory: .venv/.ready ## list what the template deploys, in docs/inventory.md
+	$(RUN) local.tools.inventory
+
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name
 	@for list in runtime analytics numerics dev sam checkov ministack peers web browser; do \
