@@ -5,17 +5,18 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from trading.core.values import PAGE_DEFAULT, Account, Currency, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Account, Currency
 from trading.http.api import (
     Body,
     Cursor,
     From,
     HttpApi,
+    Id,
     Limit,
     Until,
     described_json,
@@ -49,7 +50,6 @@ ROWS = TypeAdapter(list[ImportRow])
 FORMATS = TypeAdapter(list[KnownFormat])
 NO_IMPORT = described_problem("There is no such import.")
 
-ImportId = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 Flag = Literal["true", "false"]
 
 
@@ -143,7 +143,7 @@ def list_formats() -> Response[str]:
     },
 )
 def find_rows(
-    import_id: ImportId,
+    import_id: Id,
     outcome: Annotated[Outcome | None, Query()] = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -161,7 +161,7 @@ def find_rows(
     summary="Void an import",
     responses={200: described_json(Import, "The import, voided now or before."), 404: NO_IMPORT},
 )
-def void_import(import_id: ImportId, new: NewVoid) -> Response[str]:
+def void_import(import_id: Id, new: NewVoid) -> Response[str]:
     """Take back all trades that an import recorded, and announce that once."""
     voided, notification_id = records.void(import_id, new.reason, app.subject)
     if notification_id:

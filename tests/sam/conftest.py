@@ -146,8 +146,8 @@ def database(laptop: RunningSystem) -> Database:
     """The database, with the trades of events/notification_publisher, not yet delivered, and one of everything else."""
     database = Database(laptop)
     database.rows(
-        "truncate trades, trade_changes, splits, imports, import_rows;"
-        " truncate notifications, alerts, price_averages, price_windows, simulations;"
+        "truncate trades, trade_changes, splits, imports, import_rows, notifications, alerts, price_averages,"
+        " price_windows, simulations;"
         " select 1"
     )
     database.rows(

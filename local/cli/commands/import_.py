@@ -3,17 +3,15 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from local.cli import tables
 from local.cli.client import Answer, Client, ProblemError, url_option
 from local.cli.console import printable
 from local.cli.options import as_json, examples
@@ -22,7 +20,6 @@ PATH = "/api/imports"
 OUTCOMES = ("recorded", "already_recorded", "skipped", "rejected", "adjusted")
 AGREEMENTS = ("agrees", "differs", "missing_here", "missing_there")
 SHOWN = 10  # rows of each kind
-WIDEST = 1_000
 ATTEMPTS = 30  # of one file, each of 20 seconds: the same file goes on where it stopped
 UNAVAILABLE = 503
 RETRY_SECONDS = 1.0
@@ -155,37 +152,33 @@ def _show_void(voided: dict[str, Any], *, as_json: bool) -> None:
         )
 
 
-def _show_counts(title: str, result: dict[str, Any], names: Iterable[str]) -> None:
-    console = Console(highlight=False)
-    console.print(title, style="bold", markup=False)
-    table = Table(box=box.SIMPLE, show_header=False)
-    table.add_column(style="dim")
-    table.add_column(justify="right", no_wrap=True)
-    for name in ("rows_read", *names):
-        table.add_row(name.replace("_", " "), f"{result[name]:,}")
-    console.print(table)
+def _show_counts(title: str, result: dict[str, Any], names: Sequence[str]) -> None:
+    click.echo(title)
+    shown = ["rows_read", *names]
+    labels = tables.texts("rows", [name.replace("_", " ") for name in shown])
+    tables.show([labels, tables.numbers("", [str(result[name]) for name in shown])])
 
 
 def _show_trades(title: str, rows: Sequence[dict[str, Any]], count: int) -> None:
     if not rows:
         return
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
-    for name in ("line", "trade", "date", "side", "quantity", "ticker", "price", "fee", "currency", "differs"):
-        is_number = name in {"line", "trade", "quantity", "price", "fee"}
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows[:SHOWN]:
-        trade = row["trade"]
-        cells = [row["line"], row["trade_id"], trade["timestamp"][:16].replace("T", " "), trade["side"]]
-        cells += [trade[name] for name in ("quantity", "ticker", "price", "fee", "currency")]
-        table.add_row(*("" if cell is None else printable(str(cell)) for cell in [*cells, _differing(row)]))
-    if not any(row.get("fields") for row in rows):
-        table.columns.pop()
-    console = Console(highlight=False)
-    # A number is never cut, however narrow the terminal is.
-    console.width = max(
-        console.width, Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    )
-    console.print(table)
+    click.echo(title)
+    some = rows[:SHOWN]
+    trades = [row["trade"] for row in some]
+    columns = [
+        tables.texts("line", [str(row["line"] or "") for row in some]),
+        tables.texts("trade", [str(row["trade_id"] or "") for row in some]),
+        tables.texts("date", [trade["timestamp"][:16].replace("T", " ") for trade in trades]),
+        tables.texts("side", [trade["side"] for trade in trades]),
+        tables.numbers("quantity", [str(trade["quantity"]) for trade in trades]),
+        tables.texts("ticker", [trade["ticker"] for trade in trades]),
+        tables.numbers("price", [trade["price"] for trade in trades]),
+        tables.numbers("fee", [trade["fee"] for trade in trades]),
+        tables.texts("currency", [trade["currency"] for trade in trades]),
+    ]
+    if any(row.get("fields") for row in some):
+        columns.append(tables.texts("differs", [_differing(row) for row in some]))
+    tables.show(columns)
     if count > SHOWN:
         click.echo(f"  … and {count - SHOWN:,} more")
 

@@ -268,7 +268,7 @@ class RowReader:
     @staticmethod
     def _rounded(number: Decimal, name: str, remarks: list[str]) -> Decimal:
         if number >= _TOO_LARGE:
-            raise ValueError(f"{name} must have at most {_WHOLE_DIGITS} digits before the point")
+            raise ValueError(f"{name} must have at most {_WHOLE_DIGITS} digits before the decimal point")
         exponent = number.as_tuple().exponent
         assert isinstance(exponent, int)  # noqa: S101 - it is a number
         if exponent < -FRACTION_DIGITS:
