@@ -13,7 +13,7 @@ from local.tools import build_page
 from tests.web.conftest import Market, Open
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
-VIEWS = ["prices", "trades", f"analysis?date={DAY}", "simulation"]
+VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation"]
 WIDTHS = [320, 375, 768, 870, 1024, 1440]
 PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 
@@ -21,6 +21,9 @@ PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 def settle(page: Page, view: str) -> None:
     """Wait until a view shows what it has."""
     name = view.partition("?")[0]
+    if name == "overview":
+        page.locator(".positions-table tbody tr").first.wait_for()
+        page.locator(".profit-panel canvas, .profit-panel[hidden]").first.wait_for(state="attached")
     if name == "prices":
         page.locator(".ticker-row").first.wait_for()
         page.locator("canvas").first.wait_for()
@@ -60,7 +63,8 @@ WATCH_SHIFTS = """
 """
 
 
-@pytest.mark.parametrize("view", VIEWS[:2])
+@pytest.mark.usefixtures("with_trades")
+@pytest.mark.parametrize("view", VIEWS[:3])
 def test_nothing_jumps_while_a_view_is_loaded(open_page: Open, market: Market, width: int, view: str) -> None:
     del market
     page = open_page(view, width, prepare=lambda page: page.add_init_script(WATCH_SHIFTS))
@@ -73,7 +77,7 @@ def test_the_keyboard_alone_reaches_every_view_and_records_a_trade(open_page: Op
     page = open_page("prices")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Trades", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
@@ -97,7 +101,7 @@ def test_keys_go_to_views_and_are_listed(open_page: Open) -> None:
     expect(dialog).to_contain_text("Record a trade")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.keyboard.press("2")
+    page.keyboard.press("3")
     page.get_by_role("heading", name="Record a trade").wait_for()
     page.keyboard.press("/")
     filters = page.get_by_role("form", name="Filter trades")
@@ -128,7 +132,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
         (401, "wants a token"),
     ],
 )
-@pytest.mark.parametrize("view", ["trades", f"analysis?date={DAY}"])
+@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}"])
 def test_a_request_that_fails_is_explained_and_can_be_tried_again(
     open_page: Open, view: str, status: int, said: str
 ) -> None:
