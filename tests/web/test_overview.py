@@ -58,8 +58,9 @@ def wait_for_tick(url: str, account: str) -> None:
 
 
 def test_value_and_profit_move_with_the_prices(
-    open_page: Open, running: RunningSystem, market: Market, width: int, account: str, ticker: str
+    open_page: Open, running: RunningSystem, market: Market, width: int, ticker: str
 ) -> None:
+    account = f"desk-{ticker}"
     market.prices[ticker] = "110"
     trade = {"account": account, "ticker": ticker, "quantity": 10, "price": "100", "fee": "1.50"}
     record(running.url, {**trade, "timestamp": datetime.now(UTC).isoformat()})  # what is of today is not yesterday's

@@ -10,7 +10,7 @@ import { comparison, NEWEST_FIRST, toDecimal, Totals } from "../assets/trades/tr
 /** @param {number} id @param {Partial<import("../assets/trades/trade.js").Trade>} parts @returns {import("../assets/trades/trade.js").Trade} */
 const trade = (id, parts = {}) => ({
   id, ticker: "AAPL", price: "10.00", quantity: 1, side: "BUY", timestamp: "2026-05-01T12:00:00Z", client_trade_id: null,
-  recorded_by: "local", recorded_at: "2026-05-01T12:00:00Z", ...parts,
+  recorded_by: "local", recorded_at: "2026-05-01T12:00:00Z", account: "main", fee: "0", currency: "USD", note: null, tags: [], ...parts,
 });
 
 test("the days of a filter are the viewer's, whole", () => {

@@ -14,6 +14,12 @@ export const PROFIT = "/api/profit";
 /** @param {number | string} id */
 export const trade = (id) => `/api/trades/${id}`;
 
+/** @param {number | string} id */
+export const voidTrade = (id) => `/api/trades/${id}/void`;
+
+/** @param {number | string} id */
+export const correctTrade = (id) => `/api/trades/${id}/correct`;
+
 /** @param {string} ticker */
 export const position = (ticker) => `/api/positions/${ticker}`;
 

@@ -5,7 +5,7 @@ export const TICKER_ERROR = "Such as AAPL or BRK.B.";
 
 /** @type {[RegExp, string][]} */
 const WORDS = [
-  [/^Field required/, "This is needed."],
+  [/^(Field|is) required|at least 1 character/, "This is needed."],
   [/^Extra inputs are not permitted/, "Reload the page."],
   [/valid integer|valid number|valid decimal/i, "Must be a number."],
   [/greater than 0$|must be more than zero/i, "Must be more than 0."],
@@ -13,6 +13,11 @@ const WORDS = [
   [/less than or equal to (\S+)/, "Must be $1 or less."],
   [/at most (\d+) characters/, "At most $1 characters."],
   [/^must not be negative$/i, "Must not be negative."],
+  [/at least one field of the trade/, "Nothing is different yet."],
+  [/three capital letters/, "Three letters, such as USD."],
+  [/letters, digits, spaces and/, "Letters, digits, spaces, . _ -"],
+  [/lower-case letters/, "Small letters, digits, - and _."],
+  [/where the quantity is 0/, "No fee without shares."],
 ];
 
 /** Whether a text is a ticker, whatever its case. @param {string} text */

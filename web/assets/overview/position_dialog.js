@@ -32,7 +32,7 @@ export class PositionDialog {
    */
   constructor(position, onClose) {
     this.#position = position;
-    const { account, ticker, currency, trade_count: trades } = position;
+    const { account, ticker, currency } = position;
     const query = new URLSearchParams({ account, currency, limit: String(PAGE) });
     const lots = new PagedTable(
       "Open lots",
@@ -60,7 +60,7 @@ export class PositionDialog {
     );
     const links = h("p", { class: "row" },
       h("a", { href: `#/prices?ticker=${ticker}` }, "Chart"),
-      h("a", { href: `#/trades?${new URLSearchParams({ ticker, account, currency })}` }, `Its ${formatPlural(trades, "trade")}`));
+      h("a", { href: `#/trades?${new URLSearchParams({ ticker, account })}` }, "Its trades"));
     const title = h("span", {}, ticker, " ", h("small", {}, `${account} · ${currency}`));
     this.#dialog = openDialog(title, [this.#figures, links, lots.element, matches.element], onClose);
     this.update(position);

@@ -87,7 +87,7 @@ class OverviewView {
     this.#choice.select("open");
     this.element = h(
       "div",
-      { class: "view overview" },
+      { class: "view overview", "aria-busy": "true" },
       h(
         "div",
         { class: "column" },
@@ -177,6 +177,7 @@ class OverviewView {
       setText(this.#state, "");
       this.#failure.replaceChildren(failureNotice(error, () => !signal.aborted && this.#load()));
     }
+    this.element.removeAttribute("aria-busy");
   }
 
   /** Read the latest trades, and all the rest if there are others, or if that was long ago. */
