@@ -3,14 +3,12 @@
 import base64
 import hashlib
 import json
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from local.tools import build_page
-from tests.web.conftest import Market, Open
+from tests.web.conftest import Market, Open, accessibility_faults
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
 VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation"]
@@ -42,10 +40,7 @@ def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(
     del market
     page = open_page(view, width, scheme)
     settle(page, view)
-    page.evaluate((build_page.SOURCE / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    found: list[dict[str, Any]] = page.evaluate("axe.run().then((results) => results.violations)")
-    faults = [(fault["id"], fault["help"], [node["html"][:160] for node in fault["nodes"]][:3]) for fault in found]
-    assert faults == []
+    assert accessibility_faults(page) == []
     for each in WIDTHS:
         page.set_viewport_size({"width": each, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= each
@@ -176,6 +171,13 @@ def answer_as_cognito(page: Page, asked: list[Request]) -> None:
     page.route(f"{PROVIDER}/oauth2/authorize*", authorize)
     page.route(f"{PROVIDER}/oauth2/token", token)
 
+    def end(route: Route) -> None:
+        asked.append(route.request)
+        route.fulfill(body="", headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route(f"{PROVIDER}/oauth2/revoke", end)
+    page.route(f"{PROVIDER}/logout*", end)
+
 
 def test_where_people_sign_in_a_code_is_redeemed_with_its_proof_and_the_token_sent_along(open_page: Open) -> None:
     asked: list[Request] = []
@@ -191,7 +193,20 @@ def test_where_people_sign_in_a_code_is_redeemed_with_its_proof_and_the_token_se
     assert authorize["code_challenge"] == [base64.urlsafe_b64encode(digest).decode().rstrip("=")]
     assert authorize["code_challenge_method"] == ["S256"]
     assert (token["code"], token["grant_type"]) == (["the-code"], ["authorization_code"])
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{PROVIDER}/logout*")
+    revoke, logout = asked[2:]
+    assert parse_qs(revoke.post_data or "") == {"token": ["again"], "client_id": ["page"]}
+    assert "logout_uri" in parse_qs(urlsplit(logout.url).query)
+
+
+def test_with_another_issuer_the_page_says_that_it_cannot_sign_in(open_page: Open, width: int) -> None:
+    config = {"signIn": None, "issuer": "https://login.example.com/"}
+    page = open_page(
+        "", width, prepare=lambda page: page.route("**/config.json", lambda route: route.fulfill(json=config))
+    )
+    expect(page.get_by_role("alert")).to_contain_text("takes the tokens of https://login.example.com/")
+    expect(page.locator("#feed-state")).to_be_hidden()
 
 
 def test_a_code_that_was_not_asked_for_is_not_redeemed(open_page: Open) -> None:
