@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send
+from tests.web.test_results import wait_for_analysis
 
 TABLE = "Table of positions"
 
@@ -203,3 +204,26 @@ def test_without_trades_the_way_on_is_said(open_page: Open, width: int) -> None:
     expect(page.get_by_role("heading", name="There are no trades yet")).to_be_visible()
     page.get_by_role("link", name="Record a trade").click()
     expect(page.locator("#record-form").get_by_label("Ticker")).to_be_focused()
+
+
+def test_sample_data_fills_the_views_and_can_be_taken_back(open_page: Open, running: RunningSystem, width: int) -> None:
+    def hide_all_but_the_sample(page: Page) -> None:
+        def answer(route: Route) -> None:
+            response = route.fetch()
+            route.fulfill(json=[each for each in response.json() if each["account"] == "sample"])
+
+        page.route("**/api/positions?*", answer)
+
+    page = open_page("overview", width, prepare=hide_all_but_the_sample)
+    page.get_by_role("button", name="Try it with sample data").click()
+    page.get_by_text("The account sample has sample data.").wait_for()
+    expect(position(page, "SAP")).to_contain_text("EUR")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+    wait_for_analysis(running.url, str(yesterday))
+    page.get_by_role("link", name="Simulation", exact=True).click()
+    expect(page.get_by_role("group", name="Stored histories").get_by_role("button", name="SAMPL")).to_be_visible()
+    page.get_by_role("link", name="Overview", exact=True).click()
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.get_by_role("heading", name="There are no trades yet")).to_be_visible()
+    with urlopen(f"{running.url}/api/trades?account=sample", timeout=60) as answer:  # noqa: S310
+        assert json.load(answer) == []

@@ -12,6 +12,7 @@ import { atPrices, atTick, isOpen, keyOf } from "./positions.js";
 import { PositionsTable } from "./positions_table.js";
 import { ProfitPanel } from "./profit_panel.js";
 import { RecentTrades } from "./recent_trades.js";
+import { recordSample, SAMPLE_ACCOUNT, takeSampleBack } from "./sample.js";
 import { Totals } from "./totals.js";
 
 const PAGE = 1_000;
@@ -78,7 +79,16 @@ class OverviewView {
     { class: "panel start", hidden: true, "aria-labelledby": "start-title" },
     h("h2", { id: "start-title" }, "There are no trades yet"),
     h("p", { class: "muted" }, "Record the first one, and this page shows what you hold, what it is worth, and what it has earned."),
-    h("div", { class: "row" }, h("a", { class: "button primary", href: "#/trades?new" }, "Record a trade"), h("a", { class: "button", href: "#/prices" }, "Watch prices")),
+    h("div", { class: "row" }, h("a", { class: "button primary", href: "#/trades?new" }, "Record a trade"),
+      h("button", { type: "button", onclick: () => this.#change(recordSample, "Recording sample data…") }, "Try it with sample data"),
+      h("a", { class: "button", href: "#/prices" }, "Watch prices")),
+    h("p", { class: "muted small" }, `The sample is an account of its own, ${SAMPLE_ACCOUNT}, and can be taken back.`),
+  );
+  #sample = h(
+    "p",
+    { class: "notice", hidden: true },
+    `The account ${SAMPLE_ACCOUNT} has sample data. `,
+    h("button", { type: "button", class: "quiet", onclick: () => this.#change(takeSampleBack, "Taking the sample back…") }, "Take it back"),
   );
 
   /** @param {import("../views.js").Context} context */
@@ -98,6 +108,7 @@ class OverviewView {
           this.#totalsPanel.element,
           this.#failure,
           this.#state,
+          this.#sample,
         ),
         this.#start,
         this.#held,
@@ -168,8 +179,9 @@ class OverviewView {
       this.#showTrades(trades);
       this.#profit.element.hidden = days.length === 0;
       if (days.length) this.#profit.fill(days);
-      this.#start.hidden = positions.length > 0;
-      this.#held.hidden = positions.length === 0;
+      this.#start.hidden = positions.some(({ trade_count: count }) => count > 0);
+      this.#sample.hidden = !positions.some(({ account, trade_count: count }) => account === SAMPLE_ACCOUNT && count > 0);
+      this.#held.hidden = !this.#start.hidden;
       this.#list();
       this.#showPosition();
     } catch (error) {
@@ -178,6 +190,25 @@ class OverviewView {
       this.#failure.replaceChildren(failureNotice(error, () => !signal.aborted && this.#load()));
     }
     this.element.removeAttribute("aria-busy");
+  }
+
+  /**
+   * Do something that changes all of it, and show what there is then.
+   * @param {() => Promise<void>} action
+   * @param {string} doing
+   */
+  async #change(action, doing) {
+    setText(this.#state, doing);
+    this.#start.inert = this.#sample.inert = true;
+    try {
+      await action();
+      await this.#load();
+    } catch (error) {
+      setText(this.#state, "");
+      this.#failure.replaceChildren(failureNotice(error, () => this.#change(action, doing)));
+    } finally {
+      this.#start.inert = this.#sample.inert = false;
+    }
   }
 
   /** Read the latest trades, and all the rest if there are others, or if that was long ago. */
