@@ -45,7 +45,7 @@ export function comparison({ column, isDescending }) {
     sign * (COMPARISONS[column](one, other) || COMPARISONS.time(one, other) || one.id - other.id);
 }
 
-/** Sums of trades: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
+/** Sums of trades that count: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
 export class Totals {
   count = 0;
   /** @type {Map<string, {BUY: string, SELL: string}>} */
@@ -56,6 +56,7 @@ export class Totals {
 
   /** @param {Trade} trade */
   add(trade) {
+    if (trade.status === "voided") return;
     this.count += 1;
     this.tickers.add(trade.ticker);
     const { currency } = trade;
