@@ -42,7 +42,7 @@ demo: .venv/.ready ## show what the system does, in half a minute
 
 .PHONY: test
 test: .venv/.ready ## run the tests; needs no Docker
-	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4
+	$(RUN) pytest --ignore=tests/sam --ignore=tests/web --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 .PHONY: torture
 torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost

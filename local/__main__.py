@@ -18,9 +18,9 @@ from local.host.postgres import PostgresError
 from local.host.template import ROOT
 
 FOLDER = ROOT / ".local"
-SIGN_IN = """The page asks who you are: any name, and the password {password}.
+SIGN_IN = """Sign in to the page with any name and the password {password}.
 
-The API wants a token. Get one for everything, or name the scopes that it shall allow:
+The API requires a token. Get one for everything, or name the scopes that it should allow:
 
   TOKEN=$(./trading token trades:read trades:write --subject desk-7)
 
@@ -70,7 +70,7 @@ Ctrl-C stops everything.
         )
         await stop.wait()
         print("\nStopping…", flush=True)
-    print("Stopped. All that was recorded is kept; start again to see it, or `make reset` to begin anew.", flush=True)
+    print("Stopped. All recorded data is kept for the next start; `make reset` deletes it.", flush=True)
 
 
 def main() -> int:
@@ -78,7 +78,7 @@ def main() -> int:
     console.show_all()
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) <= system.LAST_PORT:
-        print(f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.", file=sys.stderr)
+        print(f"Cannot start: PORT={port} is not a port number from 1 to 65535.", file=sys.stderr)
         return 1
     try:
         asyncio.run(serve(int(port), authorizer.chosen(FOLDER)))

@@ -46,7 +46,7 @@ os.environ.update(
 
 # Tests that start whole systems, which look for the same ports.
 SYSTEMS = {
-    *(f"tests/local/host/test_{name}.py" for name in ("page", "websocket_gateway", "system")),
+    *(f"tests/local/host/test_{name}.py" for name in ("documented_commands", "page", "websocket_gateway", "system")),
     "tests/torture/test_under_fire.py",
 }
 

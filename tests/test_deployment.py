@@ -193,7 +193,7 @@ def test_the_costs_count_the_alarms_that_there_are(deployed: dict[str, Any]) -> 
     # An alarm on an expression is charged for each metric in it.
     metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
     costs = (ROOT / "docs" / "costs.md").read_text()
-    assert f"each of the {sum(metrics)} metrics that {len(alarms)} alarms look at" in costs
+    assert f"each of the {sum(metrics)} metrics that {len(alarms)} alarms watch" in costs
 
 
 def test_the_capacity_counts_the_routes_to_functions_that_use_the_database(deployed: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ def test_the_capacity_counts_the_routes_to_functions_that_use_the_database(deplo
     routes = sum(route.function in uses_database for route in system.routes)
     capacity = " ".join((ROOT / "docs" / "capacity.md").read_text().split())
     assert f"{routes} routes lead to functions that use SQL" in capacity
-    assert f"may send {200 * routes:,} at once and {100 * routes:,} a second" in capacity
+    assert f"may send {200 * routes:,} at once and {100 * routes:,} per second" in capacity
 
 
 def test_the_access_log_is_json_that_says_who_called_and_why_somebody_was_refused(deployed: dict[str, Any]) -> None:

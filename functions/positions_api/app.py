@@ -27,7 +27,7 @@ from trading.trades.profit import Grouping, PortfolioCurrency, ProfitFilter, Pro
 PATH = "/api/positions"
 
 # What was read by then is kept, so that the same request needs less the next time.
-RETRY_HINT = "Send the request again: it goes on where it ended."
+RETRY_HINT = "Send the request again: it continues where it stopped."
 
 logger = Logger()
 app = HttpApi()
@@ -39,25 +39,31 @@ PROFIT = TypeAdapter(list[ProfitGroup])
 PORTFOLIO = TypeAdapter(list[PortfolioCurrency])
 NO_POSITION = described_problem("There is no such position.")
 
-AnyAccount = Annotated[Account | None, Query(description="All accounts without one.")]
-AsOf = Annotated[PastInstant | None, Query(description="What the ledger held then; at least a minute ago.")]
+AnyAccount = Annotated[Account | None, Query(description="All accounts if omitted.")]
+AsOf = Annotated[
+    PastInstant | None, Query(description="The ledger as it stood at this instant, at least a minute ago.")
+]
 
 
 @app.get(
     PATH,
     scope="trades:read",
     retry_hint=RETRY_HINT,
-    summary="Find positions",
+    summary="List positions",
     responses={
-        200: described_json(list[Position], "By account, ticker and currency; the Link header leads to the next page.")
+        200: described_json(
+            list[Position], "Ordered by account, ticker and currency; the Link header has the next page."
+        )
     },
 )
 def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
     account: AnyAccount = None,
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
-    method: Annotated[Method, Query(description="How to tell what closed shares have cost.")] = "fifo",
+    method: Annotated[Method, Query(description="How the cost of closed shares is determined.")] = "fifo",
     as_of: AsOf = None,
-    is_open: Annotated[bool | None, Query(alias="open", description="Only those with shares, or without.")] = None,
+    is_open: Annotated[
+        bool | None, Query(alias="open", description="Only open positions, or only closed ones.")
+    ] = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
@@ -72,21 +78,23 @@ def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
     f"{PATH}/<ticker>",
     scope="trades:read",
     retry_hint=RETRY_HINT,
-    summary="Look at a position and its open lots",
+    summary="Get a position and its open lots",
     responses={
-        200: described_json(DetailedPosition, "Its lots begin with the oldest; the Link header leads to more of them."),
+        200: described_json(DetailedPosition, "Its lots are listed oldest first; the Link header has their next page."),
         404: NO_POSITION,
     },
 )
 def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker, Path()],
     account: Annotated[Account, Query()] = "main",
-    currency: Annotated[Currency | None, Query(description="Needed where there is a position in several.")] = None,
+    currency: Annotated[
+        Currency | None, Query(description="Required if there are positions in several currencies.")
+    ] = None,
     as_of: AsOf = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Look at one position, and at what is still open of which trades, first in, first out."""
+    """Get one position and its open lots, first in, first out."""
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.get(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}", given, next_cursor)
@@ -97,21 +105,23 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
     f"{PATH}/<ticker>/matches",
     scope="trades:read",
     retry_hint=RETRY_HINT,
-    summary="Find which trades closed which",
+    summary="List a position's matches",
     responses={
-        200: described_json(list[Match], "Those closed last first; the Link header leads to the next page."),
+        200: described_json(list[Match], "Last closed first; the Link header has the next page."),
         404: NO_POSITION,
     },
 )
 def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker, Path()],
     account: Annotated[Account, Query()] = "main",
-    currency: Annotated[Currency | None, Query(description="Needed where there is a position in several.")] = None,
+    currency: Annotated[
+        Currency | None, Query(description="Required if there are positions in several currencies.")
+    ] = None,
     as_of: AsOf = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find what explains a position's realized profit: shares, the trade that opened and the one that closed them."""
+    """List the matches that explain a position's realized profit: which trade closed which."""
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.find_matches(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}/matches", given, next_cursor)
@@ -122,11 +132,11 @@ def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
     "/api/profit",
     scope="trades:read",
     retry_hint=RETRY_HINT,
-    summary="Add up realized profit",
+    summary="Get realized profit by group",
     responses={200: described_json(list[ProfitGroup], "By group and currency; groups of tags may overlap.")},
 )
 def find_profit(
-    by: Annotated[Grouping, Query(description="The group of a match is that of the trade that closed it.")],
+    by: Annotated[Grouping, Query(description="A match belongs to the group of the trade that closed it.")],
     start_date: Annotated[Day | None, Query(description="Inclusive, UTC.")] = None,
     end_date: Annotated[Day | None, Query(description="Inclusive, UTC.")] = None,
     account: AnyAccount = None,
@@ -140,11 +150,11 @@ def find_profit(
     "/api/portfolio",
     scope="trades:read",
     retry_hint=RETRY_HINT,
-    summary="Look at all positions together",
+    summary="Get the portfolio",
     responses={200: described_json(list[PortfolioCurrency], "One entry for each currency.")},
 )
 def get_portfolio(account: AnyAccount = None) -> Response[str]:
-    """Look at what all positions cost, are worth and have earned, and how that has changed today."""
+    """Get the cost, value and profit of all positions in each currency, and today's change."""
     return json_response(HTTPStatus.OK, PORTFOLIO.dump_json(profit.portfolio(account)))
 
 

@@ -95,7 +95,7 @@ def _record(groups: list[Group]) -> dict[str, Recorded]:
             return records.record({group.ticker: group.ticks for group in groups})
         except DatabaseUnavailableError:
             if not waits:
-                logger.exception("The database is away: the prices come again")
+                logger.exception("The database is unavailable: the prices will be retried")
                 return {}
             time.sleep(waits.pop(0))
         except Exception:
@@ -112,7 +112,7 @@ def _log(recorded: Mapping[str, Recorded], failed: list[str]) -> None:
         outcomes.update(counted=each.counted, repeated=each.repeated, too_old=each.too_old)
     restarted = [ticker for ticker, each in recorded.items() if each.is_restarted]
     if restarted:
-        logger.warning("The clock went back: these tickers begin anew", tickers=restarted)
+        logger.warning("The clock went back: the windows of these tickers were reset", tickers=restarted)
     alerts = [each.alert.id for of_ticker in recorded.values() for each in of_ticker.alerts]
     logger.info("processed", ticks=dict(outcomes), alerts=alerts, failed_messages=len(failed))
     metrics.add_metric("AlertsRaised", MetricUnit.Count, len(alerts))

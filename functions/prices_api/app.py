@@ -37,7 +37,7 @@ app = HttpApi()
 
 
 class PriceBatch(BaseModel):
-    """Prices to publish, in the order in which they came."""
+    """Prices to publish, oldest first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,7 +47,7 @@ class PriceBatch(BaseModel):
 
 @dataclass(frozen=True)
 class Accepted:
-    """How many prices are on their way."""
+    """How many prices were accepted."""
 
     accepted: int
 
@@ -61,9 +61,11 @@ TICKET = TypeAdapter(Ticket)
 @app.post(
     PATH,
     scope="prices:publish",
-    retry_hint="Prices are safe to send again: what came twice counts once.",
+    retry_hint="Prices are safe to send again: duplicates count once.",
     summary="Publish up to 500 prices",
-    responses={202: described_json(Accepted, "They are on their way to the averages, the alert rule and the sockets.")},
+    responses={
+        202: described_json(Accepted, "The prices are accepted for the averages, the alert rule and the sockets.")
+    },
 )
 def publish_prices(batch: PriceBatch) -> Response[str]:
     """Put prices on their queue; one that is published twice counts once."""
@@ -74,10 +76,10 @@ def publish_prices(batch: PriceBatch) -> Response[str]:
 @app.get(
     f"{PATH}/<ticker>/averages",
     scope="prices:read",
-    summary="Find a ticker's five-minute averages",
+    summary="List a ticker's five-minute averages",
     responses={
-        200: described_json(list[PriceAverage], "The newest first; the Link header leads to the next page."),
-        404: described_problem("This is not the path of a ticker."),
+        200: described_json(list[PriceAverage], "Newest first; the Link header has the next page."),
+        404: described_problem("The path does not name a valid ticker."),
     },
 )
 def find_averages(
@@ -97,8 +99,8 @@ def find_averages(
 @app.get(
     ALERTS_PATH,
     scope="prices:read",
-    summary="Find alerts",
-    responses={200: described_json(list[Alert], "The newest first; the Link header leads to the next page.")},
+    summary="List alerts",
+    responses={200: described_json(list[Alert], "Newest first; the Link header has the next page.")},
 )
 def find_alerts(
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
@@ -116,8 +118,8 @@ def find_alerts(
 @app.post(
     f"{PATH}/ticket",
     scope="prices:read",
-    summary="Ask for a ticket to the price socket",
-    responses={201: described_json(Ticket, "It opens the socket once, within a minute.")},
+    summary="Create a ticket for the price socket",
+    responses={201: described_json(Ticket, "The ticket opens the socket once, within a minute.")},
 )
 def issue_ticket() -> Response[str]:
     """Issue a ticket: a browser cannot send a token when it opens a WebSocket."""

@@ -1,4 +1,4 @@
-"""Simulations over HTTP: store a history, simulate a strategy on it, look at what came of it, as JSON or as a page."""
+"""Simulations over HTTP: store a history, simulate a strategy on it, read its result as JSON or as a page."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from trading.core import storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, WholeNumber
-from trading.http.api import Body, HttpApi, Limit, described_json, described_problem, json_response, next_page
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker
+from trading.http.api import Body, HttpApi, Id, Limit, described_json, described_problem, json_response, next_page
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
 from trading.simulation.history_files import HistoryError
@@ -25,9 +25,8 @@ HISTORY = Body(("text/csv", "application/octet-stream"), 4_000_000)  # in base64
 
 Adjusted = Annotated[
     Literal["true", "false"],
-    Query(description="Whether to take the file's adjusted closes, and scale the other prices as these are."),
+    Query(description="Whether to use the file's adjusted closes and scale the other prices accordingly."),
 ]
-SimulationId = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 
 logger = Logger()
 app = HttpApi()
@@ -41,16 +40,16 @@ AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 @app.get(
     HISTORIES_PATH,
     scope="simulations:read",
-    summary="Find the stored histories",
-    responses={
-        200: described_json(list[StoredHistory], "In the order of tickers; the Link header leads to the next page.")
-    },
+    summary="List the stored histories",
+    responses={200: described_json(list[StoredHistory], "Ordered by ticker; the Link header has the next page.")},
 )
 def find_histories(
     limit: Limit = PAGE_DEFAULT,
-    cursor: Annotated[Ticker | None, Query(description="Where the page begins: follow the Link header.")] = None,
+    cursor: Annotated[
+        Ticker | None, Query(description="Where the page begins; the Link header has the next page's.")
+    ] = None,
 ) -> Response[str]:
-    """Find the tickers whose prices are stored, and what is known of these."""
+    """List the tickers whose prices are stored, with a summary of each."""
     found, next_cursor = histories.find(setting("DATA_BUCKET"), limit, cursor)
     headers = next_page(HISTORIES_PATH, app.current_event.query_string_parameters, next_cursor)
     return json_response(HTTPStatus.OK, STORED_HISTORIES.dump_json(found), headers)
@@ -59,10 +58,10 @@ def find_histories(
 @app.get(
     f"{HISTORIES_PATH}/<ticker>",
     scope="simulations:read",
-    summary="Get the prices of a ticker",
+    summary="Get a ticker's prices",
     responses={
-        200: {"description": "The bars, the oldest first: date,open,high,low,close.", "content": AS_CSV},
-        404: described_problem("There is no history of the ticker."),
+        200: {"description": "The bars, oldest first: date,open,high,low,close.", "content": AS_CSV},
+        404: described_problem("There is no history for the ticker."),
     },
 )
 def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
@@ -72,7 +71,7 @@ def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
     except HistoryError as error:
         raise InvalidError(FieldError("ticker", f"its stored history cannot be read: {error}")) from None
     if history is None:
-        raise NotFoundError(f"There is no history of {ticker}.")
+        raise NotFoundError(f"There is no history for {ticker}.")
     return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=history_files.write_csv(history))
 
 
@@ -80,11 +79,11 @@ def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
     f"{HISTORIES_PATH}/<ticker>",
     scope="histories:write",
     body=HISTORY,
-    summary="Store the prices of a ticker",
+    summary="Store a ticker's prices",
     responses={
         201: described_json(StoredHistory, "The history is stored."),
-        200: described_json(StoredHistory, "The history is stored in place of the one that was there."),
-        404: described_problem("No ticker is spelled with such characters."),
+        200: described_json(StoredHistory, "The history replaced the one that was stored."),
+        404: described_problem("The path does not name a valid ticker."),
     },
 )
 def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted = "false") -> Response[str]:
@@ -115,28 +114,28 @@ def simulate(new: NewSimulation) -> Response[str]:
 @app.get(
     f"{PATH}/<simulation_id>",
     scope="simulations:read",
-    summary="Look at a simulation",
+    summary="Get a simulation",
     responses={
         200: described_json(RecordedSimulation, "The simulation."),
         404: described_problem("There is no such simulation."),
     },
 )
-def get_simulation(simulation_id: SimulationId) -> Response[str]:
-    """Look at one simulation."""
+def get_simulation(simulation_id: Id) -> Response[str]:
+    """Get one simulation."""
     return json_response(HTTPStatus.OK, records.get(simulation_id))
 
 
 @app.get(
     f"{PATH}/<simulation_id>/report",
     scope="simulations:read",
-    summary="Look at a simulation as a page",
+    summary="Get a simulation's report",
     responses={
-        200: {"description": "The report, a page of HTML that needs nothing but itself.", "content": AS_HTML},
+        200: {"description": "The report, a self-contained HTML page.", "content": AS_HTML},
         404: described_problem("There is no such simulation."),
     },
 )
-def get_report(simulation_id: SimulationId) -> Response[str]:
-    """Look at one simulation as a page with charts."""
+def get_report(simulation_id: Id) -> Response[str]:
+    """Get one simulation as a page with charts."""
     return Response(
         HTTPStatus.OK.value,
         content_type=report.MEDIA_TYPE,

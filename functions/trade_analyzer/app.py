@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.analysis import keys, results, runs
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
@@ -20,7 +20,7 @@ from trading.analysis.runs import Work
 from trading.core import bus, correlation, storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
-from trading.core.values import PAGE_DEFAULT, Day, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, whole_number_schema
 from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
 
@@ -33,7 +33,7 @@ app = HttpApi()
 
 
 class DayRequest(BaseModel):
-    """The day that is asked for."""
+    """The requested day."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class DayRequest(BaseModel):
 
 @dataclass(frozen=True)
 class DayAccepted:
-    """Work on a day that was asked for, and goes on while nobody waits."""
+    """A request for a day that was accepted and is processed in the background."""
 
     date: Day
     status: Literal["running"] = "running"
@@ -58,27 +58,27 @@ AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 @app.post(
     PATH,
     scope="analyses:run",
-    summary="Ask for a day to be analyzed",
+    summary="Analyze a day",
     responses={
-        202: described_json(DayAccepted, "The analysis is under way: GET it to see what became of it."),
-        404: described_problem("There is no file of trades of that day."),
+        202: described_json(DayAccepted, "The analysis has been requested; GET it to see its status."),
+        404: described_problem("There is no trade file for that day."),
     },
 )
 def analyze_day(request: DayRequest) -> Response[str]:
-    """Have a day's trades analyzed, as the put of their file does; a run that is under way serves as well."""
+    """Request the analysis of a day's trades; if one is running already, this request is covered by it."""
     if not results.has_source(setting("DATA_BUCKET"), request.date):
-        raise NotFoundError(f"There is no file of trades of {request.date}.")
+        raise NotFoundError(f"There is no trade file for {request.date}.")
     return _ask_for("analysis", "Analysis requested", request.date)
 
 
 @app.post(
     EXPORTS_PATH,
     scope="analyses:run",
-    summary="Ask for a day to be exported",
-    responses={202: described_json(DayAccepted, "The export is under way; the analysis follows it by itself.")},
+    summary="Export a day",
+    responses={202: described_json(DayAccepted, "The export has been requested; the analysis follows automatically.")},
 )
 def export_day(request: DayRequest) -> Response[str]:
-    """Have a day's trades exported to its file, and so analyzed."""
+    """Request the export of a day's trades to their file, which is then analyzed."""
     if request.date > datetime.now(UTC).date():
         raise InvalidError(FieldError("date", "must not be in the future"))
     return _ask_for("export", "Export requested", request.date)
@@ -87,8 +87,8 @@ def export_day(request: DayRequest) -> Response[str]:
 @app.get(
     PATH,
     scope="analyses:read",
-    summary="Find the days that have an analysis",
-    responses={200: described_json(list[Day], "The newest first; the Link header leads to the next page.")},
+    summary="List the days that have an analysis",
+    responses={200: described_json(list[Day], "Newest first; the Link header has the next page.")},
 )
 def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Response[str]:
     """Find the days that have an analysis."""
@@ -100,19 +100,19 @@ def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Respons
 @app.get(
     f"{PATH}/<date>",
     scope="analyses:read",
-    summary="Read a day's analysis",
+    summary="Get a day's analysis",
     responses={
         200: {
             "description": "The stored analysis; for `Accept: text/csv`, its file.",
             "content": {"application/json": {"model": DayAnalysis}, **AS_CSV},
         },
-        404: described_problem("There is no analysis of that day."),
+        404: described_problem("There is no analysis for that day."),
         409: described_problem("It was not produced by this API; available as CSV only."),
     },
 )
 def get_analysis(
     date: Annotated[Day, Path()],
-    limit: Annotated[WholeNumber, Query(ge=1, le=ROWS_LIMIT)] = ROWS_LIMIT,
+    limit: Annotated[WholeNumber, Field(ge=1, le=ROWS_LIMIT), whole_number_schema(1, ROWS_LIMIT), Query()] = ROWS_LIMIT,
     cursor: Cursor = None,
 ) -> Response[str]:
     """Read the stored analysis of a day."""
@@ -127,22 +127,24 @@ def get_analysis(
 @app.get(
     f"{PATH}/<date>/rejects",
     scope="analyses:read",
-    summary="Read the rows that a day's analysis left out",
+    summary="List the rows that a day's analysis rejected",
     responses={
         200: {
-            "description": "In the order of the file, none where every row was a trade; the Link header leads to the"
-            " next page. For `Accept: text/csv`, the same as CSV.",
+            "description": "In file order; empty if every row was a trade. The Link header has the next page. With"
+            " `Accept: text/csv`, the answer is CSV.",
             "content": {"application/json": {"model": list[RejectedRow]}, **AS_CSV},
         },
-        404: described_problem("There is no analysis of that day."),
+        404: described_problem("There is no analysis for that day."),
     },
 )
 def find_rejects(
     date: Annotated[Day, Path()],
-    limit: Annotated[WholeNumber, Query(ge=1, le=REJECTS_LIMIT)] = REJECTS_DEFAULT,
+    limit: Annotated[
+        WholeNumber, Field(ge=1, le=REJECTS_LIMIT), whole_number_schema(1, REJECTS_LIMIT), Query()
+    ] = REJECTS_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Read what could not be read of a day's trades."""
+    """List the lines of a day's trades that are not trades."""
     found, next_cursor = results.stored_rejects(setting("DATA_BUCKET"), date, limit, cursor)
     headers = next_page(f"{PATH}/{date}/rejects", app.current_event.query_string_parameters, next_cursor)
     if _wants_csv():
@@ -194,7 +196,7 @@ def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     try:
         return _analyzed(day)
     except NotFoundError:
-        logger.warning("there is no file of trades", day=str(day))
+        logger.warning("there is no trade file", day=str(day))
         return {"skipped": str(day)}
 
 
@@ -224,7 +226,7 @@ def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
     """Analyze a day, and keep how that went where the API reads it."""
     bucket = setting("DATA_BUCKET")
     if not results.has_source(bucket, day):
-        raise NotFoundError(f"There is no file of trades of {day}.")
+        raise NotFoundError(f"There is no trade file for {day}.")
     with runs.recorded(bucket, "analysis", day, requested_by):
         outcome = results.analyze_day(bucket, day)
     logger.info("analyzed", **asdict(outcome))

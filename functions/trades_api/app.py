@@ -6,18 +6,19 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, WholeNumber
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag
 from trading.http.api import (
     Cursor,
     From,
     HttpApi,
+    Id,
     Limit,
     Until,
     described_json,
@@ -54,7 +55,7 @@ app = HttpApi()
 
 
 class TradeBatch(BaseModel):
-    """Trades to record together, all or none."""
+    """Trades to record together: all or none."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +79,6 @@ TRACKED_TRADE = TypeAdapter(TrackedTrade)
 NO_TRADE = described_problem("There is no such trade.")
 
 
-Id = Annotated[WholeNumber, Path(ge=1, le=2**63 - 1)]
 StatusFilter = Annotated[Literal["active", "voided", "all"], Query()]
 
 
@@ -88,9 +88,9 @@ StatusFilter = Annotated[Literal["active", "voided", "all"], Query()]
     retry_hint=RETRY_HINT,
     summary="Record a trade",
     responses={
-        201: described_json(Trade, "The trade, recorded; its notification is on its way."),
-        200: described_json(Trade, "The trade as it was recorded before under this client_trade_id."),
-        409: described_problem("This client_trade_id is the id of another trade."),
+        201: described_json(Trade, "The recorded trade; its notification is being delivered."),
+        200: described_json(Trade, "The trade that was already recorded with this client_trade_id."),
+        409: described_problem("The client_trade_id belongs to another trade."),
     },
 )
 def record_trade(new: NewTrade) -> Response[str]:
@@ -111,8 +111,8 @@ def record_trade(new: NewTrade) -> Response[str]:
     retry_hint=RETRY_HINT,
     summary="Record up to 1,000 trades",
     responses={
-        201: described_json(list[Trade], "The trades, recorded, in the order in which they were sent."),
-        409: described_problem("A client_trade_id is the id of another trade; nothing was recorded."),
+        201: described_json(list[Trade], "The recorded trades, in the order in which they were sent."),
+        409: described_problem("A client_trade_id belongs to another trade; nothing was recorded."),
     },
 )
 def record_trades(batch: TradeBatch) -> Response[str]:
@@ -125,12 +125,11 @@ def record_trades(batch: TradeBatch) -> Response[str]:
 @app.get(
     PATH,
     scope="trades:read",
-    summary="Find trades",
+    summary="List trades",
     responses={
         200: described_json(
             list[Trade | ListedTrade],
-            "The newest first; the Link header leads to the next page. Where voided ones may be among them, each has"
-            " its status.",
+            "Newest first; the Link header has the next page. If voided trades may be included, each has its status.",
         )
     },
 )
@@ -143,7 +142,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     start_date: From = None,
     end_date: Until = None,
     as_of: Annotated[
-        PastInstant | None, Query(description="What the ledger held at that instant, at least a minute ago.")
+        PastInstant | None, Query(description="The ledger as it stood at this instant, at least a minute ago.")
     ] = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -159,11 +158,11 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
 @app.get(
     f"{PATH}/<trade_id>",
     scope="trades:read",
-    summary="Look at a trade",
+    summary="Get a trade",
     responses={200: described_json(TrackedTrade, "The trade."), 404: NO_TRADE},
 )
 def get_trade(trade_id: Id) -> Response[str]:
-    """Look at one trade, at when its notification was delivered, and at what became of it."""
+    """Get one trade, its status, and when its notification was delivered."""
     return _tracked(trade_id)
 
 
@@ -183,10 +182,10 @@ def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
     f"{PATH}/<trade_id>/void",
     scope="trades:write",
     summary="Void a trade",
-    responses={200: described_json(TrackedTrade, "The trade, voided now or before."), 404: NO_TRADE},
+    responses={200: described_json(TrackedTrade, "The voided trade; it may have been voided before."), 404: NO_TRADE},
 )
 def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
-    """Take a trade back and announce that."""
+    """Void a trade and announce that."""
     voided = changes.void(trade_id, new.reason, app.subject)
     if voided:
         outbox.announce([TradeVoided.of(voided.change, voided.notification_id)])
@@ -198,14 +197,16 @@ def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
     scope="trades:write",
     summary="Correct a trade",
     responses={
-        201: described_json(TrackedTrade, "The trade that replaces it; it is voided."),
-        200: described_json(TrackedTrade, "The trade that replaces it since the same correction before."),
+        201: described_json(TrackedTrade, "The trade that replaces the corrected one, which is voided."),
+        200: described_json(TrackedTrade, "The trade that replaced it when the same correction was sent before."),
         404: NO_TRADE,
-        409: described_problem("It was voided or corrected otherwise, or this client_trade_id is another trade's."),
+        409: described_problem(
+            "The trade was voided or corrected differently, or the client_trade_id belongs to another trade."
+        ),
     },
 )
 def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
-    """Record a trade in the place of another, and announce that."""
+    """Record a trade that replaces another, and announce that."""
     trade, written = changes.correct(trade_id, correction, app.subject)
     if written:
         outbox.announce([TradeCorrected.of(written.change, written.notification_id)])
@@ -218,9 +219,9 @@ def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
     scope="trades:write",
     summary="Record a split",
     responses={
-        201: described_json(Split, "The split, recorded."),
-        200: described_json(Split, "The split as it was recorded before."),
-        409: described_problem("The ticker has a split of another ratio at that instant."),
+        201: described_json(Split, "The recorded split."),
+        200: described_json(Split, "The split that was already recorded."),
+        409: described_problem("The ticker has a split with another ratio at that instant."),
     },
 )
 def record_split(new: NewSplit) -> Response[str]:
@@ -232,8 +233,8 @@ def record_split(new: NewSplit) -> Response[str]:
 @app.get(
     SPLITS_PATH,
     scope="trades:read",
-    summary="Find splits",
-    responses={200: described_json(list[Split], "The last first; the Link header leads to the next page.")},
+    summary="List splits",
+    responses={200: described_json(list[Split], "Latest first; the Link header has the next page.")},
 )
 def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
@@ -254,23 +255,23 @@ def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
     scope="trades:write",
     summary="Void a split",
     responses={
-        200: described_json(Split, "The split, voided now or before."),
+        200: described_json(Split, "The voided split; it may have been voided before."),
         404: described_problem("There is no such split."),
     },
 )
 def void_split(split_id: Id, new: NewVoid) -> Response[str]:
-    """Take a split back."""
+    """Void a split."""
     return json_response(HTTPStatus.OK, SPLIT.dump_json(splits.void(split_id, new.reason, app.subject)))
 
 
 @app.get(
     "/api/health",
     scope=PUBLIC,
-    summary="Ask whether the database answers",
-    responses={200: described_json(Health, "It does.")},
+    summary="Check whether the database answers",
+    responses={200: described_json(Health, "The database answers.")},
 )
 def check_health() -> Response[str]:
-    """Ask whether the database answers."""
+    """Check whether the database answers."""
     database.query("select 1", {}, repeatable=True)
     return json_response(HTTPStatus.OK, b'{"status":"ok"}')
 
@@ -291,9 +292,9 @@ def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
         recorded = ledger.record(new, app.subject)
     except DuplicateIdError as clash:
         raise ConflictError(
-            "A client_trade_id names one trade only.",
+            "A client_trade_id identifies one trade only.",
             [
-                FieldError(path.format(position=position, field="client_trade_id"), "is the id of another trade")
+                FieldError(path.format(position=position, field="client_trade_id"), "belongs to another trade")
                 for position in clash.positions
             ],
         ) from None

@@ -222,7 +222,7 @@ class Alerter:
     def _begin_anew(self, tickers: Sequence[str]) -> None:
         """Say that the feed has begun anew; its alerts of these tickers may come again."""
         if tickers:
-            self._display.say(f"The feed has begun anew, at an earlier time: {_listed(tickers)}.")
+            self._display.say(f"The feed restarted at an earlier time: {_listed(tickers)}.")
             for key in [key for key in self._shown if key[0] in tickers]:
                 del self._shown[key]
 

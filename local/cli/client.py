@@ -15,7 +15,7 @@ import os
 import shlex
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -34,7 +34,9 @@ TIMEOUT_SECONDS = 30.0  # API Gateway's
 SUBJECT = "local"
 
 url_option = click.option(
-    "--url", metavar="URL", help=f"The trading system. [default: TRADING_URL, the one that runs here, or {DEFAULT_URL}]"
+    "--url",
+    metavar="URL",
+    help=f"The trading system. [default: TRADING_URL, the system that runs here, or {DEFAULT_URL}]",
 )
 
 
@@ -70,10 +72,15 @@ class Client:
 
     def pages(self, path: str, **query: object) -> Iterator[Any]:
         """Yield the elements of an array, page by page."""
+        for answer in self.answers(path, **query):
+            yield from answer.body
+
+    def answers(self, path: str, **query: object) -> Iterator[Answer]:
+        """Yield the pages of a list; parameters that are None are left out."""
         following: str | None = _with_query(path, query)
         while following:
             answer = self.call("GET", following)
-            yield from answer.body
+            yield answer
             following = answer.next
 
     def post(self, path: str, body: object) -> Any:
@@ -97,7 +104,7 @@ class Client:
                 )
         except urllib.error.HTTPError as error:
             with error:
-                raise ProblemError(_sentence(error, error.read()), error.code) from None
+                raise ProblemError(_sentence(error, error.read(), self._scopes), error.code) from None
         except OSError as error:
             why = printable(str(getattr(error, "reason", error))) or type(error).__name__
             raise ProblemError(
@@ -166,16 +173,17 @@ def _next(link: str | None) -> str | None:
     return link[1 : link.index(">")] if link and 'rel="next"' in link else None
 
 
-def _sentence(error: urllib.error.HTTPError, body: bytes) -> str:
-    """Return what a problem says: the API's own detail, or API Gateway's message."""
+def _sentence(error: urllib.error.HTTPError, body: bytes, scopes: Sequence[str]) -> str:
+    """Return what a problem says, the API's own detail or API Gateway's message, and what helps."""
     try:
         problem = read_json(body.decode())
         said = problem.get("detail") or problem.get("title") or problem.get("message")
     except (ValueError, AttributeError):
         said = None
     text = f"HTTP {error.code}: {printable(str(said or error.reason))}".rstrip(".")
-    if error.code == 401:  # noqa: PLR2004
-        return f"{text}. Set TOKEN to a valid token; `./trading token` prints one for a system on this machine."
+    if error.code in {401, 403}:
+        token = f"token that allows {' and '.join(scopes)}" if scopes else "valid token"
+        return f"{text}. Set TOKEN to a {token}; `./trading token` prints one for a system on this machine."
     if retry_after := error.headers.get("Retry-After"):
         return f"{text}. Try again in {printable(retry_after)} s."
     return f"{text}."

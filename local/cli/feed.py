@@ -142,7 +142,7 @@ class Feed:
                 broadcast(connections, _array(wanted))
         for connection in list(self._followed):
             if connection.transport.get_write_buffer_size() > WAITING_LIMIT:
-                logger.warning("A client was dropped: it does not read what it asked for")
+                logger.warning("A client was disconnected: it does not read the messages that it requested")
                 self._followed.pop(connection)
                 connection.drop(CloseCode.TRY_AGAIN_LATER, "too slow: over 1 MB of prices was waiting")
 

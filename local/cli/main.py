@@ -1,6 +1,6 @@
 """`trading`, one command for people: its subcommands, its exit codes.
 
-A subcommand is a file in `local/cli/commands` with one Click command, named `command`, and a line in `COMMANDS`. It is
+A subcommand is a file in `local/cli/commands` with one Click command, named `command`, and a line in `GROUPS`. It is
 imported when it is run, so that `trading --help` and completion stay quick. A command fails by raising
 `click.ClickException`, whose message is one sentence.
 """
@@ -13,17 +13,32 @@ from click.shell_completion import CompletionItem
 
 from local.cli.options import examples
 
-# Each command: its module in local/cli/commands, and its line in the help.
-COMMANDS = {
-    "feed": ("feed", "Serve a mock market over WebSocket."),
-    "watch": ("watch", "Watch the prices of a feed, and its alerts."),
-    "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
-    "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
-    "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
-    "psql": ("psql", "Query the database of the running system."),
-    "token": ("token", "Print a token for this laptop's API."),
-    "completion": ("completion", "Print the script that completes commands in your shell."),
+# What the help lists together: each command, its module in local/cli/commands, and its line in the help.
+GROUPS = {
+    "Trades and positions": {
+        "buy": ("buy", "Record a purchase."),
+        "sell": ("sell", "Record a sale."),
+        "void": ("void", "Void a trade."),
+        "correct": ("correct", "Replace a trade with a corrected one."),
+        "trades": ("trades", "List trades, newest first."),
+        "positions": ("positions", "Show what is held, what it cost and what was earned."),
+    },
+    "Prices": {
+        "feed": ("feed", "Serve a mock market over WebSocket."),
+        "watch": ("watch", "Watch the prices of a feed, and its alerts."),
+    },
+    "Analyses and backtests": {
+        "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
+        "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
+        "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
+    },
+    "This machine": {
+        "psql": ("psql", "Query the database of the running system."),
+        "token": ("token", "Print a token for this laptop's API."),
+        "completion": ("completion", "Print the script that completes commands in your shell."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 INTERRUPTED = 130
 
 
@@ -46,8 +61,10 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table, without importing anything."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, (_, text) in group.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete from the table, without importing anything."""
@@ -58,12 +75,12 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=examples("trading watch", "trading analyze trades.csv", "trading COMMAND --help")
+    epilog=examples("trading buy MSFT 50 310.50", "trading positions", "trading watch", "trading COMMAND --help")
     + "\n\n\b\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 )
 @click.version_option(package_name="trading")
 def trading() -> None:
-    """Trading from the command line: live prices, analyses and simulations."""
+    """Trading from the command line: trades and positions, live prices, analyses and backtests."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

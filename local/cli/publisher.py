@@ -89,7 +89,7 @@ class Publisher:
             problem = await self._post(session)
             if problem is not None:
                 if not is_away:
-                    self._say(f"The trading system is away ({problem}): up to {KEPT:,} prices are kept for it.")
+                    self._say(f"The trading system is unavailable ({problem}); keeping up to {KEPT:,} prices for it.")
                 is_away = True
                 await asyncio.sleep(next(waits))
         if is_away:

@@ -1,4 +1,4 @@
-"""The alert rule for every ticker of a feed, of one too that begins anew at an earlier time."""
+"""The alert rule for every ticker of a feed, including one that restarts at an earlier time."""
 
 from trading.prices.alert_rules import Detection, Outcome, RiseDetector
 from trading.prices.ticks import Tick

@@ -119,5 +119,5 @@ def chosen(folder: Path) -> Authorizer | None:
     """
     choice = os.environ.get("AUTH") or "off"
     if choice not in {"on", "off"}:
-        raise UnknownChoiceError(f"AUTH={choice} is neither on nor off")
+        raise UnknownChoiceError(f"AUTH must be on or off, not {choice}")
     return of_this_laptop(folder) if choice == "on" else None

@@ -125,7 +125,7 @@ def main(folder: Path, port: int, *addresses: str) -> None:
     try:
         state.restore()
     except UnreadableStateError as error:
-        raise SystemExit(f"{folder} cannot be read ({error}): `make reset` begins anew") from None
+        raise SystemExit(f"{folder} cannot be read ({error}): `make reset` deletes it") from None
     if outputs is not None:
         state.write_note("outputs", json.dumps(outputs))
         state.write_note("template", declared)

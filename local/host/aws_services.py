@@ -101,7 +101,7 @@ class AwsServer:
             if not line:
                 self.stop()
                 lines = self.log.read_text(errors="replace").splitlines()
-                raise AwsError(f"AWS's services do not start: {lines[-1] if lines else 'no answer'} - see {self.log}")
+                raise AwsError(f"AWS's services did not start: {lines[-1] if lines else 'no answer'} - see {self.log}")
             outputs: dict[str, str] = json.loads(line)
             return outputs
 

@@ -117,7 +117,7 @@ async def show_daily_numbers(running: RunningSystem) -> None:
 
 async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
     """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
-    print("\nA mock market, its clock sixty times as fast as ours, is followed on its WebSocket and published:")
+    print("\nA mock market with a clock sixty times as fast is followed over its WebSocket and published:")
     token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     async with live_prices.published(running.url, Options(speed=60), 0, _indented, token):
         ticket = await tour.show("A ticket opens the system's own socket:", "POST", "/api/prices/ticket/", expected=201)
@@ -161,7 +161,7 @@ async def main() -> None:
             await show_prices(running, Tour(session), door)
     finally:
         shutil.rmtree(folder)
-    print("\nThat was the tour. `make start` keeps a system running, and README.md says the rest.")
+    print("\nThat was the tour. `make start` keeps a system running, and README.md has the rest.")
 
 
 if __name__ == "__main__":

@@ -80,13 +80,15 @@ class LocalFunction:
                 try:
                     answer = await asyncio.wait_for(_ask(process, line), self._function.timeout)
                 except _NotReceivedError:
-                    logger.warning("A process of %s had ended, and another is asked - see %s", self.name, self.log)
+                    logger.warning(
+                        "A process of %s had ended; another one gets the event - see %s", self.name, self.log
+                    )
                 except BaseException as error:
                     await self._end(process)
                     if isinstance(error, TimeoutError):
                         raise FunctionError(f"{self.name} timed out after {self._function.timeout} s") from None
                     if isinstance(error, ValueError):
-                        raise FunctionError(f"{self.name} answered what cannot be read") from None
+                        raise FunctionError(f"{self.name} gave an unreadable answer") from None
                     raise
                 else:
                     break
@@ -137,7 +139,7 @@ class LocalFunction:
         except BaseException as error:
             await self._end(process)
             if isinstance(error, TimeoutError):
-                raise FunctionError(f"{self.name} is not imported within {IMPORT_SECONDS} s") from None
+                raise FunctionError(f"{self.name} was not imported within {IMPORT_SECONDS} s") from None
             raise
         if not is_ready:
             raise await self._death(process, "before it was ready")

@@ -91,7 +91,7 @@ class Postgres:
                 self.kill()
                 said = self.log.read_bytes()[began:].decode(errors="replace").splitlines()
                 reason = next((line for line in said if "FATAL" in line), said[-1] if said else "it says nothing")
-                raise PostgresError(f"PostgreSQL does not start: {reason} - see {self.log}")
+                raise PostgresError(f"PostgreSQL did not start: {reason} - see {self.log}")
 
     def ended(self) -> str | None:
         """Return how the server ended by itself, or nothing while it runs or where it shall not run."""
@@ -115,7 +115,8 @@ class Postgres:
         connection.autocommit = True
         try:
             with connection.cursor() as cursor, suppress(psycopg2.errors.DuplicateDatabase):
-                cursor.execute(f'create database "{name}" template "{template}"')
+                # Copying files takes a fifth of the time of logging every page.
+                cursor.execute(f'create database "{name}" template "{template}" strategy file_copy')
         finally:
             connection.close()
 
@@ -212,7 +213,7 @@ class Postgres:
             if not remaining:
                 claim.unlink(missing_ok=True)
                 return
-        raise PostgresError(f"process {remaining[0].pid} works on {self._data} and cannot be ended: end it by hand")
+        raise PostgresError(f"process {remaining[0].pid} uses {self._data} and cannot be stopped: stop it by hand")
 
     def _leftovers(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():

@@ -1,4 +1,4 @@
-"""`python -m local.host.reset`, or `make reset`: delete what the laptop's system keeps, so that it begins anew."""
+"""`python -m local.host.reset`, or `make reset`: delete all data of the laptop's system."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ def main() -> int:
             shutil.rmtree(FOLDER / AWS, ignore_errors=True)
             print(f"Deleted the queues, buckets and tables: {FOLDER / AWS}")
     except (StartError, PostgresError) as error:
-        print(f"Nothing is deleted: {error}.", file=sys.stderr)
+        print(f"Nothing was deleted: {error}.", file=sys.stderr)
         return 1
     return 0
 

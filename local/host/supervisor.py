@@ -61,7 +61,7 @@ class Supervisor:
                 await work()
             except Exception as error:  # noqa: BLE001 - one task's error must not end the others
                 if str(error) != said:
-                    self.say(f"{name} failed, and is tried again each second", error)
+                    self.say(f"{name} failed and is retried every second", error)
                 said = str(error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
@@ -77,7 +77,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if how := part.ended():
-                logger.warning("%s: its process %s, and is started again - see %s", part.name, how, part.log)
+                logger.warning("%s: its process %s and is restarted - see %s", part.name, how, part.log)
                 ended = time.monotonic()
                 await self.keep_going(part.name, lambda: asyncio.to_thread(part.start))
                 logger.warning("%s: back after %.1f s", part.name, time.monotonic() - ended)

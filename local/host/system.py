@@ -272,7 +272,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StartError(
-                "the system is running from this folder already: use that one, or stop it with Ctrl-C"
+                "the system is already running from this folder: use that one, or stop it with Ctrl-C"
             ) from None
         yield
 
@@ -309,7 +309,7 @@ def free_port(preferred: int, addresses: Sequence[str]) -> int:
             except OSError:
                 continue
             return found
-    raise StartError(f"no port is free at all of {', '.join(addresses)}: try again")
+    raise StartError(f"no port is free on any of {', '.join(addresses)}: try again")
 
 
 def _docker_bridge() -> list[str]:

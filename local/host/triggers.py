@@ -193,7 +193,7 @@ class _Queue:
         except (BotoCoreError, ClientError) as error:
             self._away_since = self._away_since or time.monotonic()
             if not self._is_said and time.monotonic() - self._away_since >= AWAY_SECONDS:
-                logger.warning("The queue %s does not answer, and is asked again each second: %s", self.name, error)
+                logger.warning("The queue %s does not answer; retrying every second: %s", self.name, error)
                 self._is_said = True
             return None
         if self._is_said:
@@ -217,7 +217,7 @@ async def _received(aws: Aws, queue_arn: str, batch_size: int) -> AsyncIterator[
 
 def _say_unreadable(queue_name: str, message: Mapping[str, Any]) -> None:
     body = message["Body"]
-    logger.warning("A message on %s cannot be read, and is dropped: %.200s", queue_name, ascii(body))
+    logger.warning("A message on %s cannot be read and is dropped: %.200s", queue_name, ascii(body))
 
 
 def _one_line(text: str) -> str:

@@ -43,7 +43,7 @@ def build() -> int:
     assets = _assets()
     size = sum(len(gzip.compress(data)) for name, data in assets.items() if name.endswith(".js"))
     if size > SCRIPT_LIMIT:
-        raise PageError(f"its scripts have {size:,} bytes gzipped, and may have {SCRIPT_LIMIT:,}")
+        raise PageError(f"its scripts have {size:,} bytes gzipped; the limit is {SCRIPT_LIMIT:,}")
     folder = f"assets-{_digest(assets.items())}"
     shutil.rmtree(BUILT, ignore_errors=True)
     for name, data in assets.items():

@@ -53,12 +53,11 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record trades and find them, see what they come to as positions and profit, publish prices and"
-        " find rises, read what a day's trades come to, simulate a strategy. Errors are problems (RFC 9457) that name"
-        " the field.",
+        description="Record and list trades, read positions and profit, publish prices and list alerts, read daily"
+        " analyses, and backtest a strategy. Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
         security_schemes={
-            SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token that has the route's scope.")
+            SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token with the route's scope.")
         },
     )
     api: dict[str, Any] = json.loads(text)
@@ -77,13 +76,13 @@ def _described(app: HttpApi) -> dict[str, Any]:
 def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[str, str]:
     problems = {
         "400": "Something is malformed or out of range: `errors` names each field.",
-        "500": "Something went wrong here; the request id is in `detail`.",
+        "500": "An unexpected error occurred; the request id is in `detail`.",
     }
     if operation.get("security"):
         problems["401"] = "There is no valid access token."
         problems["403"] = "The access token does not have the route's scope."
     if has_database:
-        problems["503"] = "The database is away: try again after the seconds in Retry-After."
+        problems["503"] = "The system is temporarily unavailable; try again after the seconds in Retry-After."
     if "requestBody" in operation:
         accepted = " or ".join(operation["requestBody"]["content"])
         problems |= {"413": "The body is too large.", "415": f"The body is not {accepted}."}

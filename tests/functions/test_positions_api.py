@@ -1,5 +1,5 @@
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -142,7 +142,7 @@ def test_a_position_that_there_is_not_is_a_404(desk: Call, path: str) -> None:
         ("/api/positions", {"cursor": "WzEsMiwzXQ"}, "cursor"),
         ("/api/positions", {"limit": "0"}, "limit"),
         ("/api/positions", {"currency": "USD"}, "currency"),
-        ("/api/positions", {"as_of": datetime.now(UTC).isoformat()}, "as_of"),
+        ("/api/positions", {"as_of": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}, "as_of"),
         ("/api/positions/MSFT", {"account": "a,b"}, "account"),
         ("/api/positions/MSFT/matches", {"cursor": "WyJ4IiwxLCJ5IiwiMiJd"}, "cursor"),
         ("/api/profit", {"by": "year"}, "by"),

@@ -1,4 +1,6 @@
+import string
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call, PriceServices
+from trading.core import queues
 from trading.prices import records, ticks
 from trading.prices.ticks import Tick
 
@@ -73,6 +76,32 @@ def test_a_queue_that_is_away_is_503_and_the_prices_may_be_sent_again(
     answer = call("POST", "/api/prices/", {"prices": [PRICE]})
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert "send again" in answer.body["detail"]
+
+
+def test_a_queue_that_is_slow_is_503_before_lambda_ends_the_request(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Sequence[str]] = []
+
+    def send_slowly(_url: str, bodies: Sequence[str], *_: Any) -> list[int]:
+        time.sleep(0.2)
+        sent.append(bodies)
+        return []
+
+    monkeypatch.setattr(queues, "send", send_slowly)
+    monkeypatch.setattr(ticks, "PUBLISH_SECONDS", 0.3)
+    answer = call(
+        "POST",
+        "/api/prices",
+        {
+            "prices": [
+                PRICE | {"ticker": f"{first}{second}"} for first in "ABCDE" for second in string.ascii_uppercase[:10]
+            ]
+        },
+    )
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert "send again" in answer.body["detail"]
+    assert [len(bodies) for bodies in sent] == [10, 10]
 
 
 @pytest.fixture

@@ -326,7 +326,7 @@ def test_a_sweep_that_takes_too_long_is_refused_and_says_what_to_make_smaller(
     monkeypatch.setattr(records, "monotonic", iter(range(0, 70, 7)).__next__)  # seven seconds a pair
     answer = call("POST", PATH, {"ticker": "MSFT", "sweep": {"fast": "1:3:1", "slow": "2:4:1"}})
     assert (answer.status, answer.names()) == (400, ["sweep"])
-    assert "had time for 2 of its 6 pairs in 20 seconds: try fewer, longer windows" in answer.body["detail"]
+    assert "had time for 2 of its 6 pairs in 20 seconds: use fewer or longer windows" in answer.body["detail"]
     assert rows("select count(*) from simulations") == [(0,)]
 
 
@@ -358,7 +358,7 @@ def test_more_than_an_answer_can_say_is_refused_and_not_kept(call: Call, rows: R
     costs = {"commission_basis_points": "10.123456", "slippage_basis_points": "5.123456"}
     answer = call("POST", PATH, {"ticker": "MSFT", "fast": 1, "slow": 2, "fractional": True, **costs})
     assert (answer.status, answer.names()) == (400, ["ticker"])
-    assert "25,000 bars and the trades on them are more than an answer of 6 MB can say" in answer.body["detail"]
+    assert "25,000 bars and their trades do not fit into an answer of 6 MB" in answer.body["detail"]
     assert rows("select count(*) from simulations") == [(0,)]
 
 

@@ -1,7 +1,8 @@
-"""`python -m tests.torture.under_fire`, or `make torture`: a system whose parts are killed while clients post trades.
+"""`python -m tests.torture.under_fire`, or `make torture`: a system whose parts are killed while clients use it.
 
-A client repeats a trade, with the same `client_trade_id`, until it is answered with 200 or 201. At the end each such
-trade must be in the database once, and its notification must have been delivered.
+Clients record, void and correct trades and read positions. Each repeats a request until it is answered with 200 or 201.
+At the end all of that must be in the database once, each change must have been announced once or more, and positions
+must be what the rows of the ledger come to.
 """
 
 import argparse
@@ -21,9 +22,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import psycopg2
@@ -35,11 +37,15 @@ from local.host.functions import LocalFunction
 from local.host.postgres import Postgres
 from local.host.system import LOOPBACK, free_port
 from local.host.template import REGION, ROOT
+from tests.trading.trades.reckoning import reckoned
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 CLIENTS = 16
 START_SECONDS = 60
 DELIVERY_SECONDS = 240
-TRIES = 300  # of a client, five a second
+TRIES = 300  # of a request, five a second
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 POSTGRES, AWS, FUNCTION = "postgres -D", "local.host.aws_server", "runtime.py"
 
@@ -55,14 +61,34 @@ class Fire:
 
 
 @dataclass
-class Counts:
-    """What became of the trades that were answered."""
+class Answered:
+    """What clients were told of the ledger."""
 
-    answered: dict[str, int] = field(default_factory=dict)  # client_trade_id: id
+    trades: dict[str, int] = field(default_factory=dict)  # client_trade_id: id
+    voids: set[int] = field(default_factory=set)
+    corrections: dict[int, int] = field(default_factory=dict)  # id: that of the trade in its place
+
+    def add(self, other: "Answered") -> None:
+        """Add what another client was told."""
+        self.trades |= other.trades
+        self.voids |= other.voids
+        self.corrections |= other.corrections
+
+    def __len__(self) -> int:
+        return len(self.trades) + len(self.voids) + len(self.corrections)
+
+
+@dataclass
+class Counts:
+    """What became of what was answered."""
+
+    answered: Answered = field(default_factory=Answered)
     statuses: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     doubled: int = 0
+    unannounced: int = 0  # trades and changes that have not one notification each
+    wrong_positions: int = 0
     undelivered: int = 0
     unheard: int = 0  # by a queue that listens to the topic
     heard_twice: int = 0
@@ -76,10 +102,23 @@ class Counts:
         ]
 
     def _faults(self) -> dict[str, int]:
-        return {"lost": self.lost, "doubled": self.doubled, "undelivered": self.undelivered, "unheard": self.unheard}
+        return {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "unannounced": self.unannounced,
+            "wrong positions": self.wrong_positions,
+            "undelivered": self.undelivered,
+            "unheard": self.unheard,
+        }
 
     def __str__(self) -> str:
-        facts = {"trades answered": len(self.answered), **self._faults(), "heard twice": self.heard_twice}
+        facts = {
+            "trades answered": len(self.answered.trades),
+            "voids answered": len(self.answered.voids),
+            "corrections answered": len(self.answered.corrections),
+            **self._faults(),
+            "heard twice": self.heard_twice,
+        }
         return "\n".join(
             [
                 *(f"{what}: {number:,}" for what, number in facts.items()),
@@ -164,40 +203,126 @@ class System:
         return found
 
 
+class Client:
+    """One who records, voids and corrects trades and reads positions, each time until there is an answer."""
+
+    def __init__(self, system: System, name: str) -> None:
+        self._system = system
+        self._name = name
+        self._random = random.Random(name)  # noqa: S311 - any
+        self._active: list[int] = []
+        self.answered = Answered()
+        self.statuses: Counter[str] = Counter()
+
+    def work(self, end: threading.Event) -> None:
+        """Send one request after another."""
+        while not end.is_set():
+            what = self._random.choices([self._record, self._void, self._correct, self._read], [6, 1, 1, 1])[0]
+            if self._active or what == self._record:
+                what()
+
+    def _record(self) -> None:
+        key = f"{self._name}-{len(self.answered.trades)}"
+        second = self._random.randrange(60)  # trades of several clients have the same
+        trade = {
+            "ticker": self._random.choice(["AAPL", "GOOG", "MSFT"]),
+            "account": self._random.choice(["desk", "main"]),
+            "side": self._random.choice(["BUY", "SELL"]),
+            "timestamp": f"2025-06-03T12:00:{second:02}Z",
+            "client_trade_id": key,
+            **self._amounts(),
+        }
+        recorded = self._ask("POST", "/api/trades", trade)
+        self.answered.trades[key] = recorded["id"]
+        self._active.append(recorded["id"])
+
+    def _void(self) -> None:
+        trade_id = self._taken()
+        self._ask("POST", f"/api/trades/{trade_id}/void", {"reason": "under fire"})
+        self.answered.voids.add(trade_id)
+
+    def _correct(self) -> None:
+        trade_id = self._taken()
+        corrected = self._ask("POST", f"/api/trades/{trade_id}/correct", {"reason": "under fire", **self._amounts()})
+        self.answered.corrections[trade_id] = corrected["id"]
+        self._active.append(corrected["id"])
+
+    def _read(self) -> None:
+        self._ask("GET", "/api/positions")
+
+    def _amounts(self) -> dict[str, Any]:
+        price, fee = (f"{self._random.randrange(100, 99_999) / 100:.2f}" for _ in range(2))
+        return {"price": price, "fee": fee, "quantity": self._random.randrange(1, 50)}
+
+    def _taken(self) -> int:
+        return self._active.pop(self._random.randrange(len(self._active)))
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        for _ in range(TRIES):
+            status, answer = self._system.ask(method, path, body)
+            self.statuses[status] += 1
+            if status in {"200", "201"}:
+                return answer
+            time.sleep(0.2)
+        raise AssertionError(f"{method} {path} {body} was not answered: {status} {answer}")
+
+
 def under_fire(system: System, fire: Fire) -> Counts:
-    """Run a system under fire, and count what became of the trades."""
+    """Run a system under fire, and count what became of what was answered."""
     counts, end = Counts(), threading.Event()
     system.start()
     with heard_ids(system) as heard, ThreadPoolExecutor(CLIENTS) as threads:
-        clients = [threads.submit(post_trades, system, f"fire-{number}", end) for number in range(CLIENTS)]
+        clients = [Client(system, f"fire-{number}") for number in range(CLIENTS)]
+        works = [threads.submit(client.work, end) for client in clients]
         shoot(system, fire, counts)
         end.set()
-        for client in clients:
-            answered, statuses = client.result()
-            counts.answered |= answered
-            counts.statuses += statuses
-        wait_for_deliveries(system, counts, heard)
+        for client, work in zip(clients, works, strict=True):
+            work.result()
+            counts.answered.add(client.answered)
+            counts.statuses += client.statuses
+        with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                check_ledger(system, counts, cursor)
+                wait_for_deliveries(system, counts, heard, cursor)
     system.stop()
     return counts
 
 
-def post_trades(system: System, name: str, end: threading.Event) -> tuple[dict[str, int], Counter[str]]:
-    """Post one trade after another, each until it is answered; return their ids and how often which answer came."""
-    answered: dict[str, int] = {}
-    statuses: Counter[str] = Counter()
-    while not end.is_set():
-        key = f"{name}-{len(answered)}"
-        trade = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "client_trade_id": key}
-        for _ in range(TRIES):
-            status, body = system.ask("POST", "/api/trades/", {**trade, "timestamp": "2025-06-03T12:00:00Z"})
-            statuses[status] += 1
-            if status in {"200", "201"}:
-                answered[key] = body["id"]
-                break
-            time.sleep(0.2)
-        else:
-            raise AssertionError(f"{key} was not answered: {status} {body}")
-    return answered, statuses
+def check_ledger(system: System, counts: Counts, cursor: "Cursor") -> None:
+    """Count what is not in the ledger as it was answered, and the positions that are not what it comes to."""
+
+    def rows(statement: str) -> list[tuple[Any, ...]]:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+    answered = counts.answered
+    stored = rows("select client_trade_id, id from trades where client_trade_id like 'fire-%'")
+    changes = rows("select trade_id, replaced_by from trade_changes")
+    told = [*dict.fromkeys(answered.voids, None).items(), *answered.corrections.items()]
+    counts.lost = len(answered.trades.items() - dict(stored).items()) + len(set(told) - set(changes))
+    counts.doubled = len(stored) - len(dict(stored)) + len(changes) - len(dict(changes))
+    [(unannounced,)] = rows(
+        """
+        select abs((select count(*) from trades where id not in (
+                select replaced_by from trade_changes where replaced_by is not null
+            )) - (select count(*) from notifications where trade_id is not null))
+            + abs((select count(*) from trade_changes)
+            - (select count(distinct change_id) from notifications where change_id is not null))
+        """
+    )
+    counts.unannounced = unannounced
+    positions = {
+        (each["account"], each["ticker"], each["currency"]): tuple(
+            Fraction(each[name]) for name in ("quantity", "cost_basis", "realized_profit", "fees", "trade_count")
+        )
+        for each in system.ask("GET", "/api/positions")[1]
+    }
+    expected = {
+        key: (each.quantity, each.cost_basis, each.realized_profit, each.fees, each.trade_count)
+        for key, each in reckoned(rows).items()
+    }
+    counts.wrong_positions = len(dict(positions.items() ^ expected.items()))
 
 
 def shoot(system: System, fire: Fire, counts: Counts) -> None:
@@ -254,33 +379,26 @@ def heard_ids(system: System) -> Iterator[Counter[str]]:
         listener.join()
 
 
-def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str]) -> None:
-    """Count what is stored, and wait until all of it is delivered and heard."""
+def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str], cursor: "Cursor") -> None:
+    """Wait until all notifications are delivered and heard, and count those that are not."""
     sweeper = Sweeper(system)
-    with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute("select client_trade_id, id from trades where client_trade_id like 'fire-%'")
-        stored = cursor.fetchall()
-        counts.lost = len(counts.answered.items() - dict(stored).items())
-        counts.doubled = len(stored) - len(dict(stored))
-        deadline, before = time.monotonic() + DELIVERY_SECONDS, -1
-        while True:
-            cursor.execute("select id::text, delivered_at is not null from notifications")
-            delivered = dict(cursor.fetchall())
-            counts.undelivered = list(delivered.values()).count(False)
-            counts.unheard = len(delivered.keys() - heard.keys())
-            counts.heard_twice = sum(heard[each] > 1 for each in delivered)
-            if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
-                return
-            if counts.undelivered == before:
-                # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
-                cursor.execute(
-                    "update notifications set attempts = 0, due_at = now(), sending_until = null "
-                    "where delivered_at is null"
-                )
-                sweeper.sweep()
-            before = counts.undelivered
-            time.sleep(3)
+    deadline, before = time.monotonic() + DELIVERY_SECONDS, -1
+    while True:
+        cursor.execute("select id::text, delivered_at is not null from notifications")
+        delivered = dict(cursor.fetchall())
+        counts.undelivered = list(delivered.values()).count(False)
+        counts.unheard = len(delivered.keys() - heard.keys())
+        counts.heard_twice = sum(heard[each] > 1 for each in delivered)
+        if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
+            return
+        if counts.undelivered == before:
+            # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
+            cursor.execute(
+                "update notifications set attempts = 0, due_at = now(), sending_until = null where delivered_at is null"
+            )
+            sweeper.sweep()
+        before = counts.undelivered
+        time.sleep(1)
 
 
 class Sweeper:
@@ -325,7 +443,7 @@ def main() -> int:
         system = System(folder)
         counts = under_fire(system, Fire(**vars(parser.parse_args())))
     problems = counts.problems()
-    said = "\n".join(problems) or "Nothing is lost, nothing doubled, all delivered."
+    said = "\n".join(problems) or "Nothing is lost, nothing doubled, positions are right, all delivered."
     print(f"{system.said}\n{counts}\n{said}")  # noqa: T201 - that is what it is for
     return 1 if problems else 0
 

@@ -1,23 +1,19 @@
 """`trading analyze FILE`: what a file of trades on this machine comes to for each ticker."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from decimal import Decimal
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.progress import Progress
-from rich.table import Table
 
 from local.cli.console import printable
-from local.cli.options import as_json, examples
+from local.cli.options import as_json, examples, print_json
+from local.cli.tables import Column, numbers, show, texts
 from trading.analysis.csv_files import BadHeaderError, CutShortError, Reject
 from trading.analysis.summary import Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core.values import format_decimal
@@ -25,7 +21,6 @@ from trading.core.values import format_decimal
 CHUNK_BYTES = 1024 * 1024
 SHOWN_REJECTS = 10
 SHOWN_CHARACTERS = 80
-WIDEST = 1_000
 CHART_SUFFIXES = (".svg", ".png")
 FIGURES = ("total_volume", "average_price", "mean_price", "open", "high", "low", "close")
 
@@ -42,7 +37,7 @@ def _chart_file(_: click.Context, __: click.Parameter, file: Path | None) -> Pat
     "--chart",
     type=click.Path(path_type=Path, dir_okay=False),
     callback=_chart_file,
-    help="Draw volumes and average prices to an .svg or a .png.",
+    help="Draw a chart of volumes and average prices, as .svg or .png.",
 )
 @as_json
 def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
@@ -66,7 +61,7 @@ def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
     except (BadHeaderError, CutShortError, TooManyTickersError) as error:
         raise click.ClickException(f"Cannot analyze {printable(str(file))}: {printable(str(error))}.") from None
     if as_json:
-        click.echo(json.dumps(_as_json(summary, rejects), indent=2))
+        print_json(_as_json(summary, rejects))
     elif not summary.rows_read:
         click.echo(f"{printable(str(file))} has a header, and no trades.")
     else:
@@ -111,13 +106,8 @@ def _figures(ticker: TickerSummary) -> dict[str, str]:
 
 
 def _show(summary: Summary, rejects: Sequence[Reject]) -> None:
-    console = Console()
     if summary.tickers:
-        table = _table(summary.tickers)
-        # A number is never cut, however narrow the terminal is.
-        width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-        console.width = max(console.width, width)
-        console.print(table)
+        show(list(_columns(summary.tickers)))
     click.echo(f"{summary.rows_read:,} rows read, {summary.rows_rejected:,} of them rejected.")
     for reject in rejects:
         click.echo(f"  line {reject.line}: {reject.reason}: {printable(reject.row[:SHOWN_CHARACTERS])}")
@@ -125,24 +115,9 @@ def _show(summary: Summary, rejects: Sequence[Reject]) -> None:
         click.echo(f"  … and {summary.rows_rejected - len(rejects):,} more")
 
 
-def _table(tickers: Sequence[TickerSummary]) -> Table:
-    table = Table(box=box.SIMPLE, padding=(0, 1))
-    columns = [("ticker", [each.ticker for each in tickers])]
-    columns.append(_numbers("trades", [Decimal(each.trade_count) for each in tickers]))
+def _columns(tickers: Sequence[TickerSummary]) -> Iterator[Column]:
+    yield texts("ticker", [each.ticker for each in tickers])
+    yield numbers("trades", [str(each.trade_count) for each in tickers])
     for name in FIGURES:
         header = name.removeprefix("total_").replace("_", " ")
-        columns.append(_numbers(header, [getattr(each, name) for each in tickers]))
-    for header, _ in columns:
-        table.add_column(header)
-    for row in zip(*(texts for _, texts in columns), strict=True):
-        table.add_row(*row)
-    return table
-
-
-def _numbers(header: str, numbers: Sequence[Decimal]) -> tuple[str, list[str]]:
-    """Return a column whose points stand below one another, padded here: Rich drops spaces at the end of a cell."""
-    parts = [f"{Decimal(format_decimal(number)):,f}".partition(".") for number in numbers]
-    decimals = max(len(point + fraction) for _, point, fraction in parts)
-    texts = [whole + (point + fraction).ljust(decimals) for whole, point, fraction in parts]
-    width = max(map(len, [header, *texts]))
-    return header.rjust(width), [text.rjust(width) for text in texts]
+        yield numbers(header, [format_decimal(getattr(each, name)) for each in tickers])

@@ -30,12 +30,14 @@ def _tickers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 
 
 @click.command(epilog=examples("trading feed", "trading feed --tickers AAPL,BRK.B --volatile --seed 7"))
-@click.option("--port", type=click.IntRange(0, LAST_PORT), default=PORT, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, LAST_PORT), default=PORT, show_default=True, help="0 selects a free port."
+)
 @click.option("--tickers", callback=_tickers, default=",".join(Options.tickers), help="Such as AAPL,BRK.B.")
 @click.option(
     "--interval", default=Options.interval, show_default=True, help="Seconds from one array of prices to the next."
 )
-@click.option("--speed", default=Options.speed, help="Seconds of the market's clock in one of ours.")
+@click.option("--speed", default=Options.speed, help="Market seconds for each real second.")
 @click.option("--seed", help="The same seed gives the same prices.")
 @click.option("--calm", is_flag=True, help="No jumps, and so no alerts.")
 @click.option("--volatile", is_flag=True, help="An alert every few seconds.")
@@ -50,7 +52,7 @@ def command(  # noqa: PLR0913 - an option each
     if not 1 <= speed < math.inf:
         raise click.BadParameter("must be 1 or more", param_hint="--speed")
     if not SHORTEST_WAIT <= interval / speed < math.inf:
-        raise click.BadParameter(f"must be {SHORTEST_WAIT} seconds or more by our clock", param_hint="--interval")
+        raise click.BadParameter(f"must be {SHORTEST_WAIT} seconds or more of real time", param_hint="--interval")
     mood = CALM if calm else VOLATILE if volatile else NORMAL
     options = Options(tickers, interval, seed or secrets.token_hex(4), mood, speed)
     console.show_all(sys.stderr if as_json else sys.stdout)

@@ -50,7 +50,7 @@ class _Windows(click.ParamType[tuple[str, range]]):
 
 
 class _Amount(click.ParamType[Decimal]):
-    """A decimal number that is not negative, with at most so many digits before the point."""
+    """A decimal number that is not negative, with at most so many digits before the decimal point."""
 
     name = "number"
 
@@ -71,29 +71,35 @@ class _Amount(click.ParamType[Decimal]):
     )
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--fast", default=50, show_default=True, metavar="BARS", help="Of the fast average.")
-@click.option("--slow", default=200, show_default=True, metavar="BARS", help="Of the slow average.")
-@click.option("--cash", type=_Amount(12), default=Decimal(10_000), show_default=True, help="At the start.")
+@click.option("--fast", default=50, show_default=True, metavar="BARS", help="Window of the fast average.")
+@click.option("--slow", default=200, show_default=True, metavar="BARS", help="Window of the slow average.")
+@click.option("--cash", type=_Amount(12), default=Decimal(10_000), show_default=True, help="Initial cash.")
 @click.option(
     "--fill",
     type=click.Choice(["open", "close"]),
     default="open",
     show_default=True,
-    help="Orders are filled at the next bar's open, or at the close of their own.",
+    help="Fill orders at the next bar's open, or at the close of the signal's own bar.",
 )
-@click.option("--fractional", is_flag=True, help="Buy millionths of shares too, not only whole ones.")
+@click.option("--fractional", is_flag=True, help="Allow fractions of shares, down to millionths.")
 @click.option("--commission-per-trade", type=_Amount(9), default=Decimal(0))
 @click.option("--commission-per-share", type=_Amount(9), default=Decimal(0))
 @click.option("--commission-basis-points", type=_Amount(4), default=Decimal(0))
 @click.option("--slippage-basis-points", type=_Amount(4), default=Decimal(0))
-@click.option("--adjusted", is_flag=True, help="Take the file's adjusted closes, and scale the rest.")
-@click.option("--check-lookahead", is_flag=True, help="Prove that no signal knows of later bars.")
-@click.option("--sweep", nargs=2, type=_Windows(), help="Try every pair, such as of fast=5:100:5 slow=50:300:10.")
+@click.option("--adjusted", is_flag=True, help="Use the file's adjusted closes and scale the other prices.")
+@click.option("--check-lookahead", is_flag=True, help="Prove that no signal depends on later bars.")
 @click.option(
-    "--by", type=click.Choice(METRICS), default="sharpe", show_default=True, help="What makes a pair the best."
+    "--sweep", nargs=2, type=_Windows(), help="Try every pair of windows, such as fast=5:100:5 slow=50:300:10."
 )
-@click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the trades there.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there.")
+@click.option(
+    "--by",
+    type=click.Choice(METRICS),
+    default="sharpe",
+    show_default=True,
+    help="The metric that chooses the best pair.",
+)
+@click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the trades to a CSV file.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to an HTML file.")
 @as_json
 def command(  # noqa: PLR0913 - an option each
     *,

@@ -14,19 +14,19 @@ from local.host import authorizer
     epilog=examples("trading token trades:read trades:write --subject desk-7", "TOKEN=$(trading token) trading watch")
 )
 @click.argument("scopes", nargs=-1, metavar="[SCOPE]...")
-@click.option("--subject", default=SUBJECT, show_default=True, help="Who calls: `recorded_by` of the trades.")
+@click.option("--subject", default=SUBJECT, show_default=True, help="The caller, stored as `recorded_by` of trades.")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     default=authorizer.TOKEN_SECONDS / 60,
     show_default=True,
-    help="How long it is valid.",
+    help="How long the token is valid.",
 )
 @as_json
 def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: bool) -> None:
-    """Print a token for this laptop's API, as `AUTH=on make start` wants it.
+    """Print a token for this laptop's API, as `AUTH=on make start` requires it.
 
-    Without scopes it allows everything.
+    Without scopes, the token allows everything.
     """
     granted = scopes or _all_scopes()
     token = authorizer.of_this_laptop(FOLDER).token(subject, granted, minutes * 60)

@@ -17,12 +17,12 @@ from trading.core import aws
 
 @click.command(epilog=examples("trading upload events/2024/05/15/trades.csv --date 2024-05-15"))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The day whose trades these are.")
+@click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The date of the trades.")
 @as_json
 def command(*, file: Path, date: datetime, as_json: bool) -> None:
     """Put a file of trades into the bucket of the running system, as the trades of a day.
 
-    It takes the place of the day's trades there, and wakes the analyzer.
+    It replaces the day's file there and triggers the analyzer.
     """
     os.environ.update(environment())
     bucket = os.environ.get("DATA_BUCKET")

@@ -38,16 +38,16 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     callback=_url,
     default=URL,
     show_default=True,
-    help="A feed, ws://…, or a trading system, http://…, whose own socket is followed then.",
+    help="A feed (ws://…), or a trading system (http://…), whose price socket is used then.",
 )
 @click.option("--tickers", default="", help="Such as AAPL,MSFT. [default: all]")
-@click.option("--publish", metavar="URL", callback=_url, help="Send the prices on to a trading system, http://….")
+@click.option("--publish", metavar="URL", callback=_url, help="Forward the prices to a trading system (http://…).")
 @as_json
 def command(*, url: str, tickers: str, publish: str | None, as_json: bool) -> None:
     """Watch the prices of a feed, and its alerts, until Ctrl-C.
 
-    An alert is a price more than 2 % above the lowest of the minute before it. Where a trading system wants a token,
-    it is in TOKEN; for a system on this machine there is no need to set it.
+    An alert is a price more than 2 % above the lowest of the minute before it. If a trading system requires a token,
+    set TOKEN; for a system on this machine that is not necessary.
     """
     wanted = [ticker for ticker in tickers.split(",") if ticker]
     asyncio.run(_watch(url, wanted, publish, _display(as_json=as_json)))
@@ -81,6 +81,6 @@ async def _watch(url: str, tickers: list[str], publish: str | None, shown_by: Di
         error = None if running.cancelled() else running.exception()  # cancelled by Ctrl-C
         display.say(alerter.summary())
     if isinstance(error, RefusedError):
-        raise click.ClickException(f"The feed refuses us ({error}).")
+        raise click.ClickException(f"The feed refuses the connection ({error}).")
     if error:
         raise error

@@ -355,8 +355,8 @@ def test_a_feed_that_begins_anew_is_followed_and_its_alerts_are_shown_again() ->
     recording = arrays(prices=[(0, "98.00"), (20, "99.00"), (41, "100.10"), (50, "100.10")])
     log, _ = watch(Server([*recording, *recording, *arrays("MSFT")], ends=False), "ALERT MSFT")
     assert log.alerts() == [HEADLINE, HEADLINE, HEADLINE.replace("AAPL", "MSFT")]
-    said = "The feed has begun anew, at an earlier time: AAPL."
-    assert [line for line in log if line == HEADLINE or "anew" in line] == [HEADLINE, said, HEADLINE]
+    said = "The feed restarted at an earlier time: AAPL."
+    assert [line for line in log if line == HEADLINE or "restarted" in line] == [HEADLINE, said, HEADLINE]
 
 
 def test_tickers_of_which_no_price_comes_are_named_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,12 @@ def test_who_has_no_token_is_told_where_one_comes_from(system: System) -> None:
         Client(system.url).get("/api/trades/")
 
 
+def test_who_may_not_is_told_what_a_token_has_to_allow(system: System) -> None:
+    system.will_answer(403, {"detail": "The access token needs the scope trades:write."}, PROBLEM)
+    with pytest.raises(ProblemError, match=r"Set TOKEN to a token that allows trades:read and trades:write; "):
+        Client(system.url, "trades:read", "trades:write").get("/api/trades/")
+
+
 def test_a_redirect_is_not_followed_for_it_would_take_the_token_along(system: System) -> None:
     system.will_answer(302, "", Location=f"{system.url}/elsewhere")
     with pytest.raises(ProblemError, match="HTTP 302"):

@@ -397,7 +397,7 @@ def test_a_client_that_does_not_read_is_dropped_and_nobody_else_notices(
 
     run(talk, Options(tickers, INTERVAL, "seed"))
     assert [record.getMessage() for record in caplog.records] == [
-        "A client was dropped: it does not read what it asked for"
+        "A client was disconnected: it does not read the messages that it requested"
     ]
 
 

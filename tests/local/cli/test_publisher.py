@@ -170,7 +170,7 @@ def test_a_trading_system_that_is_busy_is_asked_again() -> None:
     said, summary = publish(api, offering(tick("AAPL")))
     assert api.sent() == ["AAPL"]
     assert said == [
-        "The trading system is away (HTTP 503): up to 10,000 prices are kept for it.",
+        "The trading system is unavailable (HTTP 503); keeping up to 10,000 prices for it.",
         "The trading system is back.",
     ]
     assert summary == "published 1"
@@ -194,7 +194,7 @@ def test_while_it_is_away_the_newest_prices_are_kept_and_the_loss_is_told(monkey
     assert asyncio.run(serve()) == "published 21, dropped 30"
     assert api.sent() == ["FIRST", *["AAPL"] * 20]
     assert '"timestamp":"2025-06-03T12:00:49Z"' in api.bodies[-1]
-    assert said[0].startswith("The trading system is away (Cannot connect to host 127.0.0.1")
+    assert said[0].startswith("The trading system is unavailable (Cannot connect to host 127.0.0.1")
     assert said[1:] == ["The trading system is back; 30 prices were dropped meanwhile, the oldest."]
 
 

@@ -190,5 +190,5 @@ def test_a_choice_that_is_neither_is_an_error_and_not_an_open_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTH", "ON")
-    with pytest.raises(authorizer.UnknownChoiceError, match="AUTH=ON is neither on nor off"):
+    with pytest.raises(authorizer.UnknownChoiceError, match="AUTH must be on or off, not ON"):
         authorizer.chosen(tmp_path)

@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_an_error_in_a_line_that_says_what_to_do(tmp_path
     with closing(sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)) as file:
         file.executescript(aws_state.SCHEMA)
         file.execute("insert into kept (kind, holder, name, value) values ('queue', '', 'q', x'00')")
-    with pytest.raises(AwsError, match=r"^AWS's services do not start: .* cannot be read \(.*`make reset` begins anew"):
+    with pytest.raises(AwsError, match=r"^AWS's services did not start: .* cannot be read \(.*`make reset` deletes it"):
         AwsServer(tmp_path, free_port(0, ["127.0.0.1"])).start()
 
 

@@ -82,7 +82,7 @@ def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> Non
         ({"do": "raise"}, "ValueError: on purpose"),
         ({"do": "die"}, "Worker ended with status 3 before it answered"),
         ({"do": "die while answering"}, "Worker ended with status 3 before it answered"),
-        ({"do": "babble"}, "Worker answered what cannot be read"),
+        ({"do": "babble"}, "Worker gave an unreadable answer"),
         ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
         ({"do": "import"}, "ModuleNotFoundError"),
         ({"do": "big", "length": 6_291_555}, "6,291,557 bytes, and 6,291,556 are the most"),

@@ -81,12 +81,12 @@ def test_one_that_cannot_be_ended_is_an_error_in_a_line(server: Postgres, monkey
     monkeypatch.setattr(psutil, "wait_procs", lambda processes, _: ([], processes))
     monkeypatch.setattr(psutil.Process, "send_signal", lambda *_: None)
     later = Postgres(server.folder, server.port, settings=UNSAFE)
-    with pytest.raises(PostgresError, match=r"^process \d+ works on .*/data and cannot be ended: end it by hand$"):
+    with pytest.raises(PostgresError, match=r"^process \d+ uses .*/data and cannot be stopped: stop it by hand$"):
         later.start()
 
 
 def test_one_that_does_not_start_says_why_in_a_line(server: Postgres) -> None:
     server.stop()
     bad = Postgres(server.folder, server.port, settings=["shared_buffers=lots"])
-    with pytest.raises(PostgresError, match=r"^PostgreSQL does not start: .*shared_buffers.* - see .*server\.log$"):
+    with pytest.raises(PostgresError, match=r"^PostgreSQL did not start: .*shared_buffers.* - see .*server\.log$"):
         bad.start()

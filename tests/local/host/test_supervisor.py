@@ -53,10 +53,10 @@ def test_what_ends_is_said_and_started_again_until_it_runs(tmp_path: Path, caplo
     asyncio.run(for_a_while(Supervisor(log).keep_running(part)))
     assert part.starts == 2
     assert said(caplog) == [
-        "PostgreSQL: its process was ended by signal 9, and is started again - see server.log",
-        f"PostgreSQL failed, and is tried again each second: OSError: no room - see {log}",
+        "PostgreSQL: its process was ended by signal 9 and is restarted - see server.log",
+        f"PostgreSQL failed and is retried every second: OSError: no room - see {log}",
         "PostgreSQL: back after 0.0 s",
-        "PostgreSQL: its process ended with status 1, and is started again - see server.log",
+        "PostgreSQL: its process ended with status 1 and is restarted - see server.log",
         "PostgreSQL: back after 0.0 s",
     ]
 
@@ -73,7 +73,7 @@ def test_an_error_of_a_task_is_said_once_and_the_task_goes_on(tmp_path: Path, ca
     with watch.logging():
         asyncio.run(watch.keep_going("The queue", work))
     assert said(caplog) == [
-        f"The queue failed, and is tried again each second: {error} - see {log}"
+        f"The queue failed and is retried every second: {error} - see {log}"
         for error in ("ValueError: junk", "KeyError: 'other'", "ValueError: junk in lines")
     ]
     assert log.read_text().count("Traceback") == 3

@@ -210,16 +210,16 @@ def test_start_serves_heals_and_stops_cleanly(checkout: Path, trade: dict[str, A
         assert f"TRADING_URL=http://127.0.0.1:{port}\n" in environment
 
         with started(checkout, PORT=str(free_port(0, ["127.0.0.1"]))) as second:
-            assert "is running from this folder already" in wait_for(second, "Cannot start")
+            assert "is already running from this folder" in wait_for(second, "Cannot start")
             assert second.wait(10) == 1
         refused = reset(checkout)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith("Nothing is deleted: the system is running from this folder already")
+        assert refused.stderr.startswith("Nothing was deleted: the system is already running from this folder")
 
         for name, command in (("PostgreSQL", "postgres -D"), ("AWS's services", "aws_server")):
             [part] = [child for child in psutil.Process(process.pid).children() if command in " ".join(child.cmdline())]
             part.kill()
-            assert f"{name}: its process was ended by signal 9, and is started again" in wait_for(process, name)
+            assert f"{name}: its process was ended by signal 9 and is restarted" in wait_for(process, name)
             wait_for(process, f"{name}: back after")
         assert until(lambda: ask(url, trade)[0] == 201, seconds=10)
         wait_for(process, "NOTIFICATION")
@@ -319,4 +319,4 @@ def test_what_is_no_port_is_refused_in_a_sentence(
     monkeypatch.setattr(console, "show_all", lambda: None)
     monkeypatch.setenv("PORT", port)
     assert local.__main__.main() == 1
-    assert capsys.readouterr().err == f"Cannot start: PORT={port} is no port, which is a number from 1 to 65535.\n"
+    assert capsys.readouterr().err == f"Cannot start: PORT={port} is not a port number from 1 to 65535.\n"

@@ -56,7 +56,7 @@ def test_an_export_replaces_an_earlier_one(bucket: Bucket, rows: Rows, trade: di
 def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, rows: Rows) -> None:
     del rows
     bucket.put(KEY, "theirs")
-    with pytest.raises(ConflictError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left unchanged"):
         exports.export_day(bucket.name, DAY)
     assert bucket.get(KEY) == "theirs"
 
@@ -64,7 +64,7 @@ def test_a_file_that_somebody_else_put_there_is_left_as_it_is(bucket: Bucket, ro
 def test_a_packed_file_that_somebody_put_there_is_not_superseded(bucket: Bucket, rows: Rows) -> None:
     del rows
     bucket.put(f"{KEY}.gz", "theirs")
-    with pytest.raises(ConflictError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left unchanged"):
         exports.export_day(bucket.name, DAY)
     assert bucket.keys() == [f"{KEY}.gz"]
 
@@ -86,7 +86,7 @@ def test_a_file_that_somebody_puts_there_during_the_export_stays(
         return copy(*arguments)
 
     monkeypatch.setattr(exports, "_copy", copy_while_they_write)
-    with pytest.raises(ConflictError, match="left as they are"):
+    with pytest.raises(ConflictError, match="left unchanged"):
         exports.export_day(bucket.name, DAY)
     assert bucket.get(KEY) == "theirs"
 

@@ -35,5 +35,5 @@ def test_a_schedule_is_about_the_day_before() -> None:
     "text", [None, "", "2024-02-30", "20240515", "2024-5-1", "yesterday", 5, "2024-05-15T00:00:00Z"]
 )
 def test_what_is_no_date_is_refused_by_its_name(text: object) -> None:
-    with pytest.raises(InvalidError, match="date: must be a day"):
+    with pytest.raises(InvalidError, match="date: must be a date"):
         keys.read_day(text)

@@ -103,7 +103,7 @@ def test_adjusted_closes_are_taken_on_request_and_the_other_prices_are_scaled_as
     prices = [Decimal(text) for text in ("4.5", "5.500001", "4", "5")]
     assert history.bars == [Bar(date(2024, 1, 2), *prices)]
     assert history.notes == ReadingNotes(adjusted=True, rounded_prices=1, skipped_rows=1)
-    with pytest.raises(HistoryError, match="line 1: has no column of adjusted closes, such as Adj Close"):
+    with pytest.raises(HistoryError, match="line 1: has no column with adjusted closes, such as Adj Close"):
         read(HEADER + FIRST, adjusted=True)
     with pytest.raises(HistoryError, match="line 2: adjusted close is missing"):
         read("date,close,adjusted_close\n2024-01-02,10,\n", adjusted=True)
@@ -181,7 +181,7 @@ BAD_ROWS = [
     ("date,open\n", "line 1: no header was recognized in the first 20 lines; the first row is 'date,open': name"),
     ("Exceeded the limit", "line 1: no header was recognized in the first 20 lines; the first row is 'Exceeded the"),
     ("date,close,Close\n", "line 1: has the column close twice"),
-    (HEADER, "line 2: there is no bar"),
+    (HEADER, "line 2: there are no bars"),
     (HEADER + FIRST + FIRST, "line 3: 2024-01-02 is there twice"),
     (
         HEADER + FIRST + FIRST.replace("2024", "2023") + FIRST.replace("2024", "2025"),
@@ -239,7 +239,7 @@ def test_bytes_that_are_no_text_are_refused_with_their_line() -> None:
 def test_more_bars_than_allowed_are_refused_with_the_line_of_the_first_too_many() -> None:
     text = "date,close\n2024-01-02,1\n\n2024-01-03,2\n2024-01-04,null\n2024-01-05,3\n"
     assert len(history_files.read_csv(text.encode(), limit=3).bars) == 3
-    with pytest.raises(HistoryError, match="line 6: a history may have 2 bars at most"):
+    with pytest.raises(HistoryError, match="line 6: a history must not exceed 2 bars"):
         history_files.read_csv(text.encode(), limit=2)
 
 

@@ -119,7 +119,7 @@ def test_a_correction_whose_answer_was_lost_is_answered_with_its_trade(rows: Row
 def test_another_correction_of_a_corrected_trade_is_refused(rows: Rows, change: dict[str, Any]) -> None:
     trade_id = record()
     changes.correct(trade_id, correction(price="311.50"), "local")
-    with pytest.raises(ConflictError, match="corrected otherwise"):
+    with pytest.raises(ConflictError, match="corrected differently"):
         changes.correct(trade_id, correction(**change), "local")
     assert rows("select count(*) from trades") == [(2,)]
 

@@ -8,7 +8,7 @@ LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure of a ticker that changed; one of a ticker that came or went has no old or no new value."""
+    """A figure that changed; for a ticker that was added or removed, the old or the new value is null."""
 
     ticker: str
     figure: str

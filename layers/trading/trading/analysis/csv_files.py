@@ -120,7 +120,7 @@ def _read_header(line: bytes) -> list[str]:
     if twice:
         raise BadHeaderError(f"the header has the column {', '.join(twice)} more than once")
     if len(names) > COLUMN_LIMIT:
-        raise BadHeaderError(f"the header has {len(names)} columns: at most {COLUMN_LIMIT} can be read")
+        raise BadHeaderError(f"the header has {len(names)} columns: at most {COLUMN_LIMIT} are allowed")
     return [name if name in known else "" for name in names]
 
 
@@ -263,7 +263,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         elif not packed:
             packed = next(stream, b"")
     if not unpacker.eof:
-        raise CutShortError("the gzip stream ends before its end")
+        raise CutShortError("the gzip stream is incomplete")
 
 
 def _unpacker() -> "zlib._Decompress":

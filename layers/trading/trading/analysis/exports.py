@@ -37,7 +37,7 @@ copy (
 MARGIN = timedelta(seconds=60)
 SWEPT_KEY = "exports/swept.json"
 
-# Which days have trades that were recorded or taken back since an instant, and when the last of them was.
+# Which days have trades that were recorded or voided since an instant, and when the last of them was.
 _TOUCHED = """
 select (timestamp at time zone 'UTC')::date as day, max(touched_at) from (
     select timestamp, recorded_at as touched_at from trades where recorded_at >= %(since)s
@@ -117,7 +117,7 @@ def _swept_until(bucket: str) -> datetime:
 
 
 def _theirs(day: date) -> ConflictError:
-    return ConflictError(f"The trades of {day} were not exported by this system, and are left as they are.")
+    return ConflictError(f"The trades of {day} were not exported by this system and are left unchanged.")
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:

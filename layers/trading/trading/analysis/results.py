@@ -41,9 +41,9 @@ _FORMULA = re.compile(r"(^|[;,\t\r\n ])[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """What the trades of one ticker come to; where the file has currencies, those in one of them.
+    """The summary of one ticker's trades; if the file has currencies, of those in one currency.
 
-    Amounts have the digits of the file.
+    Amounts keep the digits of the file.
     """
 
     ticker: str
@@ -68,9 +68,9 @@ _ROWS = TypeAdapter(list[AnalysisRow])
 
 @dataclass(frozen=True, slots=True)
 class DayAnalysis:
-    """A day's analysis as it is stored: how many rows its trades had, and a row for each ticker in order.
+    """A stored analysis of a day: how many rows were read and rejected, and a summary of each ticker.
 
-    `status`: it is of the trades that are there now (current) or of earlier ones (stale), it is being made (running),
+    `status`: it covers the present trades (current) or earlier ones (stale), it is being made (running),
     or the last attempt failed, for a `reason`. `is_foreign`: the trades were not exported by this system. `revision`
     counts the versions of the trades that were analyzed, and `changes` says what the last one changed.
     """
@@ -88,9 +88,9 @@ class DayAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A line of a day's trades that is no trade (the header is line 1), why, and what stands there.
+    """A line of a day's trades that is not a trade (the header is line 1), the reason, and its text.
 
-    The row is as it is stored, its first 10,000 characters.
+    The row is shortened to its first 10,000 characters.
     """
 
     line: int
@@ -125,11 +125,11 @@ def analyze_day(bucket: str, day: date) -> Analysis:
     for _ in range(ATTEMPTS):
         source = _open_source(bucket, day)
         if source is None:
-            raise NotFoundError(f"There is no file of trades of {day}.")
+            raise NotFoundError(f"There is no trade file for {day}.")
         analysis = _analyze(bucket, day, source)
         if analysis:
             return analysis
-    raise ConflictError(f"{keys.trades_key(day)} was replaced {ATTEMPTS} times while it was read: try again.")
+    raise ConflictError(f"{keys.trades_key(day)} was replaced {ATTEMPTS} times while it was being read; try again.")
 
 
 def is_done(bucket: str, day: date) -> bool:
@@ -187,14 +187,14 @@ def stored(
     analysis = storage.open_object(bucket, keys.analysis_key(day))
     if analysis is None:
         if run is None:
-            raise NotFoundError(f"There is no analysis of {day}.")
+            raise NotFoundError(f"There is no analysis for {day}.")
         reason = run.failure(now)
         status: Literal["running", "failed"] = "failed" if reason else "running"
         return DayAnalysis(day, 0, 0, [], status, reason, is_foreign, 0, []), None
     if "rows" not in analysis.metadata:
         raise ConflictError(
-            f"{analysis.key} was not produced by this API: POST the date to /api/analyses/ to make it anew, or read it"
-            " as it is with Accept: text/csv.",
+            f"{analysis.key} was not produced by this API. POST the date to /api/analyses to create it again, or read"
+            " it as CSV with Accept: text/csv.",
         )
     start = int(cursor or 0)
     rows = list(csv.DictReader(io.StringIO(_text(analysis))))
@@ -242,7 +242,7 @@ def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tu
     if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
         raise InvalidError(BAD_CURSOR)
     if storage.describe(bucket, keys.analysis_key(day)) is None:
-        raise NotFoundError(f"There is no analysis of {day}.")
+        raise NotFoundError(f"There is no analysis for {day}.")
     stored = storage.open_object(bucket, keys.rejects_key(day))
     if stored is None:
         return [], None
@@ -284,7 +284,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
 def _open_analysis(bucket: str, day: date) -> StoredObject:
     analysis = storage.open_object(bucket, keys.analysis_key(day))
     if analysis is None:
-        raise NotFoundError(f"There is no analysis of {day}.")
+        raise NotFoundError(f"There is no analysis for {day}.")
     return analysis
 
 

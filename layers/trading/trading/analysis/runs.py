@@ -1,6 +1,6 @@
 """Runs: what is being done with a day, by one at a time, and how the last of them ended.
 
-An object beside the day's files is the lease of whoever works on the day, and the record of what came of it.
+An object beside the day's files is the lease of whoever works on the day, and the record of its outcome.
 """
 
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ TICKER_LIMIT = 50_000
 
 @dataclass(frozen=True, slots=True)
 class TickerSummary:
-    """What the trades of one ticker come to; where the file has currencies, those in one of them.
+    """The summary of one ticker's trades; if the file has currencies, of those in one currency.
 
     `opened` and `closed` order trades: microseconds since 1970, then the line.
     """

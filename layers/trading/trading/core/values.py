@@ -22,6 +22,7 @@ QUANTITY_FRACTION_DIGITS = 10
 QUANTITY_SIGNIFICANT_DIGITS = 15  # a double carries them all, and quantities travel as JSON numbers
 PAGE_DEFAULT = 1_000  # rows of a page
 PAGE_LIMIT = 5_000
+ID_LIMIT = 2**53 - 1  # the largest integer that every reader of JSON keeps
 PRECISION = 80  # more digits than the sums of any file or interval have
 # A trade may be ahead of the clock by this, for clocks and calendars differ.
 AHEAD = timedelta(days=1)
@@ -47,7 +48,7 @@ PATTERN_PHRASES = {
     CURRENCY_PATTERN: "must be three capital letters, such as USD",
     TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
     RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
-    TEXT_PATTERN: "must not have control characters",
+    TEXT_PATTERN: "must not contain control characters",
 }
 
 _SIX_DECIMALS = Decimal("0.000001")
@@ -60,7 +61,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACTION_DIGITS) -> Decimal:
     """Return the number that the digits of `value` say, zero or more, as they stand and without an exponent.
 
-    It has at most so many digits before the point and after it, zeros at its end included.
+    It has at most so many digits before the decimal point and after it, zeros at its end included.
 
     Raises:
         ValueError: it is not such a number, or already a binary float, whose digits are lost.
@@ -79,9 +80,9 @@ def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACT
     if number < 0:
         raise ValueError("must not be negative")
     if number >= 10**whole_digits:
-        raise ValueError(f"must have at most {whole_digits} digits before the point")
+        raise ValueError(f"must have at most {whole_digits} digits before the decimal point")
     if exponent < -fraction_digits:
-        raise ValueError(f"must have at most {fraction_digits} digits after the point")
+        raise ValueError(f"must have at most {fraction_digits} digits after the decimal point")
     if exponent > 0 or number.is_signed():
         return Decimal(f"{abs(number):f}")  # 1E+2 is 100, and -0 is 0
     return number
@@ -136,11 +137,11 @@ def parse_date(value: object) -> date:
     if isinstance(value, str) and _DATE.fullmatch(value):
         with suppress(ValueError):
             return date.fromisoformat(value)
-    raise ValueError("must be a day, such as 2025-06-03")
+    raise ValueError("must be a date, such as 2025-06-03")
 
 
 def parse_boundary(value: object, at: time) -> datetime:
-    """Return the instant that a filter's text names; a date alone means `at` on that day, UTC.
+    """Return the instant that a filter's text names; a date without a time means `at` on that day, UTC.
 
     Raises:
         ValueError: the text is neither an instant nor a date.
@@ -176,16 +177,35 @@ def _not_ahead(instant: datetime) -> datetime:
     return instant
 
 
+def _not_zero(number: Decimal) -> Decimal:
+    if not number:
+        raise ValueError("must be more than 0")
+    return number
+
+
 def _settled(instant: datetime) -> datetime:
     if instant > datetime.now(UTC) - SETTLED:
         raise ValueError("must be at least a minute ago")
     return instant
 
 
-def _decimal_schema(whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS) -> WithJsonSchema:
-    number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**whole_digits}
-    text = {"type": "string", "pattern": f"^[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
+def _decimal_schema(
+    whole_digits: int, example: str | int, fraction_digits: int = FRACTION_DIGITS, *, positive: bool = False
+) -> WithJsonSchema:
+    number = {
+        "type": "number",
+        "exclusiveMinimum" if positive else "minimum": 0,
+        "exclusiveMaximum": 10**whole_digits,
+        "multipleOf": 10**-fraction_digits,
+    }
+    not_zero = r"(?!0+(\.0+)?$)" if positive else ""
+    text = {"type": "string", "pattern": f"^{not_zero}[0-9]{{1,{whole_digits}}}(\\.[0-9]{{1,{fraction_digits}}})?$"}
     return WithJsonSchema({"anyOf": [number, text], "examples": [example]}, mode="validation")
+
+
+def whole_number_schema(minimum: int, maximum: int) -> WithJsonSchema:
+    """Return what the API's description says of a `WholeNumber` within bounds, which pydantic cannot tell by itself."""
+    return WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum})
 
 
 _BOUNDARY_SCHEMA = WithJsonSchema(
@@ -229,6 +249,13 @@ Amount = Annotated[
     PlainSerializer(format_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["-12.5"]}),
 ]
+PositivePrice = Annotated[
+    Decimal,
+    BeforeValidator(partial(exact_decimal, whole_digits=12)),
+    AfterValidator(_not_zero),
+    _decimal_schema(12, "310.50", positive=True),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["310.50"]}, mode="serialization"),
+]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Day = Annotated[date, BeforeValidator(parse_date)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
@@ -236,7 +263,7 @@ Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 TradeInstant = Annotated[Instant, AfterValidator(_not_ahead)]
 # As of when the ledger is read: at least a minute ago, so that nothing can be recorded before it any more.
 PastInstant = Annotated[Instant, AfterValidator(_settled)]
-# The boundaries of a search include what they name: a date alone, its first and its last microsecond.
+# Date filters are inclusive: a date without a time means its first or its last microsecond.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 
@@ -258,7 +285,7 @@ def read_json(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]],
             object_pairs_hook=object_pairs_hook,
         )
     except RecursionError:
-        raise ValueError("is nested too deep") from None
+        raise ValueError("is nested too deeply") from None
 
 
 def _read_fraction(digits: str) -> Decimal:

@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field, WithJsonSchema
 
 from trading.core import correlation, values
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
-from trading.core.values import PAGE_LIMIT, EndDate, StartDate, WholeNumber
+from trading.core.values import ID_LIMIT, PAGE_LIMIT, EndDate, StartDate, WholeNumber, whole_number_schema
 from trading.http import problems
 from trading.http.authorization import PUBLIC, authorize
 from trading.http.problems import Problem, RequestError
@@ -34,8 +35,13 @@ logger = Logger(child=True)
 # The parameters of every search that comes in pages.
 From = Annotated[StartDate | None, Query(description="Inclusive.")]
 Until = Annotated[EndDate | None, Query(description="Inclusive; a date without a time covers the whole day (UTC).")]
-Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)]
-Cursor = Annotated[str | None, Query(description="Where the page begins: follow the Link header.")]
+Limit = Annotated[WholeNumber, Field(ge=1, le=PAGE_LIMIT), whole_number_schema(1, PAGE_LIMIT), Query()]
+Cursor = Annotated[
+    Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | None,
+    Query(description="Where the page begins; the Link header has the next page's."),
+]
+# Of what is stored, in a path.
+Id = Annotated[WholeNumber, Field(ge=1, le=ID_LIMIT), whole_number_schema(1, ID_LIMIT), Path()]
 
 SECURITY_SCHEME = "token"  # its name in the API's description
 JSON = "application/json"
@@ -98,6 +104,7 @@ class HttpApi(APIGatewayHttpResolver):
         if JSON not in body.media_types:
             content = {media_type: {"schema": _described_bytes(media_type)} for media_type in body.media_types}
             described["openapi_extensions"] = {"requestBody": {"required": True, "content": content}}
+        described["tags"] = [rule.split("/")[2]]
         described["security"] = [] if scope == PUBLIC else [{SECURITY_SCHEME: [scope]}]
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,7 +149,7 @@ class HttpApi(APIGatewayHttpResolver):
         if route is None:
             raise RequestError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{path} answers {' and '.join(sorted(routes))} only.",
+                f"{path} supports {' and '.join(sorted(routes))} only.",
                 {"Allow": _allowed(routes)},
             )
         edge = self._edges[route.func]
@@ -167,18 +174,18 @@ class HttpApi(APIGatewayHttpResolver):
         raise NotFoundError(f"There is nothing at {path}.")
 
     def _answer_unavailable(self, error: UnavailableError) -> Response[str]:
-        logger.warning("Something that this depends on is away", reason=str(error))
+        logger.warning("A dependency is unavailable", reason=str(error))
         hint = self._edges[self.context["_route"].func].retry_hint
         status = HTTPStatus.SERVICE_UNAVAILABLE
         return _problem_response(
-            problems.problem(status, f"The system cannot answer now. {hint}"),
+            problems.problem(status, f"The system is temporarily unavailable. {hint}"),
             {"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
 
     def _answer_unexpected(self, error: Exception) -> Response[str]:
         logger.error("A request failed unexpectedly", exc_info=error)
         request_id = self.current_event.request_context.request_id
-        detail = f"Something went wrong here. Request id: {request_id}"
+        detail = f"An unexpected error occurred. Request id: {request_id}"
         return _problem_response(problems.problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
@@ -245,14 +252,14 @@ def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
         return readable
     body = _body_bytes(event)
     if len(body) > expected.limit:
-        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {expected.limit:,} bytes at most.")
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must not exceed {expected.limit:,} bytes.")
     # API Gateway sends names of headers in lower case; `sam local` keeps the client's spelling.
     headers = {name.lower(): value for name, value in event["headers"].items()}
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in expected.media_types:
-        found = f"not {media_type}" if media_type else "and say so"
+        found = f", not {media_type}" if media_type else ""
         accepted = " or ".join(expected.media_types)
-        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}, {found}.")
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}{found}.")
     # The resolver compares the type by letter, and reads a body without one as JSON.
     readable["headers"] = {**headers, "content-type": media_type}
     if media_type == JSON:
@@ -275,18 +282,19 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError:
-        raise InvalidError(FieldError("body", "is not base64")) from None
+        raise InvalidError(FieldError("body", "is not valid base64")) from None
 
 
-def _described_bytes(media_type: str) -> dict[str, str]:
-    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+def _described_bytes(media_type: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": "string", "minLength": 1}
+    return described if media_type.startswith("text/") else {**described, "format": "binary"}
 
 
 def _read_object(body: str) -> dict[str, Any]:
     try:
         value = values.read_json(body, object_pairs_hook=_object)
     except ValueError as error:
-        raise InvalidError(FieldError("body", f"is not JSON: {error}")) from None
+        raise InvalidError(FieldError("body", f"is not valid JSON: {error}")) from None
     if not isinstance(value, dict):
         raise InvalidError(FieldError("body", "must be a JSON object"))
     return value
@@ -346,8 +354,10 @@ _PHRASES = {
     "less_than_equal": "must be {le} or less",
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
+    "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "string_type": "must be text",
+    "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",

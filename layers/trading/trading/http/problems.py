@@ -19,7 +19,7 @@ STATUSES: dict[type[RefusalError], HTTPStatus] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What a client is told: RFC 9457's members (section 3.1), and `errors`, which name at most 100 fields."""
+    """A problem: the members of RFC 9457 (section 3.1), and `errors`, which name at most 100 fields."""
 
     type: str
     title: str

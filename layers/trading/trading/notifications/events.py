@@ -52,7 +52,7 @@ class TradeRecorded:
 
 @dataclass(frozen=True, slots=True)
 class TradeVoided:
-    """A trade was taken back. The id is its notification's."""
+    """A trade was voided. The id is its notification's."""
 
     id: str
     type: Literal["trade.voided.v1"]
@@ -79,7 +79,7 @@ class TradeVoided:
 
 @dataclass(frozen=True, slots=True)
 class TradeCorrected:
-    """A trade was taken back and another recorded in its place. The id is its notification's."""
+    """A trade was voided and another recorded in its place. The id is its notification's."""
 
     id: str
     type: Literal["trade.corrected.v1"]

@@ -184,7 +184,7 @@ def sweep(seconds: float) -> Sweep:
             try:
                 failed = queues.send(_queue(), [events.write(event) for event in due], SWEEP_CALL_SECONDS)
             except queues.QueueUnavailableError:
-                logger.exception("The queue is away: what was claimed is due again later")
+                logger.exception("The queue is unavailable: the claimed notifications are retried later")
                 refused += len(due)
                 break
             announced += len(due) - len(failed)

@@ -25,7 +25,7 @@ _NAMESPACE = uuid.UUID("6a5b2e2e-6f0b-4a8e-9a54-2f6d3a1f7c10")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rise: from the lowest price of the minute before `timestamp`, the latest one of several, to `price`."""
+    """A rise to `price` from the lowest price of the minute before `timestamp` (the latest, if several are equal)."""
 
     id: str
     ticker: str
@@ -85,7 +85,7 @@ class RiseDetector:
     """
 
     def __init__(self, ticker: str, saved: str | None = None) -> None:
-        """Begin anew, or where the watch stood that was `saved`."""
+        """Start empty, or with the state that was `saved`."""
         state = _STATE.validate_json(saved) if saved else WatchState(None, [], [], None)
         self.ticker = ticker
         self._newest = state.newest

@@ -227,7 +227,7 @@ def _add(bucket: _Bucket, tick: Tick) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PriceAverage:
-    """The ticks of one ticker in the five minutes from `bucket_start` on: the mean has six decimals, half-even."""
+    """The ticks of one ticker in the five minutes from `bucket_start`; the mean has six decimals, half-even."""
 
     ticker: str
     bucket_start: datetime

@@ -27,7 +27,7 @@ class Strategy:
     """Buy when the fast simple average crosses above the slow one, sell when it crosses below; long only, all in.
 
     `fast` and `slow` are numbers of bars. An order is filled at the next bar's open, or with `fill="close"` at the
-    close of the bar that made the signal, which flatters: nobody knows it before it is over. Basis points are of the
+    close of the signal's own bar, which is optimistic: that price is not known in time. Basis points are of the
     price (slippage, against the trader) and of the amount (commission).
     """
 

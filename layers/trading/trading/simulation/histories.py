@@ -23,7 +23,7 @@ _CONNECTIONS = 10  # to S3 at a time, as many as its client keeps
 
 @dataclass(frozen=True, slots=True)
 class StoredHistory:
-    """What is stored of a ticker; of a file that did not come through this API only the ticker is known."""
+    """A stored history; of a file that was not uploaded through this API only the ticker is known."""
 
     ticker: str
     bars: int | None = None

@@ -85,18 +85,18 @@ def read_csv(data: bytes, *, adjusted: bool = False, limit: int | None = None) -
     if not adjusted:
         columns.pop("adjusted close", None)
     elif "adjusted close" not in columns:
-        raise HistoryError(table.header.line, "has no column of adjusted closes, such as Adj Close")
+        raise HistoryError(table.header.line, "has no column with adjusted closes, such as Adj Close")
     rows: list[Row] = []
     counts = Counter[str]()
     for row in _complete_rows(table):
         if all(row.cells[position].lower() in _ABSENT for position in columns.values()):
             counts["skipped_rows"] += 1
         elif len(rows) == limit:
-            raise HistoryError(row.line, f"a history may have {limit:,} bars at most")
+            raise HistoryError(row.line, f"a history must not exceed {limit:,} bars")
         else:
             rows.append(row)
     if not rows:
-        raise HistoryError(table.header.line + 1, "there is no bar after the header")
+        raise HistoryError(table.header.line + 1, "there are no bars after the header")
     is_american = table.header.cells[columns["close"]].lower() == "close/last"
     dates = [(row.line, " ".join(row.cells[position] for position in table.layout.dates)) for row in rows]
     times = _times(dates, is_american=is_american)

@@ -35,9 +35,9 @@ Ratio = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SimulatedTrade:
-    """Shares bought and sold, or still held: then without an exit, and its profit is marked to the last close.
+    """Shares bought and sold. If they are still held, there is no exit, and the profit is marked to the last close.
 
-    Prices are those of the fills, slippage included. `fees` are of both legs, and `profit` is after them.
+    Prices are fill prices, slippage included. `fees` are of both legs, and `profit` is net of them.
     """
 
     entry_at: At

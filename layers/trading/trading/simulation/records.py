@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from trading.core import database
 from trading.core.errors import FieldError, InvalidError, NotFoundError
-from trading.core.values import BasisPoints, Price, Ticker
+from trading.core.values import BasisPoints, PositivePrice, Price, Ticker
 from trading.prices import records
 from trading.prices.records import BUCKET, PriceFilter
 from trading.simulation import engine, histories, results
@@ -53,7 +53,7 @@ Windows = Annotated[
 
 
 class NewSweep(BaseModel):
-    """Windows to try in pairs, as first:last:step, and what makes a pair the best."""
+    """Windows to try in pairs, as first:last:step, and the metric that chooses the best pair."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,20 +62,34 @@ class NewSweep(BaseModel):
     metric: Metric = "sharpe"
 
 
-class NewSimulation(BaseModel):
-    """A simulation as its client asks for it: with two windows, or with a sweep, whose best pair is simulated."""
+def _needs(needed: dict[str, str], *others: str) -> dict[str, Any]:
+    types = {**needed, **dict.fromkeys(others, "null")}
+    return {"required": list(needed), "properties": {name: {"type": kind} for name, kind in types.items()}}
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class NewSimulation(BaseModel):
+    """A simulation request: two windows, or a sweep, whose best pair is simulated."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [
+                _needs({"fast": "integer", "slow": "integer"}, "sweep"),
+                _needs({"sweep": "object"}, "fast", "slow"),
+            ]
+        },
+    )
 
     ticker: Ticker = Field(examples=["MSFT"])
     source: Source = Field(
         default="history",
-        description="The stored history, or the latest of the five-minute averages that the system has made of prices.",
+        description="The stored history, or the latest five-minute averages of published prices.",
     )
     fast: Window | None = Field(default=None, examples=[50])
     slow: Window | None = Field(default=None, examples=[200])
     sweep: NewSweep | None = None
-    cash: Annotated[Price, Field(gt=0)] = Decimal(10_000)
+    cash: PositivePrice = Decimal(10_000)
     fill: Fill = Field(default="open", description="At the next bar's open, or at the close of the signal's own bar.")
     fractional: Annotated[bool, Field(strict=True)] = False
     commission_per_trade: Price = Decimal(0)
@@ -86,7 +100,7 @@ class NewSimulation(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RecordedSimulation:
-    """A simulation that is kept."""
+    """A stored simulation."""
 
     id: int
     inputs_hash: str
@@ -143,8 +157,8 @@ def record(new: NewSimulation, bucket: str) -> Answer:
         field = "fill" if isinstance(error, MissingOpensError) else "ticker"
         raise InvalidError(FieldError(field, f"the history of {new.ticker} {error}")) from None
     if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
-        reason = f"the {len(history.bars):,} bars and the trades on them are more than an answer of 6 MB can say"
-        raise InvalidError(FieldError("ticker", f"{reason}: try longer windows, which cross less, or fewer bars"))
+        reason = f"the {len(history.bars):,} bars and their trades do not fit into an answer of 6 MB"
+        raise InvalidError(FieldError("ticker", f"{reason}: use longer windows, which cross less often, or fewer bars"))
     written = database.query(
         "insert into simulations (inputs_hash, ticker, result) values (%(inputs_hash)s, %(ticker)s, %(result)s)"
         " on conflict (inputs_hash) do nothing returning id",
@@ -186,13 +200,15 @@ def _strategies(new: NewSimulation) -> list[Strategy]:
     """Return the strategies to try: one, or one for each pair of the sweep."""
     if new.sweep:
         if new.fast is not None or new.slow is not None:
-            raise InvalidError(FieldError("sweep", "takes the place of fast and slow: leave them out"))
+            raise InvalidError(FieldError("sweep", "replaces fast and slow: omit them"))
         pairs = list(islice(window_pairs(new.sweep.fast, new.sweep.slow), PAIRS_LIMIT + 1))
         if not 1 <= len(pairs) <= PAIRS_LIMIT:
             counted = f"more than {PAIRS_LIMIT:,} pairs" if pairs else "no pair"
-            raise InvalidError(FieldError("sweep", f"has {counted} of fast < slow: 1 to {PAIRS_LIMIT:,} can be tried"))
+            raise InvalidError(
+                FieldError("sweep", f"has {counted} with fast < slow: from 1 to {PAIRS_LIMIT:,} are allowed")
+            )
     elif new.fast is None or new.slow is None:
-        missing = [FieldError(name, "Field required") for name in ("fast", "slow") if getattr(new, name) is None]
+        missing = [FieldError(name, "is required") for name in ("fast", "slow") if getattr(new, name) is None]
         raise InvalidError(*missing)
     elif new.fast >= new.slow:
         raise InvalidError(FieldError("fast", "must be less than slow"))
@@ -262,6 +278,6 @@ def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tupl
         if monotonic() > deadline:
             reason = f"had time for {tried:,} of its {len(pairs):,} pairs in {SWEEP_SECONDS} seconds"
             raise InvalidError(
-                FieldError("sweep", f"{reason}: try fewer, longer windows, which cross less, or fewer bars")
+                FieldError("sweep", f"{reason}: use fewer or longer windows, which cross less often, or fewer bars")
             )
         yield pair

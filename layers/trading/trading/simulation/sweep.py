@@ -27,7 +27,7 @@ WINDOWS_PATTERN = r"[0-9]{1,4}:[0-9]{1,4}:[0-9]{1,4}"
 
 @dataclass(frozen=True, slots=True)
 class SweptPair:
-    """What a pair of windows came to, by the sweep's metric; None where that is not defined, or no trade was made."""
+    """A pair of windows and its value by the sweep's metric; null if that is undefined or no trade was made."""
 
     fast: int
     slow: int
@@ -36,7 +36,7 @@ class SweptPair:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every pair that was tried, and by what they are compared."""
+    """Every pair that was tried, and the metric by which they are compared."""
 
     metric: Metric
     pairs: Sequence[SweptPair]

@@ -72,10 +72,10 @@ def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
     try:
         refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
     except queues.QueueUnavailableError:
-        logger.exception("The sockets will not hear of these prices")
+        logger.exception("These prices will not be broadcast")
     else:
         if refused:
-            logger.error("The sockets will not hear of these prices")
+            logger.error("These prices will not be broadcast")
 
 
 def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:

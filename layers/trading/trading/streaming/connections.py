@@ -39,7 +39,7 @@ class TooManyConnectionsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What opens the socket once: connect to `url`, which carries it, before it expires."""
+    """A ticket that opens the socket once: connect to `url`, which contains it, before it expires."""
 
     ticket: str
     url: str

@@ -24,7 +24,7 @@ from trading.trades.ledger import (
 
 
 class NewVoid(BaseModel):
-    """Why something is taken back."""
+    """The reason for a void."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +36,7 @@ _UNCHANGED: Any = Field(default_factory=lambda: None)
 
 
 class NewCorrection(BaseModel):
-    """What was wrong with a trade, and why it is corrected."""
+    """The fields of a trade that were wrong, and why it is corrected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,13 +52,13 @@ class NewCorrection(BaseModel):
     note: Note | None = _UNCHANGED
     tags: Tags = _UNCHANGED
     client_trade_id: ClientTradeId | None = Field(
-        default=None, description="Of the trade that replaces the corrected one."
+        default=None, description="The idempotency key of the trade that replaces the corrected one."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class VoidedTrade(Trade):
-    """A trade that was taken back: when, by whom and why."""
+    """A voided trade: when, by whom and why it was voided."""
 
     _: KW_ONLY
     voided_at: datetime
@@ -68,7 +68,7 @@ class VoidedTrade(Trade):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The trade that was taken back, and the trade that was recorded in its place."""
+    """The voided trade, and the trade that was recorded in its place."""
 
     voided: VoidedTrade
     recorded: Trade
@@ -106,7 +106,7 @@ from announced, changed join trades on trades.id = trade_id
 
 
 def void(trade_id: int, reason: str, changed_by: str) -> Written[VoidedTrade] | None:
-    """Take a trade back, with a notification; None if there is no such trade, or it was taken back before.
+    """Void a trade, with a notification; None if there is no such trade, or it was voided before.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
@@ -143,7 +143,7 @@ from announced, recorded, changed join trades on trades.id = trade_id
 def correct(
     trade_id: int, correction: NewCorrection, changed_by: str
 ) -> tuple[TrackedTrade, Written[Correction] | None]:
-    """Record a trade in the place of another, which is taken back, with one notification; return the one recorded.
+    """Record a trade in the place of another, which is voided, with one notification; return the recorded one.
 
     What `correction` does not name is as it was. A repeated correction is answered with the trade that the first one
     recorded, and nothing is written.
@@ -151,7 +151,7 @@ def correct(
     Raises:
         InvalidError: it names nothing that could be corrected, or makes no trade with the rest.
         NotFoundError: there is no such trade.
-        ConflictError: the trade was taken back otherwise, or the `client_trade_id` is another trade's.
+        ConflictError: the trade was voided or corrected differently, or the `client_trade_id` is another trade's.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     wanted = _corrected(ledger.get(trade_id), correction)
@@ -164,18 +164,18 @@ def correct(
         replacement = ledger.get(known.replaced_by)
         if replacement.is_same_as(wanted):
             return replacement, None
-        raise ConflictError(f"Trade {trade_id} was corrected otherwise: trade {replacement.id} replaces it.")
+        raise ConflictError(f"Trade {trade_id} was corrected differently: trade {replacement.id} replaces it.")
     if known.status == "voided":
         raise ConflictError(f"Trade {trade_id} is voided.")
     raise ConflictError(
-        "A client_trade_id names one trade only.", [FieldError("client_trade_id", "is the id of another trade")]
+        "A client_trade_id identifies one trade only.", [FieldError("client_trade_id", "belongs to another trade")]
     )
 
 
 def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
     named = correction.model_fields_set - {"reason", "client_trade_id"}
     if not named:
-        raise InvalidError(FieldError("body", "must have at least one field of the trade"))
+        raise InvalidError(FieldError("body", "must contain at least one field to correct"))
     kept = NewTrade.model_fields.keys() - named - {"client_trade_id"}
     # All of it has been validated before, but for how the parts go together.
     corrected = NewTrade.model_construct(

@@ -120,10 +120,10 @@ left join lateral (
         and recorded_at - timestamp > interval '1 minute' and recorded_at >= checkpoint.covered_before
         and (timestamp, id) <= (checkpoint.last_at, checkpoint.last_id)
         union all
-        select timestamp, trade_id from trade_changes
+        select traded_at, trade_id from trade_changes
         where account = wanted.account and ticker = wanted.ticker and currency = wanted.currency
         and changed_at >= checkpoint.covered_before
-        and (timestamp, trade_id) <= (checkpoint.last_at, checkpoint.last_id)
+        and (traded_at, trade_id) <= (checkpoint.last_at, checkpoint.last_id)
     ) as since order by timestamp, id limit 1
 ) as broken on true
 """

@@ -38,18 +38,20 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 1_000
 TAGS_LIMIT = 10
-FEE_OF_NOTHING = "must be 0 where the quantity is 0"
+FEE_OF_NOTHING = "must be 0 if the quantity is 0"
 
 
 def _distinct(tags: list[str]) -> list[str]:
     if len(set(tags)) < len(tags):
-        raise ValueError("must not name a tag twice")
+        raise ValueError("must not contain a tag twice")
     return tags
 
 
 type Status = Literal["active", "voided"]
 ClientTradeId = Annotated[str, StringConstraints(pattern=CLIENT_ID_PATTERN)]
-Tags = Annotated[list[Tag], Field(max_length=TAGS_LIMIT), AfterValidator(_distinct)]
+Tags = Annotated[
+    list[Tag], Field(max_length=TAGS_LIMIT, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
+]
 
 
 class NewTrade(BaseModel):
@@ -63,12 +65,14 @@ class NewTrade(BaseModel):
     side: Side
     timestamp: TradeInstant = Field(examples=["2025-06-03T12:00:00Z"])
     client_trade_id: ClientTradeId | None = Field(
-        default=None, description="Makes a repeated request safe: the same id is recorded once."
+        default=None,
+        description="An idempotency key: requests with the same id record one trade.",
+        examples=["order-2025-0042"],
     )
     account: Account = "main"
     fee: Price = Decimal(0)
     currency: Currency = "USD"
-    note: Note | None = None
+    note: Note | None = Field(default=None, examples=["Half of the position"])
     tags: Tags = Field(default=[], examples=[["earnings"]])
 
     @field_validator("fee")
@@ -81,11 +85,11 @@ class NewTrade(BaseModel):
 
 
 class Annotation(BaseModel):
-    """What may change of a trade in place."""
+    """The annotations of a trade, which can be changed in place."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
-    note: Note | None = None
+    note: Note | None = Field(default=None, examples=["Half of the position"])
     tags: Tags = Field(default=[], examples=[["earnings"]])
 
 
@@ -116,7 +120,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class ListedTrade(Trade):
-    """A recorded trade in a list that may hold voided ones."""
+    """A recorded trade in a list that may include voided trades."""
 
     _: KW_ONLY
     status: Status
@@ -124,7 +128,7 @@ class ListedTrade(Trade):
 
 @dataclass(frozen=True, slots=True)
 class TrackedTrade(Trade):
-    """A recorded trade, when its notification was delivered, and what became of it."""
+    """A recorded trade, its status, and when its notification was delivered."""
 
     _: KW_ONLY
     notified_at: datetime | None
@@ -325,7 +329,7 @@ def annotate(trade_id: int, annotation: Annotation) -> None:
     """
     named = sorted(annotation.model_fields_set)
     if not named:
-        raise InvalidError(FieldError("body", "must have a note, tags or both"))
+        raise InvalidError(FieldError("body", "must contain a note, tags or both"))
     rows = database.query(
         f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - two names of ours
         " where id = %(id)s returning id",

@@ -24,9 +24,9 @@ type PriceSource = Literal["tick", "trade"]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What the trades of one account, ticker and currency come to; a negative quantity is a short position.
+    """The position of one account, ticker and currency; a negative quantity is a short position.
 
-    `average_cost` is of a share, to six decimals. Without a price what depends on it is None.
+    `average_cost` is per share, to six decimals. If no price is known, the fields that depend on it are null.
     """
 
     account: str
@@ -48,7 +48,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """What is open of a trade: `quantity` and `cost` are negative where it was sold."""
+    """The open part of a trade: `quantity` and `cost` are negative if it was a sale."""
 
     trade_id: int
     opened_at: datetime
@@ -60,7 +60,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class DetailedPosition(Position):
-    """A position, and a page of its open lots, the oldest first."""
+    """A position and a page of its open lots, oldest first."""
 
     _: KW_ONLY
     lots: list[Lot]
@@ -68,7 +68,7 @@ class DetailedPosition(Position):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Shares that one trade opened and another closed: `profit` is what was received less what was paid, fees too."""
+    """Shares that one trade opened and another closed: `profit` is `proceeds` less `cost`, fees included."""
 
     opening_trade_id: int
     closing_trade_id: int

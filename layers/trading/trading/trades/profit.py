@@ -19,7 +19,7 @@ type Grouping = Literal["day", "month", "ticker", "account", "tag"]
 
 @dataclass(frozen=True, slots=True)
 class ProfitGroup:
-    """What the matches of one group and currency have earned: so many gained, so many lost, of so many matches."""
+    """The realized profit of one group and currency, and how many of its matches gained and lost."""
 
     group: str
     currency: str
@@ -42,7 +42,7 @@ class ProfitFilter:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioCurrency:
-    """What all positions of one currency come to.
+    """The totals of all positions in one currency.
 
     `change_today` is what they have earned since midnight UTC: what they are worth less what they were worth then, and
     what today's trades have brought less what they took.

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from trading.core import database, pagination
 from trading.core.errors import ConflictError, FieldError, NotFoundError
@@ -17,10 +17,13 @@ def _parts(ratio: str) -> tuple[int, int]:
     return int(new), int(old)
 
 
+_RATIO_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^(?!([0-9]+):\1$)" + RATIO_PATTERN.removeprefix("^")})
+
+
 def _changes_something(ratio: str) -> str:
     new, old = _parts(ratio)
     if new == old:
-        raise ValueError("must be of two different numbers")
+        raise ValueError("must have two different numbers")
     return ratio
 
 
@@ -31,16 +34,17 @@ class NewSplit(BaseModel):
 
     ticker: Ticker = Field(examples=["NVDA"])
     effective_at: TradeInstant = Field(
-        examples=["2024-06-10T13:30:00Z"], description="Trades before this instant are of shares before the split."
+        examples=["2024-06-10T13:30:00Z"],
+        description="Trades before this instant count in shares from before the split.",
     )
-    ratio: Annotated[str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something)] = Field(
-        examples=["10:1"]
-    )
+    ratio: Annotated[
+        str, StringConstraints(pattern=RATIO_PATTERN), AfterValidator(_changes_something), _RATIO_SCHEMA
+    ] = Field(examples=["10:1"])
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A recorded split, and what became of it."""
+    """A recorded split and its status."""
 
     id: int
     ticker: str
@@ -104,7 +108,7 @@ def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
         return record(new, recorded_by)
     if _parts(known[0].ratio) != (numerator, denominator):
         raise ConflictError(
-            f"{new.ticker} has a split at that instant, {known[0].id}, of another ratio.",
+            f"{new.ticker} has a split with another ratio at that instant: split {known[0].id}.",
             [FieldError("ratio", f"is recorded as {known[0].ratio}")],
         )
     return known[0], False

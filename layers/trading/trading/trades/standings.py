@@ -144,7 +144,7 @@ class Reading:
         return [(begin, end) for begin, end in pairwise(states) if begin.matches < end.matches]
 
     def matches(self, standing: Standing, begin: State, end: Key) -> Iterator[Match]:
-        """Yield by FIFO what a position's trades closed, those after a state until a trade, itself included.
+        """Yield by FIFO what a position's trades closed, those after a state up to and including a trade.
 
         Raises:
             StillReadingError: there is no time left.

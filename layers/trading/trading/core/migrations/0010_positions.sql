@@ -1,16 +1,17 @@
 -- Which position a change is about, and where its trade stands in the order of that position's trades: whoever carries a
--- position on from a checkpoint looks for changes by these.
+-- position on from a checkpoint looks for changes by these. The instant is not called timestamp: the commit before joins
+-- this table with trades, and says timestamp alone.
 alter table trade_changes
     add account text,
     add ticker text,
     add currency text,
-    add timestamp timestamptz;
+    add traded_at timestamptz;
 
 -- A trigger, so that no statement that writes changes can leave them out, those of the commit before among them.
 create function place_trade_change() returns trigger language plpgsql as $$
 begin
     select account, ticker, currency, timestamp
-    into new.account, new.ticker, new.currency, new.timestamp
+    into new.account, new.ticker, new.currency, new.traded_at
     from trades where id = new.trade_id;
     return new;
 end
@@ -18,7 +19,7 @@ $$;
 create trigger place before insert on trade_changes for each row execute function place_trade_change();
 
 update trade_changes as change
-set account = trade.account, ticker = trade.ticker, currency = trade.currency, timestamp = trade.timestamp
+set account = trade.account, ticker = trade.ticker, currency = trade.currency, traded_at = trade.timestamp
 from trades as trade
 where trade.id = change.trade_id;
 

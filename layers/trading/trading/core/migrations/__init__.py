@@ -66,7 +66,7 @@ def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool =
     indexes `concurrently` is executed statement by statement instead, for that is not possible in a transaction. So
     `cursor` must be of a connection that commits each statement. One that fails ends it; those before it stay, and the
     next call goes on with it. A lock lets one migrator work at a time. A database that is ahead of these files is left
-    as it is: a deployment was taken back, and what it added is only not used.
+    as it is: a deployment was rolled back, and what it added is merely unused.
 
     Raises:
         NoSchemaError: the database has no schema yet, and `may_begin` says that it must.
