@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -92,10 +92,6 @@ def browser(loop: asyncio.AbstractEventLoop, authorizer: Authorizer) -> Iterator
     pages = SignIn(authorizer, PASSWORD, SCOPES)
     runner = web.AppRunner(gateway.application(Gateway([], {}, authorizer), Page({}), pages))
 
-    def run[Outcome](work: Callable[[], Any]) -> Outcome:
-        outcome: Outcome = asyncio.run_coroutine_threadsafe(work(), loop).result(10)
-        return outcome
-
     async def serve() -> int:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -103,8 +99,8 @@ def browser(loop: asyncio.AbstractEventLoop, authorizer: Authorizer) -> Iterator
         port: int = runner.addresses[0][1]
         return port
 
-    yield Browser(run(serve))
-    run(runner.cleanup)
+    yield Browser(asyncio.run_coroutine_threadsafe(serve(), loop).result(10))
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
 
 
 def test_the_page_is_told_to_sign_in_on_its_own_origin(browser: Browser) -> None:
