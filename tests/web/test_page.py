@@ -113,6 +113,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
     page.get_by_role("link", name="Simulation", exact=True).click()
     expect(page.get_by_role("heading", name="Simulation")).to_be_visible()
     page.get_by_role("link", name="Trades", exact=True).click()
+    expect(page.get_by_role("heading", name="Trades could not be loaded")).to_be_visible()
     page.unroute("**/trades/view.js*")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Record a trade")).to_be_visible()

@@ -23,7 +23,7 @@ def ticker() -> str:
     return "".join(chr(ord("A") + byte % 26) for byte in uuid.uuid4().bytes[:5])
 
 
-def fill(page: Page, ticker: str, price: str = "310.50", quantity: str = "50") -> None:
+def fill(page: Page, ticker: str, price: str = "310.50", quantity: str = "40") -> None:
     if page.get_by_role("button", name="Open", exact=True).is_visible():
         page.get_by_role("button", name="Open", exact=True).click()
     form = page.locator("#record-form")

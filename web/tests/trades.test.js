@@ -45,7 +45,8 @@ test("a ticker that is being typed is no error yet", () => {
 });
 
 test("what the API says is said in a trader's words", () => {
-  assert.equal(inPlainWords("ticker", "String should match pattern '^[A-Z]{1,5}$'"), "Such as AAPL or BRK.B.");
-  assert.equal(inPlainWords("fast", "Input should be greater than or equal to 1"), "Must be 1 or more.");
+  assert.equal(inPlainWords("ticker", "must be a ticker, such as MSFT or BRK.B"), "Such as AAPL or BRK.B.");
+  assert.equal(inPlainWords("reason", "must not be empty"), "This is needed.");
+  assert.equal(inPlainWords("fast", "must be 1 or more"), "Must be 1 or more.");
   assert.equal(inPlainWords("fast", "must be less than slow"), "Must be less than slow.");
 });
