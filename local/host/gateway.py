@@ -20,6 +20,7 @@ from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
+from local.host.sign_in import SignIn
 from local.host.template import ROOT, Route, check_route_key
 
 logger = logging.getLogger(__name__)
@@ -188,9 +189,11 @@ async def show_asyncapi(_: web.Request) -> web.Response:
     return web.Response(text=(ROOT / "docs" / "asyncapi.yaml").read_text())
 
 
-def application(gateway: Gateway, page: Page) -> web.Application:
-    """Return the web application: the page, the documentation, and the gateway for everything else."""
+def application(gateway: Gateway, page: Page, sign_in: SignIn | None = None) -> web.Application:
+    """Return the web application: the page and where one signs in, the documentation, and the gateway for the rest."""
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
+    if sign_in:
+        sign_in.add_to(app)
     app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
