@@ -197,4 +197,5 @@ def _show_reasons(outcome: str, rows: Sequence[dict[str, Any]], count: int) -> N
 def _show_skipped(rows: Sequence[dict[str, Any]], count: int) -> None:
     among = f" among the first {len(rows):,}" if count > len(rows) else ""
     for reason, times in Counter(row["reason"] for row in rows).most_common(SHOWN):
-        click.echo(f"  skipped, {times:,} rows{among}: {printable(reason)}")
+        rows_said = "1 row" if times == 1 else f"{times:,} rows"
+        click.echo(f"  skipped, {rows_said}{among}: {printable(reason)}")
