@@ -108,7 +108,7 @@ def test_what_is_not_recorded_is_said(file: Path, capsys: pytest.CaptureFixture[
     file.write_bytes(sample("schwab"))
     shown = printed(capsys, file, "--dry-run")
     assert "rejected, line 10: ticker must be a ticker" in shown
-    assert "skipped, 1 rows: is not recorded as a trade: 'Buy to Open'" in shown
+    assert "skipped, 1 row: is not recorded as a trade: 'Buy to Open'" in shown
     assert "line 7: AVGO was split on 2025-01-15" in shown
     file.write_bytes(sample("ibkr-flex"))
     assert "add --tickers CH0111762537:TICKER" in printed(capsys, file)
