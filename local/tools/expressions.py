@@ -15,6 +15,7 @@ SHORTER = {
     "x-amazon-apigateway-any-method": "ANY",
     "x-amazon-apigateway-": "",
 }
+_RESOURCE = re.compile(r"\$\{([A-Z]\w*(\.\w+)*)\}")
 
 
 def is_function(value: Any) -> bool:
@@ -24,9 +25,11 @@ def is_function(value: Any) -> bool:
 
 def shortened(text: str) -> str:
     """Return a written expression in one line, without what is the same everywhere."""
-    for long, short in SHORTER.items():
-        text = text.replace(long, short)
-    return " ".join(re.sub(r"\$\{([A-Z]\w*(\.\w+)*)\}", r"\1", text).split())
+    if "$" in text or "amazon" in text:
+        for long, short in SHORTER.items():
+            text = text.replace(long, short)
+        text = _RESOURCE.sub(r"\1", text)
+    return " ".join(text.split())
 
 
 def written(value: Expression) -> str:

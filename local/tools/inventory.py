@@ -9,6 +9,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from local.host import template
@@ -40,6 +41,7 @@ WORDS = {
     "parameters",  # of a route: those in its path
     "responses",
 }
+_MARKDOWN = re.compile(r"[*<_\[]")  # which would be taken for its own
 BY_SAM = "SAM"  # the value of the tags that SAM gives to everything
 
 
@@ -48,7 +50,7 @@ class Inventory:
 
     def __init__(self, transformed: Mapping[str, Any]) -> None:
         # The name of a layer ends in a digest of how it is declared.
-        text = re.sub(r"\b(\w+Layer)[0-9a-f]{10}\b", r"\1", json.dumps(transformed))
+        text = re.sub(r"Layer[0-9a-f]{10}\b", "Layer", json.dumps(transformed))
         self.template: dict[str, Any] = _without_words(json.loads(text))
         self.resources = {
             name: {**resource.pop("Properties", {}), **resource}
@@ -149,7 +151,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[list[str]]) -> str:
 
 def _escaped(text: str) -> str:
     text = shortened(text).replace("|", "\\|")
-    return f"`{text}`" if re.search(r"[*<_\[]", text) else text
+    return f"`{text}`" if _MARKDOWN.search(text) else text
 
 
 def _choices(deployed: Mapping[str, Any]) -> Iterator[str]:
@@ -168,6 +170,7 @@ def _choices(deployed: Mapping[str, Any]) -> Iterator[str]:
     yield table("Outputs", ("output",), ([name, written(each)] for name, each in deployed["Outputs"].items()))
 
 
+@cache
 def _scopes_of_the_code() -> str:
     """Return which scopes the code asks for, as docs/openapi.json has them, which a test compares with the code."""
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
