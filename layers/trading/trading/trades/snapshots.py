@@ -150,7 +150,11 @@ class Snapshot:
         self.covered_before: datetime = self.now - SETTLED
         self._parameters = {"as_of": as_of, "covered_before": self.covered_before}
         by_then = " and change.changed_at <= %(as_of)s" if as_of else ""
-        self._is_active = f"not exists (select from trade_changes as change where change.trade_id = trade.id{by_then})"
+        # Not by `not exists`: that becomes a join, for which all trades of a position may be sorted to read a few.
+        self._is_active = (
+            f"(select change.id from trade_changes as change where change.trade_id = trade.id{by_then})"  # noqa: S608
+            " is null"
+        )
         if as_of:
             self._is_active += " and trade.recorded_at <= %(as_of)s"
 
