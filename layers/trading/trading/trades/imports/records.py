@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from trading.core import database, pagination
 from trading.core.errors import ConflictError, NotFoundError, UnavailableError
 from trading.core.values import PAGE_DEFAULT, Price, Quantity, Side
-from trading.trades.imports.reading import FileReading
-from trading.trades.imports.rows import FileTrade
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+    # Whoever announces imports loads this module at each cold start, and need not load the reader with all formats.
+    from trading.trades.imports.reading import FileReading
+    from trading.trades.imports.rows import FileTrade
 
 IMPORT_SECONDS = 20.0  # API Gateway waits for 30
 BATCH = 1_000  # trades of a transaction
@@ -65,7 +67,7 @@ class RowTrade:
     timestamp: datetime
 
     @classmethod
-    def of(cls, trade: FileTrade) -> "RowTrade":
+    def of(cls, trade: "FileTrade") -> "RowTrade":
         """Return what is known of a file's trade."""
         return cls(
             trade.account,
@@ -133,7 +135,7 @@ class ImportUnfinishedError(UnavailableError):
     """The time was up: what was recorded stays, and the same file goes on from there."""
 
 
-def record(reading: FileReading, digest: bytes, account: str, recorded_by: str) -> Completed:
+def record(reading: "FileReading", digest: bytes, account: str, recorded_by: str) -> Completed:
     """Record the trades of a file that are not recorded yet, a thousand at a time, the oldest first.
 
     An import that was cut short, by whatever, is the one that the same file goes on with.
@@ -199,7 +201,7 @@ returning import_key, id
 
 
 def _record(
-    cursor: "Cursor", import_id: int, trades: Sequence[FileTrade], recorded_by: str, *, ids_are_ours: bool
+    cursor: "Cursor", import_id: int, trades: "Sequence[FileTrade]", recorded_by: str, *, ids_are_ours: bool
 ) -> None:
     """Record trades, and what came of their rows."""
     # A void of the import waits for this transaction, or this transaction for the void.
@@ -244,7 +246,7 @@ class KnownTrade:
     content: tuple[object, ...]
     is_voided: bool
 
-    def judge(self, trade: FileTrade) -> tuple[Outcome, str]:
+    def judge(self, trade: "FileTrade") -> tuple[Outcome, str]:
         """Return whether a file's trade of this key is this one, and how to say it."""
         voided = ", which is voided" if self.is_voided else ""
         if self.content == trade.content():
@@ -259,13 +261,13 @@ from trades
 """
 
 
-def known_trades(cursor: "Cursor", trades: Sequence[FileTrade], *, ids_are_ours: bool) -> dict[bytes, KnownTrade]:
+def known_trades(cursor: "Cursor", trades: "Sequence[FileTrade]", *, ids_are_ours: bool) -> dict[bytes, KnownTrade]:
     """Return the recorded trades that trades of a file are, or have the keys of, by these keys."""
     ours = _trades_of_ours(cursor, trades) if ids_are_ours else {}
     return _trades_of_keys(cursor, trades) | ours
 
 
-def _trades_of_keys(cursor: "Cursor", trades: Sequence[FileTrade]) -> dict[bytes, KnownTrade]:
+def _trades_of_keys(cursor: "Cursor", trades: "Sequence[FileTrade]") -> dict[bytes, KnownTrade]:
     if not trades:
         return {}
     cursor.execute(f"{_KNOWN} where import_key = any(%(keys)s)", {"keys": [trade.key for trade in trades]})
@@ -275,7 +277,7 @@ def _trades_of_keys(cursor: "Cursor", trades: Sequence[FileTrade]) -> dict[bytes
     }
 
 
-def _trades_of_ours(cursor: "Cursor", trades: Sequence[FileTrade]) -> dict[bytes, KnownTrade]:
+def _trades_of_ours(cursor: "Cursor", trades: "Sequence[FileTrade]") -> dict[bytes, KnownTrade]:
     """Return the trades of this ledger that a file of its own tells of: those of another ledger differ from these."""
     by_id = {int(trade.broker_id): trade for trade in trades if _TRADE_ID.fullmatch(trade.broker_id)}
     cursor.execute(f"{_KNOWN} where id = any(%(ids)s::bigint[])", {"ids": list(by_id)})
