@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_UP, Decimal, localcontext
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from trading.core.values import PRECISION, QUANTITY_FRACTION_DIGITS, Amount
 from trading.trades.imports.rows import FileTrade
+from trading.trades.snapshots import Shares, Split
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -99,22 +101,16 @@ def _entry(position: int, trade: FileTrade) -> str:
 def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]]:
     """Return by what the quantities of each ticker's trades count between two of its splits."""
     cursor.execute(
-        "select ticker, effective_at, numerator, denominator from splits"
-        " where voided_at is null and ticker = any(%(tickers)s) order by ticker, effective_at",
+        "select ticker, id, effective_at::text, numerator, denominator from splits"
+        " where voided_at is null and ticker = any(%(tickers)s) order by ticker, splits.effective_at",
         {"tickers": list(tickers)},
     )
-    by_ticker: dict[str, list[tuple[datetime, int, int]]] = {}
-    for ticker, at, numerator, denominator in cursor.fetchall():
-        by_ticker.setdefault(ticker, []).append((at, numerator, denominator))
+    by_ticker: dict[str, list[Split]] = {}
+    for ticker, *split in cursor.fetchall():
+        by_ticker.setdefault(ticker, []).append(Split(*split))
     factors: list[dict[str, object]] = []
     for ticker, splits in by_ticker.items():
-        for position in range(len(splits) + 1):
-            factor = 1
-            for _, numerator, _ in splits[position:]:
-                factor *= numerator
-            for _, _, denominator in splits[:position]:
-                factor *= denominator
-            since = splits[position - 1][0].isoformat() if position else "-infinity"
-            until = splits[position][0].isoformat() if position < len(splits) else "infinity"
+        instants = ["-infinity", *(split.effective_at for split in splits), "infinity"]
+        for (since, until), factor in zip(pairwise(instants), Shares(splits).factors, strict=True):
             factors.append({"ticker": ticker, "since": since, "until": until, "factor": str(factor)})
     return factors
