@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.web.conftest import Market, Open, accessibility_faults
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
-VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation"]
+VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation", "import"]
 WIDTHS = [320, 375, 768, 870, 1024, 1440]
 PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 
