@@ -19,7 +19,7 @@ from tests.local.conftest import loop, running  # noqa: F401 - the system of the
 WIDTHS = {"phone": 375, "desktop": 1440}
 TICK_SECONDS = 0.5
 # At worst a queue's poll, a function's start, and a machine that is busy with something else.
-TIMEOUT_MS = 12_000
+TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
 
 
