@@ -24,7 +24,7 @@ const FIELDS = /** @type {[string, string, string][]} */ ([
 
 export class ColumnsForm {
   #fields = Object.fromEntries(FIELDS.map(([name, text, hint]) => [name, field(text, h("select", { name }), hint)]));
-  dateFormat = field("Dates are written", h("input", { name: "date_format", autocomplete: "off", placeholder: "2025-03-31", spellcheck: "false" }), "such as %d.%m.%Y");
+  dateFormat = field("Date format", h("input", { name: "date_format", autocomplete: "off", placeholder: "2025-03-31", spellcheck: "false" }), "such as %d.%m.%Y");
   element;
 
   /** @param {() => void} onRead */

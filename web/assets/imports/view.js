@@ -48,9 +48,9 @@ class ImportView {
   #columns = new ColumnsForm(() => this.#send("try"));
   #fields = {
     account: field("Account", h("input", { name: "account", autocomplete: "off", maxlength: "40", placeholder: "main" }), "to record in"),
-    timezone: field("Time zone", h("input", { name: "timezone", autocomplete: "off", list: "time-zones", placeholder: "the broker’s", spellcheck: "false" }), "of dates in the file"),
-    currency: field("Currency", h("input", { name: "currency", class: "upper", autocomplete: "off", maxlength: "3", placeholder: "USD" }), "if the file has none"),
-    source_account: field("Broker’s account", h("input", { name: "source_account", autocomplete: "off" }), "if the file has several"),
+    timezone: field("Time zone", h("input", { name: "timezone", autocomplete: "off", list: "time-zones", placeholder: "the broker’s", spellcheck: "false" }), "of its dates"),
+    currency: field("Currency", h("input", { name: "currency", class: "upper", autocomplete: "off", maxlength: "3", placeholder: "USD" }), "if it has none"),
+    source_account: field("Broker’s account", h("input", { name: "source_account", autocomplete: "off" }), "of several"),
     date_format: this.#columns.dateFormat,
   };
   #state = h("p", { class: "notice", role: "status", id: "import-state" });
