@@ -147,7 +147,22 @@ def shuffled(name: str) -> bytes:
     return rewritten(name, shuffle)
 
 
+def reversed_rows(name: str) -> bytes:
+    """Return a sample whose oldest trade comes first if its newest did, and the other way round."""
+
+    def reverse(rows: list[list[str]]) -> list[list[str]]:
+        start = header_of(name, rows)
+        places = [
+            place for place, row in enumerate(rows) if place > start and (name != "ibkr-activity" or row[0] == "Trades")
+        ]
+        turned = dict(zip(places, reversed(places), strict=True))
+        return [rows[turned.get(place, place)] for place in range(len(rows))]
+
+    return rewritten(name, reverse)
+
+
 WAYS: dict[str, Callable[[str], bytes]] = {
+    "in the other order": reversed_rows,
     "with a byte order mark": lambda name: codecs.BOM_UTF8 + sample(name),
     "with CRLF": lambda name: sample(name).replace(b"\n", b"\r\n"),
     "as UTF-16": lambda name: sample(name).decode().encode("utf-16"),
