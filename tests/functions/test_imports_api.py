@@ -12,7 +12,7 @@ from tests.trading.trades.imports.test_reading import OTHERS, TRADES
 from trading.core import database
 from trading.core.database import DatabaseUnavailableError
 from trading.notifications import events, outbox
-from trading.trades.imports import importing, records
+from trading.trades.imports import importing, records, shortfalls
 from trading.trades.imports.catalog import FORMATS
 
 PATH = "/api/imports"
@@ -196,6 +196,13 @@ def test_a_dry_run_says_which_positions_would_be_short_and_offers_opening_lots(c
     opening = {"ticker": "AAPL", "side": "BUY", "quantity": 3, "price": "9", "timestamp": "2025-03-04T16:59:59Z"}
     call("POST", "/api/trades", opening)
     assert send(short, dry_run="true").body["turns_short"] == []
+
+
+def test_the_positions_of_a_long_file_are_looked_at_some_at_a_time(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortfalls, "_AT_ONCE", 2)
+    sales = "".join(SELL.replace("AAPL", ticker) for ticker in ("MSFT", "AAPL", "MSFT", "MSFT", "TSLA"))
+    short = send(HEADER + sales, dry_run="true").body["turns_short"]
+    assert [(each["ticker"], each["quantity"]) for each in short] == [("AAPL", "4"), ("MSFT", "12"), ("TSLA", "4")]
 
 
 def test_a_split_between_makes_of_few_shares_enough(call: Call, send: Send) -> None:
