@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from local.host.system import RunningSystem
 from tests.web.conftest import Open, accessibility_faults, send
@@ -197,6 +197,21 @@ def test_an_import_that_was_cut_short_goes_on_by_itself(open_page: Open, account
     page.get_by_role("button", name="Record 2 trades").click()
     expect(result(page)).to_contain_text("is completed: 2 trades recorded.")
     assert refusals == []
+
+
+def test_older_imports_are_shown_on_request(open_page: Open, running: RunningSystem, account: str) -> None:
+    for day in ("04", "05", "06"):
+        send(
+            f"{running.url}/api/imports?account={account}", HEADER + BUY.replace("/04/", f"/{day}/"), "POST", "text/csv"
+        )
+
+    def in_small_pages(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("limit=20", "limit=2"))
+
+    page = open_page("import", prepare=lambda page: page.route("**/api/imports?*", in_small_pages))
+    expect(past(page, account)).to_have_count(2)
+    page.get_by_role("button", name="Show older ones").click()
+    expect(past(page, account)).to_have_count(3)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1440)])

@@ -128,7 +128,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
         (401, "wants a token"),
     ],
 )
-@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}"])
+@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}", "import"])
 def test_a_request_that_fails_is_explained_and_can_be_tried_again(
     open_page: Open, view: str, status: int, said: str
 ) -> None:

@@ -1,6 +1,6 @@
 // The imports that there were, each of which can be looked into and taken back.
 
-import { pages, post, request } from "../core/api.js";
+import { nextPage, pages, post, request } from "../core/api.js";
 import { ask, download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { formatCount, formatPlural, toCsv } from "../core/format.js";
@@ -10,26 +10,35 @@ import { shortTimeElement } from "../core/time.js";
 /** @typedef {{id: number, format: string, account: string, recorded_by: string, recorded_at: string, completed_at: string | null, rows_read: number, recorded: number, already_recorded: number, skipped: number, rejected: number, voided_at: string | null, void_reason: string | null}} Import */
 /** @typedef {import("./result.js").Row & {outcome: string}} ImportRow */
 
-const SHOWN = 50;
+const SHOWN = 20; // at a time
 const PAGE = 5_000;
 const REASON = "Taken back on the page";
 
 export class PastImports {
   #list = h("ul", { class: "past-imports" });
+  #next = "";
+  #older = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.load(this.#next) }, "Show older ones");
   #failure = h("div", {});
   #state = h("p", { class: "notice", role: "status" });
   element = h("section", { class: "panel", "aria-labelledby": "past-imports-title" },
-    h("div", { class: "panel-head" }, h("h2", { id: "past-imports-title" }, "Past imports")), this.#failure, this.#state, this.#list);
+    h("div", { class: "panel-head" }, h("h2", { id: "past-imports-title" }, "Past imports")), this.#failure, this.#state, this.#list, this.#older);
 
-  async load() {
+  /** Show the latest imports, or after them a page of older ones. @param {string} [path] */
+  async load(path = `${IMPORTS}?limit=${SHOWN}`) {
     try {
+      const response = await request("GET", path);
       /** @type {Import[]} */
-      const found = await (await request("GET", `${IMPORTS}?limit=${SHOWN}`)).json();
+      const found = await response.json();
       this.#failure.replaceChildren();
-      setText(this.#state, found.length ? "" : "Nothing was imported yet.");
-      this.#list.replaceChildren(...found.map((each) => this.#item(each)));
+      if (path === this.#next) this.#list.append(...found.map((each) => this.#item(each)));
+      else {
+        setText(this.#state, found.length ? "" : "Nothing was imported yet.");
+        this.#list.replaceChildren(...found.map((each) => this.#item(each)));
+      }
+      this.#next = nextPage(response) ?? "";
+      this.#older.hidden = !this.#next;
     } catch (error) {
-      this.#failure.replaceChildren(failureNotice(error, () => this.load()));
+      this.#failure.replaceChildren(failureNotice(error, () => this.load(path)));
     }
   }
 

@@ -330,6 +330,11 @@ def test_options_are_read() -> None:
     assert wanted.columns == {"price": "Price"}
 
 
+def test_the_name_of_a_column_may_have_commas_and_colons() -> None:
+    wanted = given(columns="price:Price, USD: net,ticker:Symbol, fee:Fee,").read()
+    assert wanted.columns == {"price": "Price, USD: net", "ticker": "Symbol", "fee": "Fee"}
+
+
 # Rows that cannot be read
 
 
