@@ -14,7 +14,7 @@ from benchmarks import services
 from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
 from benchmarks.peers.window_scan import WindowScan
-from trading.prices.alert_rules import RiseDetector
+from trading.prices.alert_rules import Detector
 from trading.prices.ticks import Tick, frame
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -110,7 +110,7 @@ def _rising(in_window: int) -> list[Tick]:
 
 
 def _judged(ticks: Sequence[Tick]) -> list[float]:
-    watch = RiseDetector("AAPL")
+    watch = Detector("AAPL")
 
     def update() -> None:
         for tick in ticks:

@@ -213,8 +213,8 @@ class Alerter:
         detections = [self._watches.update(tick) for tick in ticks]
         self._begin_anew([tick.ticker for tick, (_, is_new_run) in zip(ticks, detections, strict=True) if is_new_run])
         for detection, _ in detections:
-            if detection.alert:
-                self._show(detection.alert)
+            for alert in detection.alerts:
+                self._show(alert)
         if self._publisher:
             counted = zip(ticks, detections, strict=True)
             self._publisher.offer([tick for tick, (detection, _) in counted if detection.outcome is Outcome.COUNTED])

@@ -100,4 +100,16 @@ def test_answers_are_objects_with_a_type() -> None:
         "low_price": "98.00",
         "low_timestamp": "2025-06-03T12:00:00Z",
         "rise_percent": "2.14",
+        "high_price": None,
+        "high_timestamp": None,
+        "fall_percent": None,
+        "rule": {
+            "id": 1,
+            "ticker": "*",
+            "kind": "rise",
+            "percent": "2",
+            "window_seconds": 60,
+            "price": None,
+            "once": False,
+        },
     }

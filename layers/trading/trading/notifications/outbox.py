@@ -17,7 +17,7 @@ from trading.core import aws, correlation, database, queues
 from trading.core.settings import setting
 from trading.notifications import events
 from trading.notifications.events import Event, PriceAlerted, TradeCorrected, TradeRecorded, TradeVoided
-from trading.prices.alert_rules import ALERT_COLUMNS, Alert
+from trading.prices.alert_rules import ALERT_COLUMNS, alert_of
 from trading.trades.changes import Correction, VoidedTrade
 from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
 
@@ -197,7 +197,7 @@ def _event(notification_id: str, columns: Sequence[Any]) -> Event:
     changed_at, changed_by, reason = islice(rest, 3)
     trade, replacement = tuple(islice(rest, len(TRADE_COLUMNS))), tuple(islice(rest, len(TRADE_COLUMNS)))
     if trade[0] is None:
-        return PriceAlerted.of(Alert(*rest), notification_id)
+        return PriceAlerted.of(alert_of(list(rest)), notification_id)
     if changed_at is None:
         return TradeRecorded.of(Trade(*trade), notification_id)
     voided = VoidedTrade(*trade, voided_at=changed_at, voided_by=changed_by, void_reason=reason)
