@@ -5,6 +5,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +22,7 @@ from local.cli.display import Display
 from local.cli.publisher import Publisher
 from local.cli.reader import Answer, Prices, UnreadableError
 from local.cli.watches import Watches
-from trading.prices.alert_rules import Alert, Outcome
+from trading.prices.alert_rules import Alert, AlertRule, Outcome
 from trading.prices.ticks import AHEAD, Tick
 from trading.streaming.protocol import EVERYTHING
 
@@ -65,7 +66,7 @@ class Alerter:
         self._watches = Watches()
         self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
         self._absent = set(self._wanted)  # tickers of which no price came, until that is said
-        self._shown: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+        self._shown: OrderedDict[tuple[str, datetime, AlertRule], None] = OrderedDict()
         self._seqs: dict[str, int] = {}
         self._lost: list[str] = []  # tickers of gaps that were not told of
         self._ignores_until = 0.0  # by the loop's clock, as are the next two
@@ -245,7 +246,7 @@ class Alerter:
 
     def _show(self, alert: Alert) -> None:
         """Show an alert once, were it ours and the server's."""
-        key = (alert.ticker, alert.timestamp)
+        key = (alert.ticker, alert.timestamp, replace(alert.rule, id=None))
         if key in self._shown:
             return
         self._shown[key] = None

@@ -224,6 +224,11 @@ AnyCaseTicker = Annotated[
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
 ]
+AnyCaseTickerOrEvery = Annotated[
+    str,
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    StringConstraints(pattern=TICKER_OR_EVERY_PATTERN),
+]
 Side = Literal["BUY", "SELL"]
 Account = Annotated[str, StringConstraints(pattern=ACCOUNT_PATTERN)]
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]

@@ -176,20 +176,22 @@ def change(rule_id: int, wanted: AlertRuleChange) -> RecordedRule:
     return database.run(work, repeatable=True, atomic=True)
 
 
-def delete(rule_id: int) -> None:
-    """Mark a rule as deleted; its alerts stay.
+def delete(rule_id: int) -> RecordedRule:
+    """Mark a rule as deleted, and return it; its alerts stay.
 
     Raises:
         NotFoundError: there is no such rule, or it was deleted before.
-        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+        database.DatabaseUnavailableError: the database does not answer; the rule may be deleted.
     """
     rows = database.query(
-        "update alert_rules set deleted_at = now() where id = %(id)s and deleted_at is null returning id",
+        "update alert_rules set deleted_at = now()"  # noqa: S608 - constants
+        f" where id = %(id)s and deleted_at is null returning {_COLUMNS}",
         {"id": rule_id},
-        repeatable=True,
+        repeatable=False,
     )
     if not rows:
         raise _not_found(rule_id)
+    return RecordedRule(*rows[0])
 
 
 def _siblings(kind: Kind) -> tuple[Kind, Kind]:
