@@ -52,6 +52,10 @@ torture: .venv/.ready ## kill the parts of a system under load for a minute, and
 test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
 	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
 
+.PHONY: pictures
+pictures: page .venv-browser/.ready ## take the pictures of the page for the documents; needs Chromium
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m local.tools.pictures
+
 .PHONY: test-sam
 test-sam: .venv/.ready .venv-sam/.ready .venv-ministack/.ready ## build and deploy with SAM, and run the functions in Lambda's containers; needs Docker
 	$(RUN) pytest tests/sam
@@ -107,6 +111,10 @@ destroy: .venv-sam/.ready ## delete a deployed stack, asking first; the bucket a
 .PHONY: openapi
 openapi: .venv/.ready ## write the API's description from the code
 	$(RUN) local.tools.openapi > docs/openapi.json
+
+.PHONY: inventory
+inventory: .venv/.ready ## list what the template deploys, in docs/inventory.md
+	$(RUN) local.tools.inventory
 
 .PHONY: lock
 lock: .venv/.ready ## pin the newest versions of what requirements/*.in name

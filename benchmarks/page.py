@@ -73,7 +73,7 @@ def frames(browser: Browser, url: str) -> tuple[list[float], list[float]]:
     stream = STREAM.replace("UPDATES", str(UPDATES_PER_SECOND)).replace("PRICES", json.dumps(STARTING_PRICES))
     page.add_init_script(stream)
     page.goto(f"{url}/#/prices?ticker=AAPL")
-    page.locator("#tickers button").first.wait_for()
+    page.locator(".ticker-row").first.wait_for()
     page.wait_for_timeout(3_000)
     page.evaluate("window.longTasks = []")
     between: list[float] = page.evaluate(FRAMES, WATCHED_SECONDS)

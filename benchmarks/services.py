@@ -84,6 +84,7 @@ def environment(database: str, endpoint: str = "http://127.0.0.1:9") -> dict[str
     """Return what a function of ours is told: its database and the address of AWS (without one, of nobody)."""
     return {
         "DATABASE_URL": database,
+        "AUTH_REQUIRED": "false",
         "NOTIFICATIONS_QUEUE_URL": f"{endpoint}/123456789012/notifications",
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": "eu-west-1",

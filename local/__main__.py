@@ -11,14 +11,16 @@ import time
 from functools import partial
 
 from local.cli import console, feed, feed_server, live_prices
-from local.host import authorizer, system
+from local.host import authorizer, sign_in, system
 from local.host.authorizer import Authorizer
 from local.host.aws_services import AwsError
 from local.host.postgres import PostgresError
 from local.host.template import ROOT
 
 FOLDER = ROOT / ".local"
-SIGN_IN = """The API requires a token. Get one for everything, or name the scopes that it should allow:
+SIGN_IN = """Sign in to the page with any name and the password {password}.
+
+The API requires a token. Get one for everything, or name the scopes that it should allow:
 
   TOKEN=$(./trading token trades:read trades:write --subject desk-7)
 
@@ -43,6 +45,7 @@ async def serve(port: int, door: Authorizer | None) -> None:
         system.running(FOLDER, port, door) as running,
         live_prices.published(running.url, options, feed_server.PORT, say, token) as feed_url,
     ):
+        invitation = SIGN_IN.format(password=sign_in.password_of(FOLDER)) if door else ""
         header = ' -H "Authorization: Bearer $TOKEN"' if door else ""
         print(
             f"""Ready after {time.perf_counter() - started:.1f} s.
@@ -56,7 +59,7 @@ async def serve(port: int, door: Authorizer | None) -> None:
   Logs            {FOLDER / "logs"}
   Environment     set -a; . .local/environment; set +a
 
-{SIGN_IN if door else ""}Record a trade from another terminal, and its notification appears here:
+{invitation}Record a trade from another terminal, and its notification appears here:
 
   curl -i {running.url}/api/trades/ -H 'Content-Type: application/json'{header} \\
     -d '{{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}}'

@@ -40,6 +40,8 @@ PORTFOLIO = TypeAdapter(list[PortfolioCurrency])
 NO_POSITION = described_problem("There is no such position.")
 
 AnyAccount = Annotated[Account | None, Query(description="All accounts if omitted.")]
+OneAccount = Annotated[Account, Query()]
+OneCurrency = Annotated[Currency | None, Query(description="Required if there are positions in several currencies.")]
 AsOf = Annotated[
     PastInstant | None, Query(description="The ledger as it stood at this instant, at least a minute ago.")
 ]
@@ -86,10 +88,8 @@ def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
 )
 def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker, Path()],
-    account: Annotated[Account, Query()] = "main",
-    currency: Annotated[
-        Currency | None, Query(description="Required if there are positions in several currencies.")
-    ] = None,
+    account: OneAccount = "main",
+    currency: OneCurrency = None,
     as_of: AsOf = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
@@ -113,10 +113,8 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
 )
 def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
     ticker: Annotated[AnyCaseTicker, Path()],
-    account: Annotated[Account, Query()] = "main",
-    currency: Annotated[
-        Currency | None, Query(description="Required if there are positions in several currencies.")
-    ] = None,
+    account: OneAccount = "main",
+    currency: OneCurrency = None,
     as_of: AsOf = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,

@@ -87,6 +87,10 @@ class Client:
         """Send a body as JSON, and return the answer's."""
         return self.call("POST", path, json.dumps(body).encode()).body
 
+    def send(self, path: str, body: bytes, content_type: str, **query: object) -> Answer:
+        """Send a file, and return the whole answer; parameters that are None are left out."""
+        return self.call("POST", _with_query(path, query), body, content_type)
+
     def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Answer:
         """Send a request, and return the whole answer. Numbers with a fraction are decimals."""
         # Joined as text: no path, not even a link of the API's, leads to another host.

@@ -20,6 +20,7 @@ GROUPS = {
         "sell": ("sell", "Record a sale."),
         "void": ("void", "Void a trade."),
         "correct": ("correct", "Replace a trade with a corrected one."),
+        "import": ("import_", "Import a broker's file of trades, compare it, or take it back."),
         "trades": ("trades", "List trades, newest first."),
         "positions": ("positions", "Show what is held, what it cost and what was earned."),
     },

@@ -40,6 +40,9 @@ RESOURCES = ("queue", "bucket", "table", "topic", "subscription", "rule")
 KINDS = (*RESOURCES, "message", "object", "item")
 # Of what moto remembers about messages that are gone, so much is enough.
 REMEMBERED = 1_000
+# How long a message that a queue has and may not give yet (one of a busy group, or received and not deleted) waits at
+# most once it may be given.
+HELD_SECONDS = 0.05
 
 # moto's server answers each request in a thread of its own and hardly locks what they share. Here one request is worked
 # on at a time, and who waits for a message lets others in.
@@ -61,9 +64,15 @@ def adapt_moto() -> None:
         _looked_up.add((table.name, hash_key, range_key))
         return look_up(table, hash_key, range_key, *rest, **names)
 
+    def wait_for_messages(queue: Queue, timeout: float) -> None:
+        # moto's own returns at once where a message is visible, even if its group is busy: who polls such a queue
+        # would keep its turn, and nobody else be answered.
+        turn.wait(HELD_SECONDS if queue._messages else timeout)  # noqa: SLF001
+
     look_up = Table.get_item
     BaseModel.__new__ = new  # type: ignore[method-assign, assignment]
     Table.get_item = get_item  # type: ignore[method-assign, assignment]
+    Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign]
     Queue._messages_lock = property(lambda _: turn, lambda *_: None)  # type: ignore[assignment]  # noqa: SLF001
 
 

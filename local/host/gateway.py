@@ -20,6 +20,7 @@ from local.host import doors
 from local.host.authorizer import Authorizer, ForbiddenError, UnauthorizedError
 from local.host.functions import FunctionDiedError, FunctionError, LocalFunction
 from local.host.page import PATHS, Page
+from local.host.sign_in import SignIn
 from local.host.template import ROOT, Route, check_route_key
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,9 @@ async def show_docs(_: web.Request) -> web.Response:
     return web.Response(
         content_type="text/html",
         text="""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Trading API</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.min.css"></head><body><div id="ui"></div>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.min.css"></head><body class="swagger-ui">
+<nav class="wrapper"><a href="/">The page</a> · <a href="/docs/openapi.json">OpenAPI</a> ·
+<a href="/docs/asyncapi.yaml">WebSocket messages (AsyncAPI)</a></nav><div id="ui"></div>
 <script src="/docs/assets/swagger-ui-bundle.min.js"></script>
 <script>SwaggerUIBundle({url: "/docs/openapi.json", dom_id: "#ui", tryItOutEnabled: true})</script></body></html>""",
     )
@@ -181,12 +184,20 @@ async def show_openapi(_: web.Request) -> web.FileResponse:
     return web.FileResponse(ROOT / "docs" / "openapi.json")
 
 
-def application(gateway: Gateway, page: Page) -> web.Application:
-    """Return the web application: the page, the documentation, and the gateway for everything else."""
+async def show_asyncapi(_: web.Request) -> web.Response:
+    """Serve the description of the sockets' messages, as text that a browser shows."""
+    return web.Response(text=(ROOT / "docs" / "asyncapi.yaml").read_text())
+
+
+def application(gateway: Gateway, page: Page, sign_in: SignIn | None = None) -> web.Application:
+    """Return the web application: the page and where one signs in, the documentation, and the gateway for the rest."""
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
+    if sign_in:
+        sign_in.add_to(app)
     app.router.add_get(PATHS, page.answer)
     app.router.add_get("/docs", show_docs)
     app.router.add_get("/docs/openapi.json", show_openapi)
+    app.router.add_get("/docs/asyncapi.yaml", show_asyncapi)
     app.router.add_static("/docs/assets", _swagger_assets())
     app.router.add_route("*", r"/{path:[\s\S]*}", gateway.answer)
     return app

@@ -24,6 +24,7 @@ from local.host.functions import FunctionError, LocalFunction
 from local.host.page import Page, headers
 from local.host.postgres import Postgres, PostgresError
 from local.host.serving import Server
+from local.host.sign_in import SignIn, password_of
 from local.host.supervisor import Supervisor
 from local.host.template import System
 
@@ -128,7 +129,8 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         await functions[MIGRATOR].close()
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
-        await Server(gateway.application(api, page), watch).start(stack, listener)
+        sign_in = SignIn(authorizer, password_of(folder), system.scopes) if authorizer else None
+        await Server(gateway.application(api, page, sign_in), watch).start(stack, listener)
         socket_gateway = websocket_gateway.SocketGateway(system.socket_routes, functions)
         socket_application = websocket_gateway.application(socket_gateway, listener.getsockname()[1])
         await Server(socket_application, watch).start(stack, *sockets)

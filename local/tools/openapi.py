@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License
 
+from functions.imports_api.app import app as imports_api
 from functions.positions_api.app import app as positions_api
 from functions.prices_api.app import app as prices_api
 from functions.strategy_simulator.app import app as strategy_simulator
@@ -12,7 +13,7 @@ from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from trading.http.api import SECURITY_SCHEME, HttpApi
 
-APPS = (trades_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
+APPS = (trades_api, imports_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -53,8 +54,8 @@ def _described(app: HttpApi) -> dict[str, Any]:
     text = app.get_openapi_json_schema(
         title="Trading",
         version="1",
-        description="Record and list trades, read positions and profit, publish prices and list alerts, read daily"
-        " analyses, and backtest a strategy. Errors are problems (RFC 9457) that name the field.",
+        description="Record, import and list trades, read positions and profit, publish prices and list alerts, read"
+        " daily analyses, and backtest a strategy. Errors are problems (RFC 9457) that name the field.",
         license_info=License(name="MIT"),
         security_schemes={
             SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token with the route's scope.")

@@ -37,7 +37,15 @@ TRADE_COUNT = 1_200
 DAY = "2026-11-25"
 MOOD = Mood(volatility=0.35, quiet_seconds=6 * 3_600)
 HISTORY_DAYS = 1_000
-VIEWS = ("prices", "trades", f"analysis?date={DAY}", "simulation")
+VIEWS = {
+    "overview": "overview",
+    "position": "overview?of=main&ticker=MSFT&currency=USD",
+    "prices": "prices?ticker=AAPL",
+    "trades": "trades?status=all",
+    "analysis": f"analysis?date={DAY}",
+    "simulation": "simulation",
+}
+ALERTS = 4  # that there are before the first picture
 SIZES = {"": (1440, 900), "-phone": (375, 812)}
 
 
@@ -54,6 +62,8 @@ def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
     trades = list(_trades())
     for start in range(0, len(trades), 1_000):
         send(f"{url}/api/trades/batch", {"trades": trades[start : start + 1_000]})
+    send(f"{url}/api/trades/2/void", {"reason": "Entered twice"})
+    send(f"{url}/api/trades/3/correct", {"reason": "Wrong price", "price": trades[1]["price"]})
     _put_day(environment, s3, trades)
     for age in range(2, 8):
         send(f"{url}/api/exports", {"date": str(date.fromisoformat(DAY) - timedelta(days=age))})
@@ -97,20 +107,24 @@ def _insert_bars(database_url: str) -> None:
 
 
 def _trades() -> Iterator[dict[str, Any]]:
-    """Yield trades of some weeks, the newest first."""
+    """Yield trades of some weeks, the newest first: prices have risen a little since."""
     chance = random.Random(SEED)  # noqa: S311 - sample data
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=7)
-    for _ in range(TRADE_COUNT):
+    for number in range(TRADE_COUNT):
         ticker = chance.choice(list(STARTING_PRICES))
-        price = Decimal(str(STARTING_PRICES[ticker])) * Decimal(str(1 + chance.gauss(0, 0.02)))
+        rise = 1 - 0.08 * number / TRADE_COUNT + chance.gauss(0, 0.015)
         yield {
             "ticker": ticker,
             "side": chance.choice(["BUY", "BUY", "SELL"]),
             "quantity": chance.choice([5, 10, 25, 40, 50, 100, 120, 0.5]),
-            "price": f"{price:.2f}",
+            "price": f"{Decimal(str(STARTING_PRICES[ticker])) * Decimal(str(rise)):.2f}",
+            "fee": "1.00",
             "timestamp": at.isoformat(),
+            "tags": chance.choice([[], [], ["earnings"], ["swing"]]),
+            "note": "Half of the position" if number % 9 == 0 else None,
+            "account": "growth" if ticker in {"NVDA", "TSLA"} else "main",
         }
-        at -= timedelta(minutes=chance.uniform(2, 45))
+        at -= timedelta(minutes=chance.uniform(2, 90))
 
 
 def _put_day(environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[str, Any]]) -> None:
@@ -154,7 +168,7 @@ class LiveMarket:
         self._thread.join()
 
     def _run(self) -> None:
-        market = Market(list(STARTING_PRICES), SEED, Mood(volatility=0.5, quiet_seconds=40))
+        market = Market(list(STARTING_PRICES), SEED, Mood(volatility=0.3, quiet_seconds=90))
         while not self._stopped.wait(0.5):
             market.move(2)
             now = datetime.now(UTC).isoformat()
@@ -164,8 +178,7 @@ class LiveMarket:
 
 def take(browser: Browser, url: str, folder: Path) -> None:
     """Take a picture of every view: on a desktop and on a phone, light and dark."""
-    for view in VIEWS:
-        name = view.partition("?")[0]
+    for name, view in VIEWS.items():
         for suffix, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
                 context = browser.new_context(
@@ -183,6 +196,10 @@ def take(browser: Browser, url: str, folder: Path) -> None:
 
 def _prepare(page: Page, view: str) -> None:
     """Bring a view into the state in which it is shown."""
+    if view == "overview":
+        page.locator(".profit-panel canvas").first.wait_for()
+    if view == "position":
+        page.locator("dialog tbody tr").first.wait_for()
     if view == "prices":
         page.locator(".ticker-row").first.wait_for(timeout=30_000)
         time.sleep(4)
@@ -194,6 +211,15 @@ def _prepare(page: Page, view: str) -> None:
     if view == "trades":
         page.locator(".trade-row[data-id]").first.wait_for()
     page.wait_for_timeout(1_000)
+
+
+def _wait_for_alerts(url: str) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        with urlopen(f"{url}/api/alerts", timeout=60) as answer:  # noqa: S310
+            if len(json.load(answer)) >= ALERTS:
+                return
+        time.sleep(1)
 
 
 def main() -> None:
@@ -216,7 +242,7 @@ def _take_all(running: RunningSystem) -> None:
     fill(running.url, running.environment, running.aws.client("s3"))
     chromium = shutil.which("chromium")
     with LiveMarket(running.url), sync_playwright() as playwright:
-        time.sleep(20)  # for the first alerts
+        _wait_for_alerts(running.url)
         browser = playwright.chromium.launch(executable_path=chromium)
         take(browser, running.url, PICTURES)
         browser.close()

@@ -19,10 +19,10 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 - where tokens are had, none itself
 READ_ONLY = {"ClientSecret", "CreationDate", "LastModifiedDate"}
 
 
-def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what config.json says of a stack: where its people sign in, if it has a pool of its own."""
+def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None, issuer: str = "") -> dict[str, Any]:
+    """Return what config.json says of a stack: where its people sign in, or which other issuer its tokens are of."""
     if client is None:
-        return NO_SIGN_IN
+        return {**NO_SIGN_IN, "issuer": issuer}
     return {
         "signIn": {
             "url": outputs["TokenUrl"].removesuffix(TOKEN_PATH),
@@ -55,7 +55,9 @@ def main() -> int:
     [stack] = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     client = _let_people_return(outputs) if "PageClientId" in outputs else None
-    count = upload(boto3.client("s3"), outputs["PageBucketName"], config(outputs, client))
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+    settings = config(outputs, client, parameters.get("TokenIssuer", ""))
+    count = upload(boto3.client("s3"), outputs["PageBucketName"], settings)
     print(f"{count} files are published. The page: {outputs['PageUrl']}/")
     return 0
 

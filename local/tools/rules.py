@@ -8,10 +8,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from local.host import template
-from local.host.template import ROOT, Expression, RouteKeyError, check_route_key, names_in, operations
+from local.host.template import ROOT, RouteKeyError, check_route_key, names_in
+from local.tools import rules_of_access, rules_of_code
+from local.tools.deployed import Deployed, as_list, is_socket, scopes_of, variables_of
 
 ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
 PUBLIC = {"ANY /api/health", "$default"}
@@ -24,6 +27,13 @@ ENCRYPTION = {
     "AWS::SNS::Topic": ["KmsMasterKeyId"],
     "AWS::SQS::Queue": ["SqsManagedSseEnabled", "KmsMasterKeyId"],
 }
+KEPT = {
+    "AWS::RDS::DBCluster": {"Snapshot"},
+    "AWS::RDS::DBInstance": {"Snapshot"},
+    "AWS::S3::Bucket": {"Retain", "RetainExceptOnCreate"},
+}
+PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's name for it
 RESOURCE_SERVER = "trading"
 DATABASE_SETTINGS = {"DB_HOST", "DB_NAME", "DB_USER"}
 # The settings by which a resource has one name in an account, so that a second stack could not stand beside the first.
@@ -41,66 +51,6 @@ NAMES = {
 }
 
 
-class Deployed:
-    """What AWS's transform makes of a template, as the rules look at it."""
-
-    def __init__(self, transformed: Mapping[str, Any]) -> None:
-        self.resources: dict[str, dict[str, Any]] = {
-            name: {**resource, "Properties": resource.get("Properties", {})}
-            for name, resource in transformed["Resources"].items()
-        }
-
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return the properties of the resources of a kind, by their names."""
-        return {name: each["Properties"] for name, each in self.resources.items() if each["Type"] == kind}
-
-    def among(self, expression: Expression, kind: str) -> set[str]:
-        """Return the resources of a kind that an expression speaks of."""
-        return names_in(expression) & self.of(kind).keys()
-
-    def statements(self, function: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Return what a function's role allows it in this template's own words."""
-        for role in self.among(function["Role"], "AWS::IAM::Role"):
-            for policy in self.of("AWS::IAM::Role")[role].get("Policies", []):
-                yield from _list(policy["PolicyDocument"]["Statement"])
-
-    def uses_database(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database through the proxy."""
-        return any("rds-db:connect" in _list(each["Action"]) for each in self.statements(function))
-
-    def migrates(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database with the administrator's secret."""
-        return "DB_SECRET_ARN" in _variables(function)
-
-    def routes(self) -> dict[str, dict[str, Any]]:
-        """Return the routes of the HTTP API by their keys.
-
-        Those of the socket are no part of it: a browser cannot send a token there, so $connect asks for a ticket.
-        """
-        apis = (api for api in self.of("AWS::ApiGatewayV2::Api").values() if not _is_socket(api))
-        return {key: operation for api in apis for key, operation in operations(api).items()}
-
-    def authorizers(self) -> set[str]:
-        """Return the names of the HTTP API's authorizers."""
-        apis = (api for api in self.of("AWS::ApiGatewayV2::Api").values() if not _is_socket(api))
-        return {name for api in apis for name in api["Body"]["components"]["securitySchemes"]}
-
-    def dead_letter_queues(self) -> set[str]:
-        """Return the queues to which something that failed is put."""
-        found: set[str] = set()
-        for each in self.resources.values():
-            for target in _values(each["Properties"], {"deadLetterTargetArn", "DeadLetterConfig", "OnFailure"}):
-                found |= self.among(target, "AWS::SQS::Queue")
-        return found
-
-    def has_alarm(self, metric: str, resource: str) -> bool:
-        """Whether there is an alarm on a metric of a resource."""
-        return any(
-            alarm.get("MetricName") == metric and resource in names_in(alarm["Dimensions"])
-            for alarm in self.of("AWS::CloudWatch::Alarm").values()
-        )
-
-
 def every_queue_is_watched(deployed: Deployed) -> Iterator[str]:
     """A queue has a dead-letter queue and an alarm on its age, a dead-letter queue an alarm on what is in it."""
     dead_letter_queues = deployed.dead_letter_queues()
@@ -116,15 +66,16 @@ def every_queue_is_watched(deployed: Deployed) -> Iterator[str]:
 
 
 def every_message_stays_hidden_long_enough(deployed: Deployed) -> Iterator[str]:
-    """A queue that wakes a function hides a message for six of its timeouts, and wakes a limited number at once."""
+    """A queue that wakes a function hides a message for the window and six timeouts, and wakes a limited number."""
     functions, queues = deployed.of("AWS::Lambda::Function"), deployed.of("AWS::SQS::Queue")
     for name, source in deployed.of("AWS::Lambda::EventSourceMapping").items():
         for queue in deployed.among(source["EventSourceArn"], "AWS::SQS::Queue"):
             [function] = names_in(source["FunctionName"]) & functions.keys()
-            if queues[queue].get("VisibilityTimeout", 30) < VISIBILITY_PER_TIMEOUT * functions[function].get(
+            needed = source.get("MaximumBatchingWindowInSeconds", 0) + VISIBILITY_PER_TIMEOUT * functions[function].get(
                 "Timeout", 3
-            ):
-                yield f"{queue} shows a message again before six timeouts of {function} have passed"
+            )
+            if queues[queue].get("VisibilityTimeout", 30) < needed:
+                yield f"{queue} shows a message again before the window and six timeouts of {function} have passed"
             if "MaximumConcurrency" not in source.get("ScalingConfig", {}):
                 yield f"{name} has no MaximumConcurrency, so that the database's connections may not suffice"
             if source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
@@ -144,7 +95,7 @@ def every_function_stands_on_its_own(deployed: Deployed) -> Iterator[str]:
         for limit in ("Timeout", "MemorySize"):
             if limit not in function:
                 yield f"{name} has no {limit}"
-        if "POWERTOOLS_METRICS_NAMESPACE" not in _variables(function):
+        if "POWERTOOLS_METRICS_NAMESPACE" not in variables_of(function):
             yield f"{name} would fail when it writes a metric, for it has no namespace"
         for other, its in functions.items():
             if other > name and names_in(its.get("Role")) & roles:
@@ -179,7 +130,7 @@ def every_route_wants_a_token(deployed: Deployed) -> Iterator[str]:
             yield f"{key} is public, and asks for a token"
         elif key not in PUBLIC and not security:
             yield f"{key} is open to everybody"
-        elif key not in PUBLIC and not _scopes(operation):
+        elif key not in PUBLIC and not scopes_of(operation):
             yield f"{key} asks for no scope"
 
 
@@ -203,7 +154,7 @@ def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
     known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
     allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
     for key, operation in deployed.routes().items():
-        scopes = _scopes(operation)
+        scopes = scopes_of(operation)
         for scope in sorted({scope.rpartition("/")[2] for scope in scopes}):
             spellings = {scope, f"{RESOURCE_SERVER}/{scope}"}
             if not spellings <= scopes:
@@ -219,7 +170,7 @@ def every_api_is_throttled_and_logged(deployed: Deployed) -> Iterator[str]:
         [api] = names_in(stage["ApiId"]) & apis.keys()
         if not {"ThrottlingBurstLimit", "ThrottlingRateLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
             yield f"{name} is not throttled"
-        if _is_socket(apis[api]):
+        if is_socket(apis[api]):
             continue  # its log would need a role of the whole account
         if not deployed.among(stage.get("AccessLogSettings"), "AWS::Logs::LogGroup"):
             yield f"{name} writes no access log"
@@ -256,6 +207,8 @@ def every_alarm_is_heard_and_explained(deployed: Deployed) -> Iterator[str]:
     for name, alarm in deployed.of("AWS::CloudWatch::Alarm").items():
         if alarm.get("AlarmActions") != [ALARMS_TOPIC]:
             yield f"{name} does not tell AlarmsTopic"
+        if alarm.get("ActionsEnabled") is False:
+            yield f"{name} tells nobody, for its actions are switched off"
         if "TreatMissingData" not in alarm:
             yield f"{name} does not say what missing data mean"
         if name not in entries:
@@ -264,11 +217,10 @@ def every_alarm_is_heard_and_explained(deployed: Deployed) -> Iterator[str]:
 
 def every_own_metric_is_written_by_somebody(deployed: Deployed) -> Iterator[str]:
     """A metric of the business that an alarm waits for is written in the code, by a function of that service."""
-    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
-    written = {word for source in sources for word in re.findall(r'"(\w+)"', source.read_text())}
+    written = _words_of_the_code()
     functions = deployed.of("AWS::Lambda::Function").values()
     services = [
-        {"Name": "service", "Value": _variables(function).get("POWERTOOLS_SERVICE_NAME")} for function in functions
+        {"Name": "service", "Value": variables_of(function).get("POWERTOOLS_SERVICE_NAME")} for function in functions
     ]
     for name, alarm in deployed.of("AWS::CloudWatch::Alarm").items():
         if alarm.get("Namespace") == {"Ref": "AWS::StackName"}:
@@ -278,15 +230,10 @@ def every_own_metric_is_written_by_somebody(deployed: Deployed) -> Iterator[str]
                 yield f"{name} waits for a service that is none of the functions'"
 
 
-def no_role_may_do_everything(deployed: Deployed) -> Iterator[str]:
-    """A role names what it may do, and to what."""
-    for name, role in deployed.of("AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in _list(policy["PolicyDocument"]["Statement"]):
-                if any("*" in action for action in _list(statement["Action"])):
-                    yield f"{name} may do anything of {statement['Action']}"
-                if "*" in _list(statement["Resource"]):
-                    yield f"{name} may {statement['Action']} to anything"
+@cache
+def _words_of_the_code() -> set[str]:
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
+    return {word for source in sources for word in re.findall(r'"(\w+)"', source.read_text())}
 
 
 def only_functions_with_sql_are_in_the_vpc(deployed: Deployed) -> Iterator[str]:
@@ -295,14 +242,14 @@ def only_functions_with_sql_are_in_the_vpc(deployed: Deployed) -> Iterator[str]:
         uses_database, migrates = deployed.uses_database(function), deployed.migrates(function)
         if ("VpcConfig" in function) != (uses_database or migrates):
             yield f"{name} is {'in' if 'VpcConfig' in function else 'outside'} the VPC, where it has no business"
-        if uses_database and "Schema" not in _list(deployed.resources[name].get("DependsOn", [])):
+        if uses_database and "Schema" not in as_list(deployed.resources[name].get("DependsOn", [])):
             yield f"{name} uses the database, and does not wait for the Schema"
 
 
 def only_functions_with_sql_know_the_database(deployed: Deployed) -> Iterator[str]:
     """A function is told where the database is if it uses it, for whoever is told must wait for the proxy."""
     for name, function in deployed.of("AWS::Lambda::Function").items():
-        told = DATABASE_SETTINGS & _variables(function).keys()
+        told = DATABASE_SETTINGS & variables_of(function).keys()
         if deployed.uses_database(function) and told != DATABASE_SETTINGS:
             yield f"{name} uses the database, and has no {', '.join(sorted(DATABASE_SETTINGS - told))}"
         elif told and not deployed.uses_database(function) and not deployed.migrates(function):
@@ -338,20 +285,73 @@ def every_bucket_is_private(deployed: Deployed) -> Iterator[str]:
     """A bucket cannot become public, and takes no request without TLS."""
     policies = deployed.of("AWS::S3::BucketPolicy").values()
     for name, bucket in deployed.of("AWS::S3::Bucket").items():
-        if set(bucket.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
+        if bucket.get("PublicAccessBlockConfiguration") != dict.fromkeys(PUBLIC_ACCESS, True):
             yield f"{name} may become public"
         if not any(name in names_in(each["Bucket"]) and "aws:SecureTransport" in json.dumps(each) for each in policies):
             yield f"{name} takes requests without TLS"
 
 
+def what_cannot_be_made_again_is_kept(deployed: Deployed) -> Iterator[str]:
+    """A database and a bucket survive their stack, a database has backups, and no bucket deletes what is current."""
+    for kind, kept in KEPT.items():
+        for name in deployed.of(kind):
+            resource = deployed.resources[name]
+            if "DBClusterIdentifier" in resource["Properties"]:
+                continue  # the data are the cluster's
+            if not {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} <= kept:
+                yield f"{name} is deleted with its stack, or when it is replaced"
+            if "S3" not in kind and 0 in _numbers(resource["Properties"].get("BackupRetentionPeriod", 0)):
+                yield f"{name} has no backups"
+    for name, bucket in deployed.of("AWS::S3::Bucket").items():
+        for rule in bucket.get("LifecycleConfiguration", {}).get("Rules", []):
+            if {"ExpirationInDays", "ExpirationDate"} & rule.keys():
+                yield f"{name} deletes what is current"
+
+
+def _numbers(value: Any) -> set[Any]:
+    """Return what a number may come to, whatever the conditions say."""
+    return set(value["Fn::If"][1:]) if isinstance(value, dict) else {value}
+
+
+def nobody_signs_in_carelessly(deployed: Deployed) -> Iterator[str]:
+    """Nobody signs up by themselves; tokens are not put into addresses, and live for an hour."""
+    for name, pool in deployed.of("AWS::Cognito::UserPool").items():
+        if pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is not True:
+            yield f"{name} lets people sign up by themselves"
+    for name, client in deployed.of("AWS::Cognito::UserPoolClient").items():
+        if "implicit" in client["AllowedOAuthFlows"]:
+            yield f"{name} puts tokens into addresses"
+        if (client.get("AccessTokenValidity"), client.get("TokenValidityUnits", {}).get("AccessToken")) != (1, "hours"):
+            yield f"{name} gives out tokens that do not live for an hour"
+
+
+def cloudfront_passes_on_and_protects(deployed: Deployed) -> Iterator[str]:
+    """CloudFront caches nothing of the API's, and sends a header by which browsers insist on TLS."""
+    for name, distribution in deployed.of("AWS::CloudFront::Distribution").items():
+        config = distribution["DistributionConfig"]
+        apis = {each["Id"] for each in config["Origins"] if "CustomOriginConfig" in each}
+        for behavior in [config["DefaultCacheBehavior"], *config.get("CacheBehaviors", [])]:
+            if behavior["TargetOriginId"] in apis and behavior.get("CachePolicyId") != CACHING_DISABLED:
+                yield f"{name} caches answers of the API"
+            if "ResponseHeadersPolicyId" not in behavior:
+                yield f"{name} sends {behavior.get('PathPattern', 'the page')} without security headers"
+    for name, policy in deployed.of("AWS::CloudFront::ResponseHeadersPolicy").items():
+        if "StrictTransportSecurity" not in policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]:
+            yield f"{name} has no Strict-Transport-Security"
+
+
 def the_database_is_private(deployed: Deployed) -> Iterator[str]:
-    """A database has no public address, and its proxy takes IAM's tokens over TLS and nothing else."""
+    """A database has no public address and takes nothing without TLS, and its proxy nothing but IAM's tokens."""
     for name, instance in deployed.of("AWS::RDS::DBInstance").items():
         if instance.get("PubliclyAccessible") is not False:
             yield f"{name} is public"
     for name, proxy in deployed.of("AWS::RDS::DBProxy").items():
         if not proxy.get("RequireTLS") or proxy.get("DefaultAuthScheme") != "IAM_AUTH":
             yield f"{name} lets in who has no TLS or no IAM token"
+    for kind in ("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup"):
+        for name, group in deployed.of(kind).items():
+            if group["Parameters"].get("rds.force_ssl") != "1":
+                yield f"{name} lets in who has no TLS"
 
 
 def no_name_is_taken_twice(deployed: Deployed) -> Iterator[str]:
@@ -376,13 +376,28 @@ RULES = (
     every_failure_that_nobody_waits_for_is_heard,
     every_alarm_is_heard_and_explained,
     every_own_metric_is_written_by_somebody,
-    no_role_may_do_everything,
+    rules_of_access.nobody_is_let_in_without_a_source,
+    rules_of_access.every_role_is_a_services,
+    rules_of_access.no_role_may_do_everything,
+    rules_of_access.no_role_has_a_wide_policy_of_aws,
+    rules_of_access.groups_let_in_groups,
+    rules_of_code.code_and_template_agree_on_time,
+    rules_of_code.every_function_has_the_layers_that_it_imports,
+    rules_of_code.every_function_is_told_what_it_asks_for,
+    rules_of_code.nothing_of_the_laptop_is_deployed,
+    rules_of_code.every_clock_runs_in_utc_and_in_order,
+    rules_of_code.nothing_that_wakes_functions_is_switched_off,
+    rules_of_code.every_dashboard_is_json,
+    rules_of_code.the_laptop_knows_all_of_it,
     only_functions_with_sql_are_in_the_vpc,
     only_functions_with_sql_know_the_database,
     the_newest_migration_wakes_the_migrator,
     what_could_fail_everywhere_fails_in_the_migrator,
     everything_is_encrypted,
     every_bucket_is_private,
+    what_cannot_be_made_again_is_kept,
+    nobody_signs_in_carelessly,
+    cloudfront_passes_on_and_protects,
     the_database_is_private,
     no_name_is_taken_twice,
 )
@@ -392,35 +407,6 @@ def complaints(transformed: Mapping[str, Any]) -> list[str]:
     """Return what the rules have against a transformed template."""
     deployed = Deployed(transformed)
     return [complaint for rule in RULES for complaint in rule(deployed)]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _scopes(operation: Mapping[str, Any]) -> set[str]:
-    return {scope for each in operation.get("security", []) for scopes in each.values() for scope in scopes}
-
-
-def _is_socket(api: Mapping[str, Any]) -> bool:
-    return api.get("ProtocolType") == "WEBSOCKET"
-
-
-def _variables(function: Mapping[str, Any]) -> Mapping[str, Expression]:
-    variables: Mapping[str, Expression] = function.get("Environment", {}).get("Variables", {})
-    return variables
-
-
-def _values(properties: Any, keys: set[str]) -> Iterator[Any]:
-    """Return what stands under certain keys, however deep."""
-    if isinstance(properties, dict):
-        for key, value in properties.items():
-            if key in keys:
-                yield value
-            yield from _values(value, keys)
-    elif isinstance(properties, list):
-        for value in properties:
-            yield from _values(value, keys)
 
 
 def main() -> int:

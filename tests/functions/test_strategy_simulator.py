@@ -169,7 +169,7 @@ def test_stored_histories_are_listed_page_by_page_in_the_order_of_tickers(call: 
 
 def test_what_lists_no_histories_is_refused(call: Call, bucket: Bucket) -> None:
     del bucket
-    for query in ("limit=0", "limit=x", "cursor=x", "ticker=MSFT"):
+    for query in ("limit=0", "limit=x", "cursor=x", "cursor=", "ticker=MSFT"):
         assert call("GET", HISTORIES, query=query).names() == [query.partition("=")[0]]
     assert call("POST", HISTORIES, {}).status == 405
 

@@ -146,7 +146,8 @@ def database(laptop: RunningSystem) -> Database:
     """The database, with the trades of events/notification_publisher, not yet delivered, and one of everything else."""
     database = Database(laptop)
     database.rows(
-        "truncate trades, trade_changes, splits, notifications, alerts, price_averages, price_windows, simulations;"
+        "truncate trades, trade_changes, splits, imports, import_rows, notifications, alerts, price_averages,"
+        " price_windows, simulations;"
         " select 1"
     )
     database.rows(
@@ -187,6 +188,12 @@ def database(laptop: RunningSystem) -> Database:
             replacement,
             event["id"],
         )
+    database.rows(
+        "with i as (insert into imports (id, digest, format, account, recorded_by, completed_at, rows_read, recorded)"
+        " values (9001, 'x', 'schwab', 'main', 'local', now(), 1, 1) returning id)"
+        " insert into import_rows (import_id, line, outcome, trade_id)"
+        " select id, 2, 'recorded', 9001 from i returning line"
+    )
     done = engine.simulate(history_files.read_csv((ROOT / "events" / HISTORY).read_bytes()), Strategy(20, 50))
     database.rows(
         "insert into simulations (id, inputs_hash, ticker, result) values (9001, %s, 'MSFT', %s) returning id",

@@ -326,9 +326,62 @@ def sums_the_position(answer: Any, _: Database) -> None:
     assert [(each["currency"], each["market_value"]) for each in json.loads(answer["body"])] == [("USD", "31050")]
 
 
+def imports_both_trades(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    result = json.loads(answer["body"])
+    assert [result[name] for name in ("format", "recorded", "skipped")] == ["schwab", 2, 1]
+    assert database.rows("select count(*) from trades where account = 'ira'") == [(2,)]
+
+
+def says_what_would_be(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert (json.loads(answer["body"])["import_id"], json.loads(answer["body"])["recorded"]) == (None, 2)
+    assert database.rows("select count(*) from imports") == [(1,)]
+
+
+def lacks_both_trades(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert (json.loads(answer["body"])["agrees"], json.loads(answer["body"])["missing_here"]) == (0, 2)
+
+
+def refuses_its_file(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert "'When,What'" in json.loads(answer["body"])["detail"]
+    assert database.rows("select count(*) from imports") == [(1,)]
+
+
+def finds_the_import(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [each["id"] for each in json.loads(answer["body"])] == [9001]
+
+
+def lists_the_formats(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert "schwab" in [each["name"] for each in json.loads(answer["body"])]
+
+
+def finds_its_row(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [(row["line"], row["trade"]["ticker"]) for row in json.loads(answer["body"])] == [(2, "MSFT")]
+
+
+def voids_the_import(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["void_reason"] == "Wrong account"
+    assert database.rows("select reason from trade_changes where trade_id = 9001") == [("Wrong account",)]
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "not_found/no_such_path.json": says_that_there_is_nothing,
     "not_found/slash_at_the_end.json": redirects_to_the_path_without_its_slash,
+    "imports_api/compare_file.json": lacks_both_trades,
+    "imports_api/find_imports.json": finds_the_import,
+    "imports_api/find_rows.json": finds_its_row,
+    "imports_api/import_file.json": imports_both_trades,
+    "imports_api/import_refused.json": refuses_its_file,
+    "imports_api/list_formats.json": lists_the_formats,
+    "imports_api/try_file.json": says_what_would_be,
+    "imports_api/void_import.json": voids_the_import,
     "notification_publisher/announced.json": delivers_both,
     "notification_publisher/announced_changes.json": delivers_both,
     "notification_publisher/announced_one_poisoned.json": gives_back_the_poisoned_one,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 CLIENTS = 16
 START_SECONDS = 60
 DELIVERY_SECONDS = 240
+STILL_SECONDS = 5
 TRIES = 300  # of a request, five a second
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 POSTGRES, AWS, FUNCTION = "postgres -D", "local.host.aws_server", "runtime.py"
@@ -382,7 +383,7 @@ def heard_ids(system: System) -> Iterator[Counter[str]]:
 def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str], cursor: "Cursor") -> None:
     """Wait until all notifications are delivered and heard, and count those that are not."""
     sweeper = Sweeper(system)
-    deadline, before = time.monotonic() + DELIVERY_SECONDS, -1
+    deadline, before, moved_at = time.monotonic() + DELIVERY_SECONDS, -1, time.monotonic()
     while True:
         cursor.execute("select id::text, delivered_at is not null from notifications")
         delivered = dict(cursor.fetchall())
@@ -391,14 +392,16 @@ def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str], cur
         counts.heard_twice = sum(heard[each] > 1 for each in delivered)
         if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
             return
-        if counts.undelivered == before:
+        if counts.undelivered != before:
+            before, moved_at = counts.undelivered, time.monotonic()
+        elif time.monotonic() - moved_at > STILL_SECONDS:
             # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
             cursor.execute(
                 "update notifications set attempts = 0, due_at = now(), sending_until = null where delivered_at is null"
             )
             sweeper.sweep()
-        before = counts.undelivered
-        time.sleep(1)
+            moved_at = time.monotonic()
+        time.sleep(0.5)
 
 
 class Sweeper:

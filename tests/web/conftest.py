@@ -112,10 +112,14 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
     faults: list[str] = []
 
     def open_view(
-        view: str, width: int = 1440, scheme: Any = "light", prepare: Callable[[Page], None] | None = None
+        view: str,
+        width: int = 1440,
+        scheme: Any = "light",
+        prepare: Callable[[Page], None] | None = None,
+        base_url: str = running.url,
     ) -> Page:
         context = browser.new_context(
-            base_url=running.url,
+            base_url=base_url,
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
             timezone_id="Europe/Berlin",
@@ -138,6 +142,13 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
     for context in contexts:
         context.close()
     assert faults == []
+
+
+def accessibility_faults(page: Page) -> list[tuple[str, str, list[str]]]:
+    """Return what axe finds wrong with what a page shows."""
+    page.evaluate((build_page.SOURCE / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found: list[dict[str, Any]] = page.evaluate("axe.run().then((results) => results.violations)")
+    return [(fault["id"], fault["help"], [node["html"][:160] for node in fault["nodes"]][:3]) for fault in found]
 
 
 def trades_of(url: str, ticker: str) -> list[dict[str, Any]]:

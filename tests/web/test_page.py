@@ -3,17 +3,15 @@
 import base64
 import hashlib
 import json
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from local.tools import build_page
-from tests.web.conftest import Market, Open
+from tests.web.conftest import Market, Open, accessibility_faults
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
-VIEWS = ["prices", "trades", f"analysis?date={DAY}", "simulation"]
+VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation"]
 WIDTHS = [320, 375, 768, 870, 1024, 1440]
 PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 
@@ -21,6 +19,9 @@ PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 def settle(page: Page, view: str) -> None:
     """Wait until a view shows what it has."""
     name = view.partition("?")[0]
+    if name == "overview":
+        page.locator(".positions-table tbody tr").first.wait_for()
+        page.locator(".profit-panel canvas, .profit-panel[hidden]").first.wait_for(state="attached")
     if name == "prices":
         page.locator(".ticker-row").first.wait_for()
         page.locator("canvas").first.wait_for()
@@ -39,10 +40,7 @@ def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(
     del market
     page = open_page(view, width, scheme)
     settle(page, view)
-    page.evaluate((build_page.SOURCE / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    found: list[dict[str, Any]] = page.evaluate("axe.run().then((results) => results.violations)")
-    faults = [(fault["id"], fault["help"], [node["html"][:160] for node in fault["nodes"]][:3]) for fault in found]
-    assert faults == []
+    assert accessibility_faults(page) == []
     for each in WIDTHS:
         page.set_viewport_size({"width": each, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= each
@@ -60,7 +58,8 @@ WATCH_SHIFTS = """
 """
 
 
-@pytest.mark.parametrize("view", VIEWS[:2])
+@pytest.mark.usefixtures("with_trades")
+@pytest.mark.parametrize("view", VIEWS[:3])
 def test_nothing_jumps_while_a_view_is_loaded(open_page: Open, market: Market, width: int, view: str) -> None:
     del market
     page = open_page(view, width, prepare=lambda page: page.add_init_script(WATCH_SHIFTS))
@@ -73,7 +72,7 @@ def test_the_keyboard_alone_reaches_every_view_and_records_a_trade(open_page: Op
     page = open_page("prices")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Trades", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
@@ -97,7 +96,7 @@ def test_keys_go_to_views_and_are_listed(open_page: Open) -> None:
     expect(dialog).to_contain_text("Record a trade")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.keyboard.press("2")
+    page.keyboard.press("3")
     page.get_by_role("heading", name="Record a trade").wait_for()
     page.keyboard.press("/")
     filters = page.get_by_role("form", name="Filter trades")
@@ -114,6 +113,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
     page.get_by_role("link", name="Simulation", exact=True).click()
     expect(page.get_by_role("heading", name="Simulation")).to_be_visible()
     page.get_by_role("link", name="Trades", exact=True).click()
+    expect(page.get_by_role("heading", name="Trades could not be loaded")).to_be_visible()
     page.unroute("**/trades/view.js*")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Record a trade")).to_be_visible()
@@ -128,7 +128,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
         (401, "wants a token"),
     ],
 )
-@pytest.mark.parametrize("view", ["trades", f"analysis?date={DAY}"])
+@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}"])
 def test_a_request_that_fails_is_explained_and_can_be_tried_again(
     open_page: Open, view: str, status: int, said: str
 ) -> None:
@@ -172,6 +172,13 @@ def answer_as_cognito(page: Page, asked: list[Request]) -> None:
     page.route(f"{PROVIDER}/oauth2/authorize*", authorize)
     page.route(f"{PROVIDER}/oauth2/token", token)
 
+    def end(route: Route) -> None:
+        asked.append(route.request)
+        route.fulfill(body="", headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route(f"{PROVIDER}/oauth2/revoke", end)
+    page.route(f"{PROVIDER}/logout*", end)
+
 
 def test_where_people_sign_in_a_code_is_redeemed_with_its_proof_and_the_token_sent_along(open_page: Open) -> None:
     asked: list[Request] = []
@@ -187,7 +194,20 @@ def test_where_people_sign_in_a_code_is_redeemed_with_its_proof_and_the_token_se
     assert authorize["code_challenge"] == [base64.urlsafe_b64encode(digest).decode().rstrip("=")]
     assert authorize["code_challenge_method"] == ["S256"]
     assert (token["code"], token["grant_type"]) == (["the-code"], ["authorization_code"])
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{PROVIDER}/logout*")
+    revoke, logout = asked[2:]
+    assert parse_qs(revoke.post_data or "") == {"token": ["again"], "client_id": ["page"]}
+    assert "logout_uri" in parse_qs(urlsplit(logout.url).query)
+
+
+def test_with_another_issuer_the_page_says_that_it_cannot_sign_in(open_page: Open, width: int) -> None:
+    config = {"signIn": None, "issuer": "https://login.example.com/"}
+    page = open_page(
+        "", width, prepare=lambda page: page.route("**/config.json", lambda route: route.fulfill(json=config))
+    )
+    expect(page.get_by_role("alert")).to_contain_text("takes the tokens of https://login.example.com/")
+    expect(page.locator("#feed-state")).to_be_hidden()
 
 
 def test_a_code_that_was_not_asked_for_is_not_redeemed(open_page: Open) -> None:

@@ -4,10 +4,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from local.host.system import RunningSystem
 from local.host.template import ROOT
@@ -88,11 +89,33 @@ def test_a_day_is_exported_and_analyzed_with_one_button_and_what_changed_is_show
     expect(page.get_by_role("group", name="Days with an analysis").get_by_role("button", name=day)).to_have_attribute(
         "aria-pressed", "true"
     )
-    send(f"{running.url}/api/trades", {**trade, "ticker": "MSFT"})
+    send(f"{running.url}/api/trades", {**trade, "ticker": "MSFT", "currency": "EUR"})
     page.get_by_role("button", name="Export and analyze").click()
     expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="MSFT EUR").locator(".share")).to_have_text("100.0 %")
     page.get_by_text("What revision 2 changed").click()
     expect(page.get_by_role("region", name="Changes")).to_contain_text("MSFT")
+
+
+def test_the_days_say_how_their_analyses_stand(open_page: Open, width: int) -> None:
+    statuses = {"2024-03-03": "current", "2024-03-02": "stale", "2024-03-01": "failed"}
+
+    def answer(route: Route) -> None:
+        day = urlsplit(route.request.url).path.rpartition("/")[2]
+        if day not in statuses:
+            route.fulfill(json=list(statuses))
+            return
+        analysis = {"date": day, "records_processed": 0, "rejected": 0, "rows": [], "is_foreign": False}
+        reason = "The file cannot be read" if statuses[day] == "failed" else None
+        route.fulfill(json={**analysis, "status": statuses[day], "reason": reason, "revision": 1, "changes": []})
+
+    page = open_page("analysis", width, prepare=lambda page: page.route("**/api/analyses**", answer))
+    days = page.get_by_role("group", name="Days with an analysis")
+    expect(days.get_by_role("button")).to_have_text(["2024-03-03", "2024-03-02 stale", "2024-03-01 failed"])
+    days.get_by_role("button", name="2024-03-02").click()
+    expect(page.locator("#analysis-state")).to_contain_text("The trades of the day have changed since.")
+    days.get_by_role("button", name="2024-03-01").click()
+    expect(page.locator("#analysis-state")).to_contain_text("It could not be made: The file cannot be read")
 
 
 def test_a_day_without_an_analysis_says_what_to_do_and_leads_to_its_neighbours(open_page: Open, width: int) -> None:
@@ -146,6 +169,13 @@ def test_a_history_is_dropped_simulated_and_its_result_has_an_address(open_page:
     expect(page.get_by_label("Ticker")).to_have_value("DROP")
     expect(page.get_by_role("textbox", name="Fast")).to_have_value("3")
     expect(page.get_by_role("button", name="DROP 3/8")).to_be_visible()  # it is at hand
+
+
+def test_a_stored_history_is_listed_and_taken_with_a_click(open_page: Open, running: RunningSystem, width: int) -> None:
+    send(f"{running.url}/api/histories/KEPT", history(60), "PUT", "text/csv")
+    page = open_page("simulation", width)
+    page.get_by_role("group", name="Stored histories").get_by_role("button", name="KEPT").click()
+    expect(page.get_by_label("Ticker")).to_have_value("KEPT")
 
 
 def test_a_sweep_is_a_heat_map_of_which_a_click_simulates_one_pair(open_page: Open, width: int) -> None:

@@ -23,7 +23,7 @@ def ticker() -> str:
     return "".join(chr(ord("A") + byte % 26) for byte in uuid.uuid4().bytes[:5])
 
 
-def fill(page: Page, ticker: str, price: str = "310.50", quantity: str = "50") -> None:
+def fill(page: Page, ticker: str, price: str = "310.50", quantity: str = "40") -> None:
     if page.get_by_role("button", name="Open", exact=True).is_visible():
         page.get_by_role("button", name="Open", exact=True).click()
     form = page.locator("#record-form")
@@ -56,12 +56,12 @@ def test_a_trade_that_is_recorded_appears_at_once_and_is_marked_notified(
     expect(shown.locator(".side")).to_have_text("Sell")
     expect(shown.locator(".quantity")).to_have_text("100.25")
     expect(shown.locator(".price")).to_have_text("1,310.50")
-    expect(shown.locator(".amount")).to_have_text("131,377.625")
+    expect(shown.locator(".amount")).to_have_text("131,377.625 USD")
     expect(shown.locator(".delivery")).to_contain_text("Notified in")
     expect(page.locator(".outcome")).to_contain_text("its notification was delivered")
     shown.get_by_role("button").click()
-    expect(shown.locator(".details")).to_contain_text("local")
-    expect(shown.locator(".details")).to_contain_text("Notified in")
+    expect(page.get_by_role("dialog")).to_contain_text("by local")
+    expect(page.get_by_role("dialog")).to_contain_text("Notified in")
 
 
 def test_a_trade_that_somebody_else_records_appears_by_itself(
@@ -73,6 +73,113 @@ def test_a_trade_that_somebody_else_records_appears_by_itself(
     send(f"{running.url}/api/trades", some(ticker, 1, side="SELL", quantity=2)[0])
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     expect(page.locator(".totals")).to_contain_text("Net\N{MINUS SIGN}1.5 shares")
+
+
+def test_account_fee_currency_tags_and_note_are_recorded_and_shown(
+    open_page: Open, running: RunningSystem, width: int, ticker: str
+) -> None:
+    page = open_page(f"trades?ticker={ticker}", width)
+    fill(page, ticker, price="10", quantity="3")
+    form = page.locator("#record-form")
+    form.get_by_text("Account main, fee, note").click()
+    form.get_by_label("Account").fill("desk 7")
+    form.get_by_label("Currency").fill("eur")
+    form.get_by_label("Fee").fill("1,5")
+    submit(page)
+    expect(form.get_by_label("Fee")).to_have_accessible_description("Write 1310.50, not 1,310.50.")
+    form.get_by_label("Fee").fill("1.50")
+    form.get_by_label("Tags").fill("swing, earnings")
+    form.get_by_label("Note").fill("Before the numbers")
+    expect(form).to_contain_text("30.00 EUR")
+    submit(page)
+    expect(page.locator(".outcome")).to_contain_text(RECORDED)
+    [trade] = trades_of(running.url, ticker)
+    assert [trade[name] for name in ("account", "currency", "fee", "tags", "note")] == [
+        *("desk 7", "EUR", "1.50"),
+        ["swing", "earnings"],
+        "Before the numbers",
+    ]
+    expect(page.locator(".trade-row[data-id] .note")).to_contain_text("Before the numbers")
+    expect(page.locator(".totals")).to_contain_text("30.00 EUR")
+    expect(form.get_by_text("Account desk 7, fee, note")).to_be_visible()  # it is the next one's too
+
+
+def test_a_trade_is_corrected_and_voided_with_a_reason_and_its_history_tells(
+    open_page: Open, running: RunningSystem, width: int, ticker: str
+) -> None:
+    [first] = send(f"{running.url}/api/trades/batch", {"trades": some(ticker, 1, quantity=5, tags=["swing"])})
+    page = open_page(f"trades?ticker={ticker}", width)
+    page.get_by_role("button", name=f"Details of trade {first['id']}").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Correct").click()
+    correct = dialog.get_by_role("form", name="Correct the trade")
+    correct.get_by_role("button", name="Correct the trade").click()
+    expect(correct.get_by_label("Reason")).to_have_accessible_description("This is needed.")
+    correct.get_by_label("Reason").fill("Wrong price")
+    correct.get_by_role("button", name="Correct the trade").click()
+    expect(correct).to_contain_text("Nothing is different yet.")
+    correct.get_by_label("Price").fill("311.25")
+    correct.get_by_role("button", name="Correct the trade").click()
+    expect(dialog).to_contain_text(f"in place of trade {first['id']}; price 310.50 → 311.25")
+    expect(dialog).to_contain_text("“Wrong price”")
+    [current] = trades_of(running.url, ticker)
+    assert (current["price"], current["quantity"], current["tags"]) == ("311.25", 5, ["swing"])
+    expect(page).to_have_url(re.compile(f"trade={current['id']}$"))
+
+    dialog.get_by_role("button", name="Void").click()
+    void = dialog.get_by_role("form", name="Void the trade")
+    void.get_by_label("Reason").fill("Never happened")
+    void.get_by_role("button", name="Void the trade").click()
+    expect(dialog.locator(".history")).to_contain_text("“Never happened”")
+    expect(dialog.get_by_role("button", name="Correct")).to_have_count(0)
+    assert trades_of(running.url, ticker) == []
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}$"))
+    expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
+    filters = page.get_by_role("form", name="Filter trades")
+    if filters.get_by_role("button", name="Account, tag, voided…").is_visible():
+        filters.get_by_role("button", name="Account, tag, voided…").click()
+    filters.get_by_label("Show").select_option("Voided")
+    expect(page.locator(".trade-row.voided")).to_have_count(2)
+    filters.get_by_label("Show").select_option("Active")
+    expect(page.locator(".trade-row[data-id]")).to_have_count(0)
+
+
+def test_a_note_and_tags_can_change_and_are_filtered_by(
+    open_page: Open, running: RunningSystem, width: int, ticker: str
+) -> None:
+    recorded = send(f"{running.url}/api/trades/batch", {"trades": some(ticker, 2, account="desk")})
+    page = open_page(f"trades?ticker={ticker}&trade={recorded[0]['id']}", width)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Note and tags").click()
+    dialog.get_by_label("Note").fill("Looked at again")
+    dialog.get_by_label("Tags").fill("A tag?")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_label("Tags")).to_have_accessible_description("Small letters, digits, - and _.")
+    dialog.get_by_label("Tags").fill("Later")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".trade-figures")).to_contain_text("later")
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator(".trade-row[data-id]")).to_have_count(2)
+    filters = page.get_by_role("form", name="Filter trades")
+    if filters.get_by_role("button", name="Account, tag, voided…").is_visible():
+        filters.get_by_role("button", name="Account, tag, voided…").click()
+    filters.get_by_label("Tag").fill("later")
+    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
+    expect(page.locator(".trade-row[data-id] .note")).to_contain_text("Looked at again")
+    filters.get_by_label("Tag").fill("")
+    filters.get_by_label("Account").fill("another")
+    expect(page.locator("#trades-state")).to_contain_text("No trade matches.")
+
+
+def test_what_somebody_else_voids_goes_away_by_itself(open_page: Open, running: RunningSystem, ticker: str) -> None:
+    gone, kept = send(f"{running.url}/api/trades/batch", {"trades": some(ticker, 2)})
+    page = open_page(f"trades?ticker={ticker}")
+    expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
+    send(f"{running.url}/api/trades/{gone['id']}/void", {"reason": "Twice"})
+    send(f"{running.url}/api/trades/{kept['id']}", {"note": "Mine"}, "PATCH")
+    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
+    expect(page.locator(".trade-row[data-id] .note")).to_contain_text("Mine")
 
 
 def test_what_is_wrong_stands_under_its_field_and_moves_nothing(open_page: Open, width: int) -> None:
@@ -116,7 +223,10 @@ def test_a_trade_a_hundred_times_as_large_as_all_others_is_asked_about(
     open_page: Open, running: RunningSystem, ticker: str
 ) -> None:
     page = open_page("trades")
-    page.route("**/api/trades?limit=1000", lambda route: route.fulfill(json=[{"price": "10", "quantity": 5}]))
+    page.route(
+        "**/api/trades?limit=1000",
+        lambda route: route.fulfill(json=[{"price": "10", "quantity": 5, "currency": "USD"}]),
+    )
     fill(page, ticker, price="100", quantity="50")
     submit(page)
     question = page.get_by_role("dialog", name="Question")
@@ -267,11 +377,11 @@ def test_a_column_sorts_all_that_match(open_page: Open, running: RunningSystem, 
     trades[240] |= {"price": "1000", "quantity": 7}
     send(f"{running.url}/api/trades/batch", {"trades": trades})
     page = open_page(f"trades?ticker={ticker}")
-    page.get_by_role("button", name="Amount, USD").click()
-    expect(page.locator("#trade-rows .amount").first).to_have_text("7,000.00")
+    page.get_by_role("button", name="Amount").click()
+    expect(page.locator("#trade-rows .amount").first).to_have_text("7,000.00 USD")
     expect(page.locator("#trade-rows .trade-row")).to_have_count(249)
-    page.get_by_role("button", name="Amount, USD").click()
-    expect(page.locator("#trade-rows .amount").last).to_have_text("7,000.00")
+    page.get_by_role("button", name="Amount").click()
+    expect(page.locator("#trade-rows .amount").last).to_have_text("7,000.00 USD")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import { byId, h, setText } from "./core/dom.js";
 import { Feed } from "./core/feed.js";
 import { showFeedState } from "./core/feed_state.js";
 import { listen } from "./core/shortcuts.js";
-import { isNeeded, prepare, signIn, signOut } from "./core/sign_in.js";
+import { foreignIssuer, isNeeded, prepare, signIn, signOut } from "./core/sign_in.js";
 import { ZONE } from "./core/time.js";
 import { showTitlesOnTouch } from "./core/tips.js";
 import { Alerts } from "./prices/alerts.js";
@@ -26,6 +26,18 @@ function askToSignIn() {
       h("h1", {}, "Sign in"),
       h("p", {}, "Only people with an account see the trades of this system."),
       h("button", { type: "button", class: "primary", onclick: signIn }, "Sign in"),
+    ),
+  );
+}
+
+/** @param {string} issuer */
+function sayThatItCannotSignIn(issuer) {
+  router.replace(
+    h(
+      "section",
+      { class: "panel centered", role: "alert" },
+      h("h1", {}, "This page cannot sign in here"),
+      h("p", {}, "The system takes the tokens of ", h("strong", {}, issuer), ", and this page knows no way to get one. Programs that have such a token can use the API."),
     ),
   );
 }
@@ -63,6 +75,8 @@ async function start() {
     sayThatItCannotStart();
     throw error;
   }
+  const issuer = foreignIssuer();
+  if (issuer) return sayThatItCannotSignIn(issuer);
   byId("sign-out").hidden = !isNeeded();
   feed.start();
   alerts.load();

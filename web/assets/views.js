@@ -20,6 +20,7 @@
  * @type {{name: string, title: string, load: (again: string) => Promise<{create: (context: Context) => View}>}[]}
  */
 export const VIEWS = [
+  { name: "overview", title: "Overview", load: (again) => import(`./overview/view.js${again}`) },
   { name: "prices", title: "Prices", load: (again) => import(`./prices/view.js${again}`) },
   { name: "trades", title: "Trades", load: (again) => import(`./trades/view.js${again}`) },
   { name: "analysis", title: "Analysis", load: (again) => import(`./analysis/view.js${again}`) },

@@ -10,7 +10,7 @@ import { comparison, NEWEST_FIRST, toDecimal, Totals } from "../assets/trades/tr
 /** @param {number} id @param {Partial<import("../assets/trades/trade.js").Trade>} parts @returns {import("../assets/trades/trade.js").Trade} */
 const trade = (id, parts = {}) => ({
   id, ticker: "AAPL", price: "10.00", quantity: 1, side: "BUY", timestamp: "2026-05-01T12:00:00Z", client_trade_id: null,
-  recorded_by: "local", recorded_at: "2026-05-01T12:00:00Z", ...parts,
+  recorded_by: "local", recorded_at: "2026-05-01T12:00:00Z", account: "main", fee: "0", currency: "USD", note: null, tags: [], ...parts,
 });
 
 test("the days of a filter are the viewer's, whole", () => {
@@ -45,7 +45,8 @@ test("a ticker that is being typed is no error yet", () => {
 });
 
 test("what the API says is said in a trader's words", () => {
-  assert.equal(inPlainWords("ticker", "String should match pattern '^[A-Z]{1,5}$'"), "Such as AAPL or BRK.B.");
-  assert.equal(inPlainWords("fast", "Input should be greater than or equal to 1"), "Must be 1 or more.");
+  assert.equal(inPlainWords("ticker", "must be a ticker, such as MSFT or BRK.B"), "Such as AAPL or BRK.B.");
+  assert.equal(inPlainWords("reason", "must not be empty"), "This is needed.");
+  assert.equal(inPlainWords("fast", "must be 1 or more"), "Must be 1 or more.");
   assert.equal(inPlainWords("fast", "must be less than slow"), "Must be less than slow.");
 });

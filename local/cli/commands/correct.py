@@ -28,9 +28,9 @@ from local.cli.trade_options import body_of, command_line, described, trade_opti
 @url_option
 @as_json
 def command(*, trade_id: int, reason: str, url: str | None, as_json: bool, **fields: Any) -> None:
-    """Correct a trade: it is voided, and one with the fields that you name is recorded in its place.
+    """Correct a trade: it is voided, and a copy with the fields that you give is recorded in its place.
 
-    What you do not name stays as it is; --note '' and --tag '' clear the note and the tags. The same correction is
+    Other fields stay as they are; --note '' and --tag '' clear the note and the tags. The same correction is
     recorded once, however often it is sent.
     """
     api = Client(url, "trades:read", "trades:write")

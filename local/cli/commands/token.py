@@ -24,7 +24,7 @@ from local.host import authorizer
 )
 @as_json
 def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: bool) -> None:
-    """Print a token for this laptop's API, as `AUTH=on make start` wants it.
+    """Print a token for this laptop's API, as `AUTH=on make start` requires it.
 
     Without scopes, the token allows everything.
     """

@@ -46,8 +46,8 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
 def command(*, url: str, tickers: str, publish: str | None, as_json: bool) -> None:
     """Watch the prices of a feed, and its alerts, until Ctrl-C.
 
-    An alert is a price more than 2 % above the lowest of the minute before it. Where a trading system wants a token,
-    it is in TOKEN; for a system on this machine there is no need to set it.
+    An alert is a price more than 2 % above the lowest of the minute before it. If a trading system requires a token,
+    set TOKEN; for a system on this machine that is not necessary.
     """
     wanted = [ticker for ticker in tickers.split(",") if ticker]
     asyncio.run(_watch(url, wanted, publish, _display(as_json=as_json)))

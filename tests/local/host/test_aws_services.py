@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,20 @@ def test_a_client_that_sends_slowly_holds_up_nobody(server: AwsServer) -> None:
         started = time.monotonic()
         server.services.client("sqs").list_queues()
         assert time.monotonic() - started < 10
+
+
+def test_who_waits_for_messages_of_a_busy_group_holds_up_nobody(server: AwsServer) -> None:
+    sqs = server.services.client("sqs")
+    url = sqs.create_queue(QueueName="busy.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    for body in ("first", "second"):
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="g", MessageDeduplicationId=body)
+    assert sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"][0]["Body"] == "first"
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(sqs.receive_message, QueueUrl=url, WaitTimeSeconds=2)
+        time.sleep(0.2)
+        server.services.client("sqs").list_queues()
+        assert not waiting.done()
+        assert "Messages" not in waiting.result()
 
 
 def test_what_cannot_be_read_is_an_error_in_a_line_that_says_what_to_do(tmp_path: Path) -> None:

@@ -65,6 +65,9 @@ def status_of(curl: str, folder: Path) -> str:
 def folder(running: RunningSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder like the checkout, from which the running system runs, as far as commands can tell."""
     (tmp_path / "events").symlink_to(ROOT / "events")
+    samples = ROOT / "tests" / "trading" / "trades" / "imports" / "samples"
+    (tmp_path / "Transactions.csv").symlink_to(samples / "schwab.csv")
+    (tmp_path / "My.csv").write_text("Symbol,Day,Shares,Price,Action,Costs,Ccy\nMSFT,03.06.2025,5,310.50,buy,1,USD\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(client, "FOLDER", running.postgres.folder.parent)
     for name, value in running.environment.items():

@@ -111,7 +111,7 @@ def test_a_build_refuses_scripts_that_are_too_large(source: Path, capsys: pytest
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_page, "SCRIPT_LIMIT", 200)
         assert build_page.main() == 1
-    assert "bytes gzipped, the limit is 200" in capsys.readouterr().err
+    assert "bytes gzipped; the limit is 200" in capsys.readouterr().err
 
 
 def test_a_build_without_npm_says_what_to_do(

@@ -128,6 +128,9 @@ def test_the_description_and_its_page_are_served(running: RunningSystem) -> None
     assert ask(f"{running.url}/docs/openapi.json")[1]["openapi"].startswith("3.1")
     with urlopen(f"{running.url}/docs", timeout=5) as page:  # noqa: S310
         assert b"SwaggerUIBundle" in page.read()
+    with urlopen(f"{running.url}/docs/asyncapi.yaml", timeout=5) as text:  # noqa: S310
+        assert text.headers["Content-Type"].startswith("text/plain")
+        assert text.read().startswith(b"asyncapi: 3")
     for asset in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"):
         with urlopen(f"{running.url}/docs/assets/{asset}", timeout=5) as file:  # noqa: S310
             assert file.status == 200

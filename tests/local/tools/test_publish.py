@@ -19,7 +19,8 @@ def test_a_stack_with_a_pool_of_its_own_says_where_people_sign_in() -> None:
             "scope": "openid trading/trades:read",
         }
     }
-    assert publish.config({}, None) == {"signIn": None}
+    issuer = "https://login.example.com/"
+    assert publish.config({}, None, issuer) == {"signIn": None, "issuer": issuer}
 
 
 def test_what_is_published_has_its_type_and_how_long_it_may_be_kept(

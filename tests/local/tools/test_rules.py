@@ -8,6 +8,7 @@ import pytest
 
 from local.host import template
 from local.tools import rules
+from local.tools.deployed import Deployed
 
 Resources = dict[str, Any]
 QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
@@ -93,6 +94,30 @@ def each_of(kind: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Res
     return lambda resources: change(the(resources, kind))
 
 
+def open_to(policy: str, document: str, **statement: Any) -> Callable[[Resources], Any]:
+    """Return a way to break a template: a policy that allows something more."""
+    more = {"Effect": "Allow", "Action": "*", "Resource": "*", **statement}
+    return lambda resources: properties(resources, policy)[document]["Statement"].append(more)
+
+
+def own_statement(**statement: Any) -> Callable[[Resources], Any]:
+    """Return a way to break a template: a role that may do something else."""
+
+    def break_it(resources: Resources) -> None:
+        found = own_policy(resources, FUNCTION)
+        found.clear()
+        found.update(Effect="Allow", **statement)
+
+    return break_it
+
+
+def distribution(resources: Resources) -> dict[str, Any]:
+    found: dict[str, Any] = properties(resources, "PageDistribution")["DistributionConfig"]
+    return found
+
+
+HERE = {"Fn::GetAtt": [QUEUE, "Arn"]}
+NIGHTLY = "TradeExporterEveryNight"
 NOBODY = [{"Name": "service", "Value": "nobody"}]
 SOURCE = "NotificationPublisherAnnounced"
 TRADES = "ANY /api/trades"
@@ -206,11 +231,120 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         put(False, "DataBucket", "PublicAccessBlockConfiguration", "BlockPublicAcls"),  # noqa: FBT003 - AWS's words
         "DataBucket may become public",
     ),
+    (take("DataBucket", "PublicAccessBlockConfiguration", "RestrictPublicBuckets"), "DataBucket may become public"),
     (drop("DataBucketPolicy"), "DataBucket takes requests without TLS"),
     (take("DatabaseInstance", "PubliclyAccessible"), "DatabaseInstance is public"),
     (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy lets in who has no TLS or no IAM token"),
     (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy lets in who has no TLS or no IAM token"),
+    (
+        put("0", "DatabaseClusterParameters", "Parameters", "rds.force_ssl"),
+        "DatabaseClusterParameters lets in who has no TLS",
+    ),
+    (
+        put("false", "TradesApi", "Environment", "Variables", "AUTH_REQUIRED"),
+        "TradesApi has another AUTH_REQUIRED than",
+    ),
     (put("notifications", QUEUE, "QueueName"), f"{QUEUE} has the fixed name notifications"),
+    (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} shows a message again before the window"),
+    (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm tells nobody"),  # noqa: FBT003 - AWS's words
+    (open_to("PageBucketPolicy", "PolicyDocument", Principal="*"), "PageBucketPolicy is open to *"),
+    (open_to("FailedEventsQueuePolicy", "PolicyDocument", Principal={"AWS": "*"}), "Policy is open to AWS: *"),
+    (
+        open_to("AlarmsKey", "KeyPolicy", Principal={"Service": "sns.amazonaws.com"}),
+        "AlarmsKey is open to Service: sns",
+    ),
+    (open_to("AlarmsTopicPolicy", "PolicyDocument", NotPrincipal="1"), "AlarmsTopicPolicy is open to all but 1"),
+    (open_to("SqsEndpoint", "PolicyDocument", Principal="*"), "SqsEndpoint is open to *"),
+    (
+        open_to("S3Endpoint", "PolicyDocument", Principal="*", Resource="arn:aws:s3:::cloudformation-*/*"),
+        "S3Endpoint is open to *",
+    ),
+    (take("TradesApiTradesPermission", "SourceArn"), "TradesApiTradesPermission is open to apigateway"),
+    (
+        open_to("TradesApiRole", "AssumeRolePolicyDocument", Principal={"AWS": "1", "Service": "ec2"}),
+        "TradesApiRole can be taken by AWS: 1",
+    ),
+    (own_statement(NotAction="sqs:DeleteQueue", Resource=HERE), "may do all but what a statement names"),
+    (own_statement(Action="sqs:SendMessage", NotResource=HERE), "may do all but what a statement names"),
+    (own_statement(Action="s3:GetObject", Resource="arn:aws:s3:::*"), "to what is not this stack's: arn:aws:s3:::*"),
+    (
+        own_statement(Action="rds-db:connect", Resource={"Fn::Sub": "arn:${AWS::Partition}:rds-db:*:*:dbuser:*/*"}),
+        "to what is not this stack's",
+    ),
+    (
+        lambda resources: properties(resources, "TradesApiRole")["ManagedPolicyArns"].append(
+            "arn:aws:iam::aws:policy/X"
+        ),
+        "TradesApiRole has AWS's policy arn:aws:iam::aws:policy/X",
+    ),
+    (
+        add("Open", "AWS::EC2::SecurityGroupIngress", GroupId=HERE, CidrIp="0.0.0.0/0", IpProtocol="-1"),
+        "Open lets in addresses",
+    ),
+    (put([{"CidrIpv6": "::/0"}], "ProxySecurityGroup", "SecurityGroupIngress"), "ProxySecurityGroup lets in addresses"),
+    (
+        lambda resources: properties(resources, "FunctionsSecurityGroup")["SecurityGroupEgress"][1].update(
+            IpProtocol="-1"
+        ),
+        "FunctionsSecurityGroup lets out to addresses on other ports",
+    ),
+    (
+        put([{"CidrIp": "0.0.0.0/0", "FromPort": 0, "ToPort": 443}], "ProxySecurityGroup", "SecurityGroupEgress"),
+        "ProxySecurityGroup lets out to addresses on other ports",
+    ),
+    (put(60, FUNCTION, "Timeout"), f"{FUNCTION} may still run when its lease of 60 seconds has ended"),
+    (put(20, "PositionsApi", "Timeout"), "PositionsApi is ended before the 20 seconds"),
+    (put(360, "SchemaMigrator", "Timeout"), "Schema does not wait as long as SchemaMigrator may run"),
+    (
+        lambda resources: properties(resources, "TradeAnalyzer")["Layers"].pop(),
+        "TradeAnalyzer imports duckdb, which none of its layers has",
+    ),
+    (
+        lambda resources: properties(resources, "NotFound")["Layers"].pop(0),
+        "NotFound imports trading, which none of its layers has",
+    ),
+    (
+        take("TradesApi", "Environment", "Variables", "NOTIFICATIONS_QUEUE_URL"),
+        "TradesApi asks for NOTIFICATIONS_QUEUE",
+    ),
+    (put("x", "TradesApi", "Environment", "Variables", "PRICES_QUEUE_URL"), "TradesApi is told PRICES_QUEUE_URL, for"),
+    (put("America/New_York", NIGHTLY, "ScheduleExpressionTimezone"), f"{NIGHTLY} is in the time of America/New_York"),
+    (put("cron(46 1 * * ? *)", NIGHTLY, "ScheduleExpression"), "TradeAnalyzer begins before TradeExporter has ended"),
+    (put("cron(0 3)", NIGHTLY, "ScheduleExpression"), f"{NIGHTLY}: cron(0 3): only rate"),
+    (put("DISABLED", "NotificationSweeperEveryMinute", "State"), "NotificationSweeperEveryMinute is switched off"),
+    (put("DISABLED", "TradeAnalyzerTradesPut", "State"), "TradeAnalyzerTradesPut is switched off"),
+    (put(False, SOURCE, "Enabled"), f"{SOURCE} is switched off"),  # noqa: FBT003
+    (put('{"widgets": [}', "Dashboard", "DashboardBody"), "Dashboard is no JSON with widgets"),
+    (add("Url", "AWS::Lambda::Url", AuthType="NONE"), "the laptop cannot run this: UnknownResourceError: Url is an"),
+    (add("Way", "AWS::EC2::InternetGateway"), "the laptop cannot run this: UnknownResourceError: Way is an"),
+    (
+        lambda resources: resources["DatabaseInstance"].update(DeletionPolicy="Delete"),
+        "DatabaseInstance is deleted with its stack",
+    ),
+    (
+        lambda resources: resources["DataBucket"].pop("UpdateReplacePolicy"),
+        "DataBucket is deleted with its stack, or when it is replaced",
+    ),
+    (put({"Fn::If": ["IsProduction", 14, 0]}, "DatabaseCluster", "BackupRetentionPeriod"), "Cluster has no backups"),
+    (
+        put([{"Status": "Enabled", "ExpirationInDays": 9}], "DataBucket", "LifecycleConfiguration", "Rules"),
+        "DataBucket deletes what is current",
+    ),
+    (take("UserPool", "AdminCreateUserConfig"), "UserPool lets people sign up by themselves"),
+    (put(["code", "implicit"], "PageClient", "AllowedOAuthFlows"), "PageClient puts tokens into addresses"),
+    (put(24, "PageClient", "AccessTokenValidity"), "PageClient gives out tokens that do not live for an hour"),
+    (
+        lambda resources: distribution(resources)["CacheBehaviors"][0].update(CachePolicyId="x"),
+        "PageDistribution caches answers of the API",
+    ),
+    (
+        lambda resources: distribution(resources)["DefaultCacheBehavior"].pop("ResponseHeadersPolicyId"),
+        "PageDistribution sends the page without security headers",
+    ),
+    (
+        take("PageHeaders", "ResponseHeadersPolicyConfig", "SecurityHeadersConfig", "StrictTransportSecurity"),
+        "PageHeaders has no Strict-Transport-Security",
+    ),
 ]
 
 
@@ -228,6 +362,6 @@ def test_every_rule_is_shown_failing(deployed: dict[str, Any]) -> None:
     for break_it, _ in BROKEN:
         broken = copy.deepcopy(deployed)
         break_it(broken["Resources"])
-        judged = rules.Deployed(broken)
+        judged = Deployed(broken)
         complained |= {rule.__name__ for rule in rules.RULES if list(rule(judged))}
     assert complained == {rule.__name__ for rule in rules.RULES}

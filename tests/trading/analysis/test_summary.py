@@ -5,9 +5,11 @@ import itertools
 import re
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -267,6 +269,21 @@ def test_any_bytes_cost_their_own_line_alone(lines: list[bytes]) -> None:
 
 
 # The contract, by example
+
+
+def test_ctrl_c_before_the_pipes_are_open_ends_what_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def be_interrupted() -> None:
+        with suppress(KeyboardInterrupt):
+            summarize(SAMPLE)
+
+    monkeypatch.setattr(Path, "open", interrupt)
+    thread = threading.Thread(target=be_interrupted, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_the_sample_of_the_original_has_its_numbers() -> None:

@@ -1,11 +1,14 @@
+import hashlib
 import json
 import select
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ import pytest
 from local.host.aws_services import Aws
 from local.host.postgres import UNSAFE, Postgres
 from local.host.system import free_port
-from trading.core import aws, database
+from trading.core import aws, database, migrations
+
+ADMINISTRATOR, TOKEN = "trading_admin", "a token"
+USER_PASSWORD, ACCEPT, REJECT, SHARED = 2, 2, 3, b"radius"  # RADIUS's numbers, and a secret shared with it
 
 
 @pytest.fixture
@@ -139,27 +145,124 @@ def test_without_a_url_functions_sign_in_with_a_token_over_verified_tls(monkeypa
     monkeypatch.setenv("DB_HOST", "proxy.example.com")
     monkeypatch.setenv("DB_NAME", "trading")
     monkeypatch.setenv("DB_USER", "trading_app")
-    address = database._address()  # noqa: SLF001 - no server here would take the token
+    address = database._application()  # noqa: SLF001 - no server here would take the token
     assert address["sslmode"] == "verify-full"
     assert Path(address["sslrootcert"]).is_file()
     assert address["password"].startswith("proxy.example.com:5432/?Action=connect&DBUser=trading_app&X-Amz-")
     assert database.behind_proxy()
 
 
-def test_with_a_secret_the_administrator_signs_in_by_the_password_of_that_hour(
-    aws_services: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secrets = aws_services.client("secretsmanager")
-    owner = {"username": "trading_admin", "password": "first"}
-    arn = secrets.create_secret(Name=uuid.uuid4().hex, SecretString=json.dumps(owner))["ARN"]
-    for name, value in {"DATABASE_URL": "", "DB_HOST": "db.example.com", "DB_NAME": "trading"}.items():
+Secret = Callable[[str], None]
+
+
+@pytest.fixture
+def secret(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secret]:
+    """A function that changes the password in the administrator's secret, as RDS does."""
+    secrets, owner = aws_services.client("secretsmanager"), {"username": ADMINISTRATOR}
+    arn = secrets.create_secret(Name=uuid.uuid4().hex, SecretString="{}")["ARN"]
+    for name, value in {"DATABASE_URL": "", "DB_HOST": "127.0.0.1", "DB_NAME": "trading"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
     monkeypatch.setenv("DB_SECRET_ARN", arn)
     aws.secrets.cache_clear()
-    for password in ("first", "second"):
-        secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**owner, "password": password}))
-        address = database._address()  # noqa: SLF001 - no server here has such a secret
-        assert (address["host"], address["user"], address["password"]) == ("db.example.com", "trading_admin", password)
-        assert (address["sslmode"], address["channel_binding"]) == ("require", "require")
+    database.release()
+    yield lambda password: secrets.put_secret_value(
+        SecretId=arn, SecretString=json.dumps({**owner, "password": password})
+    )
+    database.release()
     aws.secrets.cache_clear()
+
+
+def test_the_administrator_signs_in_by_the_password_of_that_hour_and_else_by_a_token(
+    secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**address: Any) -> None:
+        tried.append(address)
+        raise psycopg2.OperationalError(f"refused {len(tried)}")
+
+    tried: list[dict[str, Any]] = []
+    monkeypatch.setattr(psycopg2, "connect", refuse)
+    for password in ("first", "second"):
+        secret(password)
+        tried.clear()
+        with pytest.raises(database.DatabaseUnavailableError, match="password: refused 1; with a token: refused 2"):
+            one()
+        by_password, by_token = tried
+        assert by_password["user"] == by_token["user"] == ADMINISTRATOR
+        assert by_password["password"] == password
+        assert (by_password["sslmode"], by_password["channel_binding"]) == ("require", "require")
+        assert by_token["password"].startswith(f"127.0.0.1:5432/?Action=connect&DBUser={ADMINISTRATOR}&X-Amz-")
+        assert by_token["sslmode"] == "require"
+
+
+def take_tokens(radius: socket.socket) -> None:
+    """Answer PostgreSQL's questions whether a password is right (RFC 2865): a token is, and nothing else."""
+    while True:
+        asked, asker = radius.recvfrom(4_096)
+        if not asked:
+            return
+        authenticator, attributes = asked[4:20], asked[20:]
+        password = b""
+        while attributes:
+            kind, length = attributes[:2]
+            password = attributes[2:length] if kind == USER_PASSWORD else password
+            attributes = attributes[length:]
+        pad = hashlib.md5(SHARED + authenticator).digest()  # noqa: S324 - as RADIUS does
+        plain = bytes(a ^ b for a, b in zip(password[:16], pad, strict=True)).rstrip(b"\0")
+        code = ACCEPT if plain == TOKEN.encode() and len(password) == len(pad) else REJECT
+        head = bytes([code, asked[1], 0, 20])
+        radius.sendto(head + hashlib.md5(head + authenticator + SHARED).digest(), asker)  # noqa: S324
+
+
+@pytest.fixture
+def server_of_rds(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+    """A server that takes nothing but tokens from members of `rds_iam`, and passwords from others. It has no TLS."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radius:
+        radius.bind(("127.0.0.1", 0))
+        (server.folder / "data" / "pg_hba.conf").write_text(
+            f"host all +rds_iam samenet radius radiusservers=127.0.0.1 radiusports={radius.getsockname()[1]}"
+            f" radiussecrets={SHARED.decode()}\nhost all all samenet scram-sha-256\n"
+        )
+        as_superuser(
+            server,
+            "select pg_reload_conf()",
+            f"create role {ADMINISTRATOR} login createrole password 'secret'",
+            f"create database trading owner {ADMINISTRATOR}",
+        )
+        threading.Thread(target=take_tokens, args=[radius], daemon=True).start()
+        connect = psycopg2.connect
+        monkeypatch.setattr(
+            psycopg2,
+            "connect",
+            lambda *args, **address: connect(*args, **{**address, "sslmode": "disable", "channel_binding": "disable"}),
+        )
+        monkeypatch.setattr(database, "PORT", server.port)
+        monkeypatch.setattr(database, "_token", lambda _: TOKEN)  # RADIUS is too short for a real one
+        yield server
+        radius.sendto(b"", radius.getsockname())
+
+
+def as_superuser(server: Postgres, *statements: str) -> None:
+    with closing(psycopg2.connect(server.url("postgres"))) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def test_the_migrator_of_a_second_deployment_gets_in_though_its_password_is_refused(
+    server_of_rds: Postgres, secret: Secret
+) -> None:
+    secret("secret")
+    assert database.run(migrations.migrate, repeatable=False)
+    database.release()
+    # On RDS the first deployment grants this. Here nobody may who is not a member of it, but a superuser.
+    as_superuser(
+        server_of_rds,
+        "create role rds_iam",
+        "grant rds_iam to trading_app",
+        f"alter role {ADMINISTRATOR} superuser",
+    )
+    by_password = f"postgresql://{ADMINISTRATOR}:secret@127.0.0.1:{server_of_rds.port}/trading"
+    with pytest.raises(psycopg2.OperationalError, match="RADIUS authentication failed"):
+        psycopg2.connect(by_password)
+    assert database.run(migrations.migrate, repeatable=False) == []

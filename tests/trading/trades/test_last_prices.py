@@ -10,8 +10,8 @@ from tests.trading.trades.test_positions import NOON, found, let_pass, new, reco
 from trading.core.values import format_decimal
 from trading.prices import records
 from trading.prices.ticks import Tick
-from trading.trades import changes, profit, splits
-from trading.trades.positions import Position
+from trading.trades import changes, positions, profit, splits
+from trading.trades.positions import Position, PositionFilter
 from trading.trades.profit import PortfolioCurrency
 from trading.trades.splits import NewSplit
 
@@ -128,6 +128,19 @@ def test_positions_are_found_by_account_and_ticker() -> None:
     assert [each.ticker for each in found(account="other")] == ["AAPL", "MSFT"]
     assert [each.account for each in found(ticker="MSFT")] == ["main", "other", "third"]
     assert [(each.account, each.ticker) for each in found(ticker="MSFT", account="third")] == [("third", "MSFT")]
+
+
+@pytest.mark.parametrize(
+    ("account", "tickers"), [("main", []), ("other", ["MSFT"]), ("third", ["AAPL", "MSFT"]), ("nobody", [])]
+)
+def test_a_page_of_one_account_begins_where_the_last_one_ended(account: str, tickers: list[str]) -> None:
+    for each in ("main", "other", "third"):
+        for ticker in ("AAPL", "MSFT"):
+            record(new("BUY", 1, 10, ticker=ticker, account=each))
+    _, cursor = positions.find(PositionFilter(limit=3))
+    assert cursor is not None  # of other, AAPL
+    page, _ = positions.find(PositionFilter(account=account, cursor=cursor))
+    assert [position.ticker for position in page] == tickers
 
 
 def portfolio() -> dict[str, tuple[str, ...]]:

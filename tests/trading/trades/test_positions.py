@@ -47,7 +47,8 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def empty_the_ledger() -> None:
     database.query(
-        "truncate trades, trade_changes, splits, position_checkpoints, notifications restart identity; select 1",
+        "truncate trades, trade_changes, splits, position_checkpoints, import_rows, notifications restart identity;"
+        " select 1",
         {},
         repeatable=True,
     )

@@ -5,7 +5,7 @@ import { h, svg } from "../core/dom.js";
 import { formatAmount, formatCount, formatFloat, formatMoney, trend } from "../core/format.js";
 
 /**
- * @typedef {{ticker: string, total_volume: string, average_price: string, trade_count: number, notional: string, open: string, high: string, low: string, close: string, buy_volume: string, sell_volume: string}} Row
+ * @typedef {{ticker: string, total_volume: string, average_price: string, trade_count: number, notional: string, open: string, high: string, low: string, close: string, buy_volume: string, sell_volume: string, currency: string | null}} Row
  * @typedef {{name: string, text: string, value?: keyof Row, isText?: boolean, cell: (row: Row, sums: {total: string, largest: string}) => Node | string}} Column
  */
 
@@ -27,8 +27,12 @@ const COLUMNS = [
 
 /** @param {Row[]} rows */
 export function analysisTable(rows) {
-  const amounts = rows.map((row) => row.notional);
-  const sums = { total: amounts.reduce(add, "0"), largest: amounts.reduce((one, other) => (compare(one, other) < 0 ? other : one), "0") };
+  /** By currency: amounts of different ones are no parts of one whole. @type {Map<string | null, {total: string, largest: string}>} */
+  const sums = new Map();
+  for (const { currency, notional } of rows) {
+    const { total, largest } = sums.get(currency) ?? { total: "0", largest: "0" };
+    sums.set(currency, { total: add(total, notional), largest: compare(largest, notional) < 0 ? notional : largest });
+  }
   const body = h("tbody");
   const head = h("tr");
   let order = { name: "notional", isDescending: true };
@@ -51,7 +55,8 @@ export function analysisTable(rows) {
       sign * (value ? compare(String(one[value]), String(other[value])) : one.ticker.localeCompare(other.ticker)));
     head.replaceChildren(heading("ticker", "Ticker", true, true), ...COLUMNS.map(({ name, text, isText = false, value: sortedBy }) => heading(name, text, isText, sortedBy !== undefined && name !== "share")));
     body.replaceChildren(...sorted.map((row) =>
-      h("tr", {}, h("th", { scope: "row" }, row.ticker), ...COLUMNS.map(({ cell, isText }) => h("td", { class: isText ? "" : "number" }, cell(row, sums))))));
+      h("tr", {}, h("th", { scope: "row" }, row.ticker, row.currency && row.currency !== "USD" ? h("small", {}, ` ${row.currency}`) : null),
+        ...COLUMNS.map(({ cell, isText }) => h("td", { class: isText ? "" : "number" }, cell(row, /** @type {{total: string, largest: string}} */ (sums.get(row.currency))))))));
   };
   show();
   return h("table", {}, h("thead", {}, head), body);

@@ -1,6 +1,6 @@
 // The view of analyses: the days that have one, and a day's figures, tickers, changes and rejected rows.
 
-import { ApiError, nextPage, pages, post, request } from "../core/api.js";
+import { ApiError, get, nextPage, pages, post, request } from "../core/api.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { dateError } from "../core/fields.js";
@@ -10,7 +10,7 @@ import { ANALYSES, analysis as analysisPath, EXPORTS, rejects as rejectsPath } f
 import { analysisTable } from "./table.js";
 
 const REJECTS_PAGE = 100;
-const DAYS_PAGE = 30;
+const DAYS_PAGE = 14;
 const DAY_MS = 86_400_000;
 const ASK_MS = 1_000; // how often a day is asked after whose analysis is being made
 const EXPORT_MS = 30_000; // after which one that changes nothing is over
@@ -36,6 +36,8 @@ class AnalysisView {
   #moreDays = null;
   /** @type {string[]} The days that have an analysis, newest first, as far as they are known. */
   #days = [];
+  /** How their analyses stand, as far as that is known. @type {Map<string, Analysis["status"]>} */
+  #statuses = new Map();
 
   #input = h("input", { type: "date", name: "date", "aria-label": "Day, UTC", required: true, max: "9999-12-31", onchange: () => this.#go(this.#input.value) });
   #run = h("button", { type: "submit", class: "primary" }, "Export and analyze");
@@ -46,7 +48,7 @@ class AnalysisView {
   #figures = h("div", { id: "analysis-figures" });
   #table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Results by ticker" });
   #tablePanel = h("section", { class: "panel", hidden: true, "aria-labelledby": "tickers-title" },
-    h("div", { class: "panel-head" }, h("h2", { id: "tickers-title" }, "Tickers"), h("span", { class: "muted small" }, "Prices and amounts in USD, volumes in shares, the dot is the average")), this.#table);
+    h("div", { class: "panel-head" }, h("h2", { id: "tickers-title" }, "Tickers"), h("span", { class: "muted small" }, "Amounts in USD where nothing else is said, volumes in shares, the dot is the average")), this.#table);
   #changes = h("tbody");
   #changesSummary = h("summary", {});
   #changesPanel = h("details", { class: "panel", hidden: true }, this.#changesSummary,
@@ -134,11 +136,30 @@ class AnalysisView {
       return; // the day itself says what is wrong
     }
     this.#showDays();
+    this.#loadStatuses();
+  }
+
+  /** Find out of one day after another how its analysis stands: the list of days does not say it. */
+  async #loadStatuses() {
+    for (const day of this.#days) {
+      if (this.#statuses.has(day)) continue;
+      try {
+        /** @type {Analysis} */
+        const { status } = await get(`${analysisPath(day)}?limit=1`);
+        this.#statuses.set(day, status);
+      } catch {
+        return; // the day itself says what is wrong
+      }
+      this.#showDays();
+    }
   }
 
   #showDays() {
-    const chip = (/** @type {string} */ day) =>
-      h("button", { type: "button", class: "chip number", "aria-pressed": String(day === this.#day), onclick: () => this.#go(day) }, day);
+    const chip = (/** @type {string} */ day) => {
+      const status = this.#statuses.get(day) ?? "current";
+      const mark = status === "current" ? null : h("span", { class: `mark ${status}` }, ` ${status}`);
+      return h("button", { type: "button", class: "chip number", "aria-pressed": String(day === this.#day), onclick: () => this.#go(day) }, day, mark);
+    };
     const more = this.#moreDays ? [h("button", { type: "button", class: "chip quiet", onclick: () => this.#loadDays() }, "Older days")] : [];
     this.#dayList.replaceChildren(...this.#days.map(chip), ...more);
   }
@@ -171,7 +192,6 @@ class AnalysisView {
       });
       if (day !== this.#day) return;
       if (analysis && !this.#days.includes(day)) this.#days = [day, ...this.#days].sort().reverse();
-      this.#showDays();
       await this.#show(analysis);
     }, () => this.#make());
     this.#run.removeAttribute("aria-disabled");
@@ -213,6 +233,8 @@ class AnalysisView {
   async #show(analysis) {
     this.#analysis = analysis;
     const day = this.#day;
+    if (analysis) this.#statuses.set(day, analysis.status);
+    this.#showDays();
     if (!analysis) {
       return this.#showState(`There is no analysis of ${day} yet. It is made in the night after the day, or now if you export and analyze it.`);
     }

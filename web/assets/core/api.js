@@ -69,6 +69,15 @@ export async function post(path, body) {
 }
 
 /**
+ * @param {string} path
+ * @param {unknown} body
+ * @returns {Promise<any>}
+ */
+export async function patch(path, body) {
+  return (await request("PATCH", path, { body })).json();
+}
+
+/**
  * Return the path of the next page, or null on the last one.
  * @param {Response} response
  */

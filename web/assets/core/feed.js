@@ -11,7 +11,7 @@ const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 /**
  * @typedef {{ticker: string, price: string, timestamp: string}} Tick
  * @typedef {{id: string, ticker: string, price: string, timestamp: string, low_price: string, low_timestamp: string, rise_percent: string}} Alert
- * @typedef {"connecting" | "quiet" | "live" | "stalled" | "waiting" | "offline" | "refused"} State
+ * @typedef {"idle" | "connecting" | "quiet" | "live" | "stalled" | "waiting" | "offline" | "refused"} State
  */
 
 /**
@@ -19,7 +19,7 @@ const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
  */
 export class Feed extends EventTarget {
   /** @type {State} */
-  state = "connecting";
+  state = "idle";
   /** When the last prices came, in milliseconds since the epoch. */
   heardAt = 0;
   /** When the next attempt is made. */

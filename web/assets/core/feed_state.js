@@ -4,6 +4,7 @@ import { byId, setText } from "./dom.js";
 import { formatSpan } from "./time.js";
 
 const TEXTS = {
+  idle: "",
   connecting: "Connecting…",
   quiet: "Connected",
   live: "Live",

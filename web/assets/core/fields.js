@@ -46,7 +46,7 @@ export function showErrors(fields, errors) {
     const error = errors.find((candidate) => candidate.field === name);
     each.setError(error ? inPlainWords(name, error.message) : "");
   }
-  return errors.filter(({ field: name }) => !(name in fields)).map(({ field: name, message }) => `${name}: ${inPlainWords(name, message)}`);
+  return errors.filter(({ field: name }) => !(name in fields)).map(({ field: name, message }) => (name === "body" ? "" : `${name}: `) + inPlainWords(name, message));
 }
 
 /** Focus the first field with an error. @param {Record<string, Field>} fields */

@@ -22,6 +22,17 @@ export function formatMoney(text) {
   return formatAmount(round(text, 2));
 }
 
+/** Write what was gained or lost, rounded to cents, with its sign. @param {string} text */
+export function formatGain(text) {
+  const amount = round(text, 2);
+  return `${Number(amount) > 0 ? "+" : ""}${formatAmount(amount)}`;
+}
+
+/** The sign of an amount as it is shown, for `data-trend`. @param {string} text */
+export function trendOfAmount(text) {
+  return String(Math.sign(Number(round(text, 2))));
+}
+
 /** @param {number} count */
 export function formatCount(count) {
   return formatAmount(String(count), 0);

@@ -6,9 +6,25 @@ export const TICKET = "/api/prices/ticket";
 export const ANALYSES = "/api/analyses";
 export const EXPORTS = "/api/exports";
 export const SIMULATIONS = "/api/simulations";
+export const HISTORIES = "/api/histories";
+export const POSITIONS = "/api/positions";
+export const PORTFOLIO = "/api/portfolio";
+export const PROFIT = "/api/profit";
 
 /** @param {number | string} id */
 export const trade = (id) => `/api/trades/${id}`;
+
+/** @param {number | string} id */
+export const voidTrade = (id) => `/api/trades/${id}/void`;
+
+/** @param {number | string} id */
+export const correctTrade = (id) => `/api/trades/${id}/correct`;
+
+/** @param {string} ticker */
+export const position = (ticker) => `/api/positions/${ticker}`;
+
+/** @param {string} ticker */
+export const matches = (ticker) => `/api/positions/${ticker}/matches`;
 
 /** @param {string} ticker */
 export const averages = (ticker) => `/api/prices/${ticker}/averages`;

@@ -1,8 +1,10 @@
-// Signing in through Cognito's own pages: authorization code with PKCE. Where config.json names no such pages, nobody does.
+// Signing in through Cognito's own pages, or the laptop's: authorization code with PKCE. Where config.json names no such
+// pages nobody does: either everybody may come in, or tokens are those of an issuer whose pages are not for this page.
 
 const TOKENS = "trading.tokens";
 const ATTEMPT = "trading.attempt";
 const RETRY_SECONDS = 30;
+const REVOKE_MS = 3_000;
 
 /**
  * @typedef {{url: string, clientId: string, scope: string}} Provider
@@ -11,6 +13,8 @@ const RETRY_SECONDS = 30;
 
 /** @type {Provider | null} */
 let provider = null;
+/** Who makes the tokens that the API wants, where this page cannot get one. @type {string | null} */
+let issuer = null;
 /** @type {() => void} */
 let onSignedOut = () => {};
 
@@ -22,7 +26,9 @@ let onSignedOut = () => {};
 export async function prepare(signedOut) {
   onSignedOut = signedOut;
   const answer = await fetch("config.json", { cache: "no-cache" });
-  provider = answer.ok ? (await answer.json()).signIn : null;
+  const config = answer.ok ? await answer.json() : {};
+  provider = config.signIn ?? null;
+  issuer = config.issuer ?? null;
   if (!provider) return true;
   const parameters = new URLSearchParams(location.search);
   if (parameters.has("code") || parameters.has("error")) await finish(provider, parameters);
@@ -33,6 +39,9 @@ export async function prepare(signedOut) {
 
 /** Whether people sign in here at all. */
 export const isNeeded = () => provider !== null;
+
+/** Who makes the tokens that the API wants, where this page cannot get one; else null. */
+export const foreignIssuer = () => issuer;
 
 /** @returns {Record<string, string>} */
 export function authorization() {
@@ -67,12 +76,32 @@ export async function signIn() {
   );
 }
 
-/** Forget the tokens, and end the session of the sign-in pages too. */
-export function signOut() {
+/** Forget the tokens, and have the refresh token and the session of the sign-in pages ended, too. */
+export async function signOut() {
   if (!provider) return;
+  const kept = tokens();
+  clearTimeout(renewal);
   sessionStorage.removeItem(TOKENS);
+  if (kept?.refresh) await revoke(provider, kept.refresh);
   const parameters = new URLSearchParams({ client_id: provider.clientId, logout_uri: `${location.origin}/` });
   location.assign(`${provider.url}/logout?${parameters}`);
+}
+
+/**
+ * @param {Provider} from
+ * @param {string} token
+ */
+async function revoke(from, token) {
+  try {
+    await fetch(`${from.url}/oauth2/revoke`, {
+      method: "POST",
+      body: new URLSearchParams({ token, client_id: from.clientId }),
+      keepalive: true,
+      signal: AbortSignal.timeout(REVOKE_MS),
+    });
+  } catch {
+    // Signing out goes on: without an answer the token ends by itself, after its twelve hours.
+  }
 }
 
 /**

@@ -5,14 +5,16 @@ export const TICKER_ERROR = "Such as AAPL or BRK.B.";
 
 /** @type {[RegExp, string][]} */
 const WORDS = [
-  [/^Field required/, "This is needed."],
-  [/^Extra inputs are not permitted/, "Reload the page."],
-  [/valid integer|valid number|valid decimal/i, "Must be a number."],
-  [/greater than 0$|must be more than zero/i, "Must be more than 0."],
-  [/greater than or equal to (\S+)/, "Must be $1 or more."],
-  [/less than or equal to (\S+)/, "Must be $1 or less."],
+  [/^is required|must not be empty/, "This is needed."],
+  [/^is not a field of this request/, "Reload the page."],
+  [/must be a (whole )?number/, "Must be a number."],
+  [/must be more than zero/, "Must be more than 0."],
   [/at most (\d+) characters/, "At most $1 characters."],
-  [/^must not be negative$/i, "Must not be negative."],
+  [/at least one field/, "Nothing is different yet."],
+  [/three capital letters/, "Three letters, such as USD."],
+  [/letters, digits, spaces and/, "Letters, digits, spaces, . _ -"],
+  [/lower-case letters/, "Small letters, digits, - and _."],
+  [/the quantity is 0/, "No fee without shares."],
 ];
 
 /** Whether a text is a ticker, whatever its case. @param {string} text */
@@ -30,7 +32,7 @@ export function mayBecomeTicker(text) {
  * @param {string} message
  */
 export function inPlainWords(field, message) {
-  if (field === "ticker" && /pattern|must be a ticker/i.test(message)) return TICKER_ERROR;
+  if (field === "ticker" && /must be a ticker/.test(message)) return TICKER_ERROR;
   for (const [pattern, words] of WORDS) {
     const match = message.match(pattern);
     if (match) return words.replace("$1", match[1] ?? "");

@@ -1,13 +1,13 @@
 // The list of tickers: search, pin, arrow keys; each with its latest price, its change and the line of its last hour.
 
 import { h, setText, svg } from "../core/dom.js";
+import { flash } from "../core/flash.js";
 import { formatAmount, formatPercent, trend } from "../core/format.js";
 import { formatClock, formatSpan } from "../core/time.js";
 
 const PINNED_KEY = "trading.pinned";
 const SPARK = { width: 72, height: 26, seconds: 3_600 };
 const LINE_MS = 1_000; // how often a line is drawn anew
-const FLASH_MS = 500;
 
 /**
  * @typedef {import("./market.js").Stock} Stock
@@ -171,17 +171,6 @@ export class TickerList {
     next?.focus();
     next?.click();
   }
-}
-
-/**
- * @param {HTMLElement} element
- * @param {number} direction
- */
-function flash(element, direction) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  const color = getComputedStyle(element).getPropertyValue(direction < 0 ? "--sell-ground" : "--buy-ground");
-  for (const running of element.getAnimations()) running.cancel();
-  element.animate([{ backgroundColor: color }, { backgroundColor: "transparent" }], FLASH_MS);
 }
 
 /**

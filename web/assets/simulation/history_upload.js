@@ -6,7 +6,7 @@ import { formatCount } from "../core/format.js";
 import { history } from "../core/paths.js";
 import { isTicker } from "../core/words.js";
 
-/** @typedef {{ticker: string, bars: number, first: string, last: string}} StoredHistory */
+/** @typedef {import("./history_list.js").StoredHistory} StoredHistory */
 
 /**
  * @param {() => string} chosenTicker what a file is stored as whose name is no ticker

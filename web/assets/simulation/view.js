@@ -12,6 +12,7 @@ import { timeElement } from "../core/time.js";
 import { isTicker, TICKER_ERROR } from "../core/words.js";
 import { EquityChart } from "./equity_chart.js";
 import { heatMap, METRICS } from "./heat_map.js";
+import { HistoryList } from "./history_list.js";
 import { historyUpload } from "./history_upload.js";
 import { describeBars } from "./result.js";
 
@@ -67,6 +68,7 @@ class SimulationView {
     commission_basis_points: numberField("Commission", "commission_basis_points", "0", "basis points"),
     slippage_basis_points: numberField("Slippage", "slippage_basis_points", "0", "basis points"),
   };
+  #histories = new HistoryList((stored) => this.#choose(stored));
   #fractional = h("input", { type: "checkbox", name: "fractional" });
   #modes = segments("What to try", [["pair", "One pair"], ["sweep", "Sweep"]], (mode) => this.#setSweep(mode === "sweep"));
   #state = h("div", { class: "notice", role: "status", id: "simulation-state" });
@@ -121,9 +123,10 @@ class SimulationView {
         h("div", { class: "panel-head" }, h("h1", { id: "simulation-title" }, "Simulation"), this.#modes.element),
         h("p", { class: "muted small" }, "Buy when the fast average crosses above the slow one, sell when it crosses below."),
         form,
+        this.#histories.element,
         historyUpload(() => this.#text("ticker"), (stored) => {
-          this.#set("ticker", stored.ticker);
-          this.#set("source", "history");
+          this.#choose(stored);
+          this.#histories.load();
         }),
         this.#state,
         this.#recent,
@@ -137,12 +140,19 @@ class SimulationView {
   /** @param {URLSearchParams} parameters of a simulation that was recorded (`id`), or values of the form */
   show(parameters) {
     for (const [name, value] of parameters) if (name in this.#fields) this.#set(name, value);
+    this.#histories.load();
     const id = parameters.get("id");
     if (id && id !== this.#shownId) this.#load(id);
   }
 
   search() {
     this.#fields["ticker"]?.input.focus();
+  }
+
+  /** Take a stored history for the form. @param {import("./history_list.js").StoredHistory} stored */
+  #choose({ ticker }) {
+    this.#set("ticker", ticker);
+    this.#set("source", "history");
   }
 
   /**

@@ -7,8 +7,9 @@ import { trade as tradePath } from "../core/paths.js";
 const WAITS_MS = [200, 300, 500, 1_000, 1_000, 2_000, 2_000, 3_000, 5_000, 5_000, 10_000, 30_000, 60_000];
 
 /** @typedef {import("./trade.js").Trade} Trade */
+/** @typedef {import("./trade.js").TrackedTrade} TrackedTrade */
 
-/** @param {Trade} trade with its `notified_at` */
+/** @param {TrackedTrade} trade */
 export function deliveryBadge(trade) {
   if (!trade.notified_at) return h("span", { class: "badge" }, "Not notified yet");
   const seconds = (Date.parse(trade.notified_at) - Date.parse(trade.recorded_at)) / 1_000;
@@ -26,7 +27,7 @@ export async function followDelivery(trade, place, onDelivered) {
   place.replaceChildren(badge);
   for (const wait of WAITS_MS) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    /** @type {Trade} */
+    /** @type {TrackedTrade} */
     let current;
     try {
       current = await get(tradePath(trade.id));

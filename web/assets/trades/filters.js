@@ -1,4 +1,4 @@
-// The filters of trades: a ticker, a side and days, which are the viewer's. They live in the URL.
+// The filters of trades: a ticker, a side, an account, and days, which are the viewer's. They live in the URL.
 
 import { h } from "../core/dom.js";
 import { dateError, field, showErrors, tickerInput } from "../core/fields.js";
@@ -31,7 +31,11 @@ export class Filters {
   #side = field("Side", h("select", { name: "side" }, h("option", { value: "" }, "Both"), h("option", { value: "BUY" }, "Buy"), h("option", { value: "SELL" }, "Sell")));
   #from = field("From", h("input", { name: "from", type: "date", max: "9999-12-31" }));
   #to = field("To", h("input", { name: "to", type: "date", max: "9999-12-31" }));
-  #fields = { ticker: this.#ticker, side: this.#side, from: this.#from, to: this.#to };
+  #account = field("Account", h("input", { name: "account", autocomplete: "off", placeholder: "All", maxlength: "40" }));
+  #tag = field("Tag", h("input", { name: "tag", autocomplete: "off", autocapitalize: "none", placeholder: "Any", maxlength: "40" }));
+  #status = field("Show", h("select", { name: "status" }, h("option", { value: "" }, "Active"), h("option", { value: "voided" }, "Voided"), h("option", { value: "all" }, "All")));
+  #fields = { ticker: this.#ticker, side: this.#side, from: this.#from, to: this.#to, account: this.#account, tag: this.#tag, status: this.#status };
+  #more = h("button", { type: "button", class: "quiet more", "aria-expanded": "false", onclick: () => this.#showMore(!this.element.classList.contains("all")) }, "Account, tag, voided…");
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pause;
   #presets = PRESETS.map(([name, days]) =>
@@ -44,8 +48,10 @@ export class Filters {
       "form",
       { class: "filters", "aria-label": "Filter trades", novalidate: true },
       ...Object.values(this.#fields).map(({ element }) => element),
+      this.#more,
       h("div", { class: "chips presets", role: "group", "aria-label": "Days" }, ...this.#presets, h("button", { type: "reset", class: "chip quiet" }, "Clear")),
     );
+    for (const { element } of [this.#account, this.#tag, this.#status]) element.classList.add("further");
     const soon = () => {
       clearTimeout(this.#pause);
       this.#pause = setTimeout(() => this.#apply(false), PAUSE_MS);
@@ -70,13 +76,20 @@ export class Filters {
       const wanted = parameters.get(name) ?? "";
       if (input.value !== wanted && document.activeElement !== input) input.value = wanted;
     }
+    if (["account", "tag", "status"].some((name) => parameters.has(name))) this.#showMore(true);
     this.#showPreset();
+  }
+
+  /** On a phone, show all filters or the usual ones. @param {boolean} isAll */
+  #showMore(isAll) {
+    this.element.classList.toggle("all", isAll);
+    this.#more.setAttribute("aria-expanded", String(isAll));
   }
 
   /** @param {import("../core/api.js").FieldError[]} errors of the API, by its own names */
   showErrors(errors) {
-    const { ticker, side, from, to } = this.#fields;
-    return showErrors({ ticker, side, start_date: from, end_date: to }, errors);
+    const { from, to, ...others } = this.#fields;
+    return showErrors({ ...others, start_date: from, end_date: to }, errors);
   }
 
   /** @param {boolean} isDone whether nobody is typing any more */
@@ -86,7 +99,7 @@ export class Filters {
     const parameters = new URLSearchParams();
     for (const [name, { input }] of Object.entries(this.#fields)) {
       const text = input.value.trim();
-      if (text) parameters.set(name, name === "ticker" ? text.toUpperCase() : text);
+      if (text) parameters.set(name, name === "ticker" ? text.toUpperCase() : name === "tag" ? text.toLowerCase() : text);
     }
     this.#showPreset();
     this.onChange(parameters);
@@ -130,7 +143,7 @@ export class Filters {
  */
 export function toQuery(filters, limit) {
   const query = new URLSearchParams({ limit: String(limit) });
-  for (const name of ["ticker", "side"]) {
+  for (const name of ["ticker", "side", "account", "tag", "status"]) {
     const value = filters.get(name);
     if (value) query.set(name, value);
   }

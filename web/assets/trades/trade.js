@@ -4,8 +4,9 @@ import { add, compare, multiply } from "../core/decimals.js";
 import { compareInstants } from "../core/time.js";
 
 /**
- * @typedef {{id: number, ticker: string, price: string, quantity: number, side: "BUY" | "SELL", timestamp: string, client_trade_id: string | null, recorded_by: string, recorded_at: string, currency?: string, notified_at?: string | null}} Trade
- * @typedef {"time" | "ticker" | "side" | "quantity" | "price" | "amount"} Column
+ * @typedef {{id: number, ticker: string, price: string, quantity: number, side: "BUY" | "SELL", timestamp: string, client_trade_id: string | null, recorded_by: string, recorded_at: string, account: string, fee: string, currency: string, note: string | null, tags: string[], status?: "active" | "voided"}} Trade
+ * @typedef {Trade & {notified_at: string | null, voided_at: string | null, voided_by: string | null, void_reason: string | null, replaces: number | null, replaced_by: number | null}} TrackedTrade one of which is known what became of it
+ * @typedef {"time" | "ticker" | "side" | "quantity" | "price" | "amount" | "fee" | "account"} Column
  * @typedef {{column: Column, isDescending: boolean}} Order
  */
 
@@ -29,6 +30,8 @@ const COMPARISONS = {
   quantity: (one, other) => one.quantity - other.quantity,
   price: (one, other) => compare(one.price, other.price),
   amount: (one, other) => compare(amountOf(one), amountOf(other)),
+  fee: (one, other) => compare(one.fee, other.fee),
+  account: (one, other) => one.account.localeCompare(other.account),
 };
 
 /**
@@ -42,7 +45,7 @@ export function comparison({ column, isDescending }) {
     sign * (COMPARISONS[column](one, other) || COMPARISONS.time(one, other) || one.id - other.id);
 }
 
-/** Sums of trades: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
+/** Sums of trades that count: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
 export class Totals {
   count = 0;
   /** @type {Map<string, {BUY: string, SELL: string}>} */
@@ -53,9 +56,10 @@ export class Totals {
 
   /** @param {Trade} trade */
   add(trade) {
+    if (trade.status === "voided") return;
     this.count += 1;
     this.tickers.add(trade.ticker);
-    const currency = trade.currency ?? "USD";
+    const { currency } = trade;
     const sums = this.amounts.get(currency) ?? { BUY: "0", SELL: "0" };
     sums[trade.side] = add(sums[trade.side], amountOf(trade));
     this.amounts.set(currency, sums);

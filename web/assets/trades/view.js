@@ -6,12 +6,13 @@ import { multiply, subtract } from "../core/decimals.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { formatAmount, formatMoney, formatPlural, toCsv } from "../core/format.js";
-import { trade as tradePath, TRADES } from "../core/paths.js";
+import { TRADES } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
-import { deliveryBadge, followDelivery } from "./delivery.js";
+import { followDelivery } from "./delivery.js";
 import { Filters, toQuery } from "./filters.js";
 import { RecordForm } from "./record_form.js";
 import { comparison, NEWEST_FIRST, toDecimal, Totals } from "./trade.js";
+import { TradeDialog } from "./trade_dialog.js";
 
 const PAGE = 200;
 const LARGE_PAGE = 5_000;
@@ -25,7 +26,8 @@ const SORTED_LIMIT = 5_000; // trades that are loaded to be sorted
  */
 
 /** @type {[Column, string][]} */
-const COLUMNS = [["time", "Time"], ["ticker", "Ticker"], ["side", "Side"], ["quantity", "Quantity"], ["price", "Price, USD"], ["amount", "Amount, USD"]];
+const COLUMNS = [["time", "Time"], ["ticker", "Ticker"], ["side", "Side"], ["quantity", "Quantity"], ["price", "Price"], ["amount", "Amount"], ["fee", "Fee"], ["account", "Account"]];
+const NUMBERS = ["quantity", "price", "amount", "fee"];
 
 /** @param {import("../views.js").Context} context */
 export function create(context) {
@@ -49,8 +51,10 @@ class TradesView {
   #isLoading = false;
   #isVisible = false;
   #form;
+  /** @type {TradeDialog | null} */
+  #dialog = null;
 
-  #rows = h("div", { role: "rowgroup", id: "trade-rows", onclick: (/** @type {Event} */ event) => this.#toggleDetails(event) });
+  #rows = h("div", { role: "rowgroup", id: "trade-rows" });
   #head = h("div", { class: "trade-row head", role: "row" });
   #table = h("div", { role: "table", "aria-label": "Trades" }, h("div", { role: "rowgroup" }, this.#head), this.#rows);
   #totals = h("dl", { class: "totals number", "aria-label": "Totals" });
@@ -92,6 +96,9 @@ class TradesView {
       history.replaceState(null, "", toHash(parameters));
       this.#form.focus();
     }
+    const trade = parameters.get("trade");
+    parameters.delete("trade");
+    this.#showTrade(trade);
     this.#filters.show(parameters);
     if (parameters.toString() === this.#shown) return void this.#loadNew();
     this.#shown = parameters.toString();
@@ -100,6 +107,7 @@ class TradesView {
 
   hide() {
     this.#isVisible = false;
+    this.#showTrade(null);
   }
 
   search() {
@@ -112,6 +120,24 @@ class TradesView {
     history.replaceState(null, "", toHash(parameters));
     this.#shown = parameters.toString();
     this.#load();
+  }
+
+  /** Open the window of a trade, and close that of another. @param {string | null} id */
+  #showTrade(id) {
+    if (id === (this.#dialog?.id ?? null)) return;
+    const open = this.#dialog;
+    this.#dialog = null;
+    open?.close();
+    if (id === null) return;
+    const dialog = new TradeDialog(id, () => {
+      if (this.#dialog !== dialog) return;
+      this.#dialog = null;
+      history.replaceState(null, "", toHash(new URLSearchParams(this.#shown ?? "")));
+    }, (changed) => {
+      history.replaceState(null, "", toHash(new URLSearchParams([...new URLSearchParams(this.#shown ?? ""), ["trade", String(changed)]])));
+      this.#load();
+    });
+    this.#dialog = dialog;
   }
 
   /** @param {number} limit */
@@ -202,8 +228,28 @@ class TradesView {
     const fresh = newest.filter(({ id }) => !this.#ids.has(id));
     // A page of nothing but new trades may have left out others.
     if (fresh.length === LIVE_PAGE && this.#trades.length) return void this.#load();
-    for (const trade of fresh) this.#insert(trade);
-    if (fresh.length) this.#showState();
+    const changed = this.#changed(newest);
+    for (const { id } of changed) this.#remove(id);
+    const current = [...fresh, ...newest.filter(({ id }) => changed.some((trade) => trade.id === id))];
+    for (const trade of current) this.#insert(trade);
+    if (current.length || changed.length) this.#showState();
+  }
+
+  /** Return the trades of the list that are others now, or no more in it, as far as the newest ones tell. @param {Trade[]} newest */
+  #changed(newest) {
+    const now = new Map(newest.map((trade) => [trade.id, trade]));
+    const last = newest.length === LIVE_PAGE ? newest.at(-1) : null;
+    const isTold = (/** @type {Trade} */ trade) => !last || comparison(NEWEST_FIRST)(trade, last) <= 0;
+    return this.#trades.filter((trade) => isTold(trade) && JSON.stringify(trade) !== JSON.stringify(now.get(trade.id)));
+  }
+
+  /** @param {number} id */
+  #remove(id) {
+    const index = this.#trades.findIndex((trade) => trade.id === id);
+    this.#trades.splice(index, 1);
+    this.#rows.children[index]?.remove();
+    this.#ids.delete(id);
+    this.#allTotals = null;
   }
 
   /** Put a trade where it belongs. @param {Trade} trade */
@@ -291,8 +337,9 @@ class TradesView {
     const { column, isDescending } = this.#order;
     this.#head.replaceChildren(
       ...COLUMNS.map(([name, text]) =>
-        h("span", { role: "columnheader", class: ["quantity", "price", "amount"].includes(name) ? `number ${name}` : "", "aria-sort": name === column ? (isDescending ? "descending" : "ascending") : null },
+        h("span", { role: "columnheader", class: NUMBERS.includes(name) ? `number ${name}` : name, "aria-sort": name === column ? (isDescending ? "descending" : "ascending") : null },
           h("button", { type: "button", class: "sort", onclick: () => this.#sort(name) }, text))),
+      h("span", { role: "columnheader", class: "note" }, "Note"),
       h("span", { role: "columnheader", class: "status" }, h("span", { class: "hidden" }, "Details")),
     );
   }
@@ -300,7 +347,7 @@ class TradesView {
   /** Sort all trades that match, which are loaded for that. @param {Column} column */
   async #sort(column) {
     const isSame = column === this.#order.column;
-    this.#order = { column, isDescending: isSame ? !this.#order.isDescending : ["time", "quantity", "price", "amount"].includes(column) };
+    this.#order = { column, isDescending: isSame ? !this.#order.isDescending : column === "time" || NUMBERS.includes(column) };
     this.#showOrder();
     this.#head.querySelectorAll("button")[COLUMNS.findIndex(([name]) => name === column)]?.focus();
     const { signal } = this.#search;
@@ -327,41 +374,24 @@ class TradesView {
     }
     const row = this.#rows.querySelector(`[data-id="${trade.id}"]`);
     row?.classList.add("fresh");
-    followDelivery(trade, row?.querySelector(".delivery") ?? h("span"), () => this.#form.showDelivered(trade));
+    const delivery = h("span", { class: "delivery" });
+    row?.querySelector(".note")?.prepend(delivery);
+    followDelivery(trade, delivery, () => this.#form.showDelivered(trade));
   }
 
   /** @param {Trade} trade */
   #matches(trade) {
     const wanted = toQuery(new URLSearchParams(this.#shown ?? ""), PAGE);
-    const [ticker, side, start, end] = ["ticker", "side", "start_date", "end_date"].map((name) => wanted.get(name));
+    const [ticker, side, account, tag, status, start, end] = ["ticker", "side", "account", "tag", "status", "start_date", "end_date"].map((name) => wanted.get(name));
     return (
       (!ticker || trade.ticker === ticker) &&
       (!side || trade.side === side) &&
+      (!account || trade.account === account) &&
+      (!tag || trade.tags.includes(tag)) &&
+      status !== "voided" &&
       (!start || Date.parse(trade.timestamp) >= Date.parse(start)) &&
       (!end || Date.parse(trade.timestamp) <= Date.parse(end))
     );
-  }
-
-  /** @param {Event} event */
-  async #toggleDetails(event) {
-    const button = /** @type {HTMLElement} */ (event.target).closest(".details-button");
-    const row = button?.closest(".trade-row");
-    if (!button || !row) return;
-    const isOpen = button.getAttribute("aria-expanded") === "true";
-    button.setAttribute("aria-expanded", String(!isOpen));
-    if (isOpen) return row.querySelector(".details")?.remove();
-    const details = h("div", { class: "details", role: "cell" }, "Loading…");
-    row.append(details);
-    const load = async () => {
-      try {
-        /** @type {Trade} */
-        const trade = await get(tradePath(row.getAttribute("data-id") ?? ""));
-        details.replaceChildren(toDetails(trade));
-      } catch (error) {
-        details.replaceChildren(failureNotice(error, load));
-      }
-    };
-    await load();
   }
 }
 
@@ -369,6 +399,12 @@ class TradesView {
 function toHash(parameters) {
   const query = parameters.toString();
   return `#/trades${query ? `?${query}` : ""}`;
+}
+
+/** Put a trade into the URL, beside the filters, which opens its window. @param {number} id */
+function openTrade(id) {
+  const [path, query = ""] = location.hash.split("?");
+  location.hash = `${path}?${new URLSearchParams([...new URLSearchParams(query), ["trade", String(id)]])}`;
 }
 
 /** @param {string} filters */
@@ -384,37 +420,24 @@ function toCell(value) {
 
 /** @param {Trade} trade */
 function toRow(trade) {
-  const isBuy = trade.side === "BUY";
+  const { id, ticker, side, price, currency, fee, account, note, tags, status } = trade;
+  const isBuy = side === "BUY";
   const quantity = toDecimal(trade.quantity);
-  const amount = formatAmount(multiply(trade.price, quantity));
+  const amount = formatAmount(multiply(price, quantity));
+  const isVoided = status === "voided";
   return h(
     "div",
-    { class: "trade-row", role: "row", "data-id": trade.id },
+    { class: `trade-row${isVoided ? " voided" : ""}`, role: "row", "data-id": id },
     h("span", { role: "cell", class: "when number" }, timeElement(trade.timestamp)),
-    h("span", { role: "cell", class: "ticker" }, trade.ticker),
+    h("span", { role: "cell", class: "ticker" }, ticker, isVoided ? h("span", { class: "hidden" }, " voided") : null),
     h("span", { role: "cell", class: `side ${isBuy ? "buy" : "sell"}` }, isBuy ? "Buy" : "Sell"),
     h("span", { role: "cell", class: "number quantity" }, formatAmount(quantity, 0)),
-    h("span", { role: "cell", class: "number price" }, formatAmount(trade.price)),
-    h("span", { role: "cell", class: "number amount", title: amount }, amount),
-    h(
-      "span",
-      { role: "cell", class: "status" },
-      h("span", { class: "delivery" }),
-      h("button", { type: "button", class: "quiet details-button", "aria-expanded": "false", "aria-label": `Details of trade ${trade.id}` }, "Details"),
-    ),
+    h("span", { role: "cell", class: "number price" }, formatAmount(price)),
+    h("span", { role: "cell", class: "number amount", title: `${amount} ${currency}` }, amount, h("small", {}, ` ${currency}`)),
+    h("span", { role: "cell", class: "number fee" }, Number(fee) ? formatAmount(fee) : ""),
+    h("span", { role: "cell", class: "account", title: account }, account),
+    h("span", { role: "cell", class: "note", title: note }, isVoided ? h("span", { class: "badge voided" }, "Voided") : null, ...tags.map((tag) => h("span", { class: "badge" }, tag)), note ?? ""),
+    h("span", { role: "cell", class: "status" },
+      h("button", { type: "button", class: "quiet details-button", "aria-haspopup": "dialog", onclick: () => openTrade(id), "aria-label": `Details of trade ${id}` }, "Details")),
   );
-}
-
-/** @param {Trade} trade */
-function toDetails(trade) {
-  const quantity = toDecimal(trade.quantity);
-  const parts = /** @type {[string, Node | string][]} */ ([
-    ["Trade", String(trade.id)],
-    ["Amount, USD", formatAmount(multiply(trade.price, quantity))],
-    ["Recorded", timeElement(trade.recorded_at)],
-    ["By", trade.recorded_by],
-    ["Client's id", trade.client_trade_id ?? "none"],
-    ["Notification", deliveryBadge(trade)],
-  ]);
-  return h("dl", {}, ...parts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }

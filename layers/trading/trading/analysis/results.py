@@ -19,7 +19,7 @@ from trading.analysis.keys import EXPORTED
 from trading.analysis.runs import Run
 from trading.analysis.summary import Summary, TickerSummary, TooManyTickersError, summarize
 from trading.core import storage
-from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
+from trading.core.errors import BAD_CURSOR, ConflictError, FieldError, InvalidError, NotFoundError
 from trading.core.storage import StoredObject, Upload
 from trading.core.values import format_decimal, parse_date
 
@@ -33,7 +33,6 @@ ATTEMPTS = 3
 ROWS_LIMIT = 10_000  # of a page of an analysis: less than half of what an answer has room for
 ROW_KEYS = ("ticker", "currency")
 CHANGES_HEADER = ("ticker", "figure", "old", "new")
-BAD_CURSOR = FieldError("cursor", "is not a valid cursor; omit it to start at the first page")
 # What a spreadsheet takes for a formula at the start of a cell, full-width signs included; a program that splits at
 # semicolons, tabs or spaces sees a cell's start after each of them.
 _FORMULA = re.compile(r"(^|[;,\t\r\n ])[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")

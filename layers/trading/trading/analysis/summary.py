@@ -164,8 +164,15 @@ class _Statement:
         os.mkfifo(pipe)
         is_open = Event()
         self._rows = threads.submit(_rows, connection, sql, pipe, is_open)
-        self._pipe = pipe.open("wb")
-        is_open.set()
+        try:
+            self._pipe = pipe.open("wb")
+        except BaseException:  # Ctrl-C: the statement may have yet to open its end, or wait there for ours
+            writer = os.open(pipe, os.O_RDWR)
+            pipe.unlink()
+            os.close(writer)
+            raise
+        finally:
+            is_open.set()
         self._first_rows = [1]
         self._first_lines: list[int] = []
 

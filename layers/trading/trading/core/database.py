@@ -150,48 +150,69 @@ def _is_alive(connection: "Connection") -> bool:
 
 
 def _connect() -> "Connection":
-    connection: Connection = psycopg2.connect(**_address(), **_OPTIONS)
+    url, secret = os.environ.get("DATABASE_URL"), os.environ.get("DB_SECRET_ARN")
+    if url:
+        connection = _open({"dsn": url})
+    elif secret:
+        connection = _open_as_administrator(secret)
+    else:
+        connection = _open(_application())
     connection.autocommit = True
     return connection
 
 
-def _address() -> dict[str, Any]:
-    url = os.environ.get("DATABASE_URL")
-    if url:
-        return {"dsn": url}
+def _open(address: Mapping[str, Any]) -> "Connection":
+    opened: Connection = psycopg2.connect(**address, **_OPTIONS)
+    return opened
 
-    import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
-    import botocore  # noqa: PLC0415
 
-    host, database = setting("DB_HOST"), setting("DB_NAME")
-    secret = os.environ.get("DB_SECRET_ARN")
-    if secret:
-        return {
-            "host": host,
-            "port": PORT,
-            "dbname": database,
-            **_administrator(secret),
-            "sslmode": "require",
-            # RDS's own roots are nowhere in Lambda. Channel binding does what verifying would: only who knows what the
-            # password was hashed to can answer, and only at the other end of this very TLS connection.
-            "channel_binding": "require",
-        }
+def _open_as_administrator(secret: str) -> "Connection":
+    """Sign in by the password in RDS's secret or, if that is refused, by a token.
+
+    RDS takes nothing but tokens from members of `rds_iam`, indirect ones too. The administrator may have become one by
+    creating `trading_app`.
+
+    Raises:
+        psycopg2.OperationalError: both were refused, or nobody answers.
+    """
+    known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
+    user = known["username"]
+    try:
+        # RDS's own roots are nowhere in Lambda. Channel binding does what verifying would: only who knows what the
+        # password was hashed to can answer, and only at the other end of this very TLS connection.
+        return _open(
+            {**_server(), "user": user, "password": known["password"]}
+            | {"sslmode": "require", "channel_binding": "require"}
+        )
+    except psycopg2.OperationalError as refusal:
+        try:
+            return _open({**_server(), "user": user, "password": _token(user), "sslmode": "require"})
+        except psycopg2.OperationalError as error:
+            raise psycopg2.OperationalError(f"with the password: {refusal}; with a token: {error}") from error
+
+
+def _application() -> dict[str, Any]:
+    import botocore  # noqa: PLC0415 - as boto3 in `_token`
+
     user = setting("DB_USER")
-    # The token is checked when the connection is made, and lives for 15 minutes: a new one each time.
-    token = boto3.client("rds").generate_db_auth_token(DBHostname=host, Port=PORT, DBUsername=user)
     return {
-        "host": host,
-        "port": PORT,
-        "dbname": database,
+        **_server(),
         "user": user,
-        "password": token,
+        "password": _token(user),
         "sslmode": "verify-full",
         # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
         "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
     }
 
 
-def _administrator(secret: str) -> dict[str, str]:
-    """Return who owns the database, and the password that RDS has given it and changes every week."""
-    known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
-    return {"user": known["username"], "password": known["password"]}
+def _server() -> dict[str, Any]:
+    return {"host": setting("DB_HOST"), "port": PORT, "dbname": setting("DB_NAME")}
+
+
+def _token(user: str) -> str:
+    """Return what IAM lets this function sign in with: a new one each time, for it lives for 15 minutes."""
+    import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
+
+    client = boto3.client("rds")
+    token: str = client.generate_db_auth_token(DBHostname=setting("DB_HOST"), Port=PORT, DBUsername=user)
+    return token

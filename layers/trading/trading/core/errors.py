@@ -12,6 +12,10 @@ class FieldError:
     message: str
 
 
+# Here, so that who pages without a database need not load one.
+BAD_CURSOR = FieldError("cursor", "is not a valid cursor; omit it to start at the first page")
+
+
 class RefusalError(Exception):
     """A request that was understood and not carried out: a sentence that says why, and the fields it is about."""
 

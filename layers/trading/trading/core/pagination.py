@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trading.core import database
-from trading.core.errors import FieldError, InvalidError
+from trading.core.errors import BAD_CURSOR, FieldError, InvalidError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -116,4 +116,4 @@ def _decoded(cursor: str) -> str:
 
 
 def _invalid() -> InvalidError:
-    return InvalidError(FieldError("cursor", "is not a valid cursor; omit it to start at the first page"))
+    return InvalidError(BAD_CURSOR)

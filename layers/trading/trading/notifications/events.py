@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from trading.core import values
 from trading.prices.alert_rules import Alert
 from trading.trades.changes import Correction, VoidedTrade
+from trading.trades.imports.records import Import
 from trading.trades.ledger import RecordedTrade, Trade
 
 
@@ -109,6 +110,65 @@ class TradeCorrected:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportCompleted:
+    """A broker's file was imported. The id is its notification's."""
+
+    id: str
+    type: Literal["import.completed.v1"]
+    time: datetime
+    data: Import
+
+    @classmethod
+    def of(cls, imported: Import, notification_id: str) -> "ImportCompleted":
+        """Return the event of an import that is completed."""
+        return cls(notification_id, "import.completed.v1", imported.completed_at or imported.recorded_at, imported)
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `IMPORTED 120 trades into main`."""
+        return f"IMPORTED {self.data.recorded:,} trades into {self.data.account}"
+
+    def details(self) -> str:
+        """Return a sentence on who imported what, and one on what else the file had."""
+        data = self.data
+        return (
+            f"Import {data.id}, a file of the format {data.format}, recorded by {data.recorded_by}."
+            f" Of {data.rows_read:,} rows, {data.already_recorded:,} were recorded before,"
+            f" {data.skipped:,} were skipped and {data.rejected:,} rejected."
+        )
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by."""
+        return {"account": self.data.account}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportVoided:
+    """All trades of an import were taken back. The id is its notification's."""
+
+    id: str
+    type: Literal["import.voided.v1"]
+    time: datetime
+    data: Import
+
+    @classmethod
+    def of(cls, imported: Import, notification_id: str) -> "ImportVoided":
+        """Return the event of an import that was taken back."""
+        return cls(notification_id, "import.voided.v1", imported.voided_at or imported.recorded_at, imported)
+
+    def headline(self) -> str:
+        """Return what happened in a line, such as `VOIDED an import of 120 trades into main`."""
+        return f"VOIDED an import of {self.data.recorded:,} trades into {self.data.account}"
+
+    def details(self) -> str:
+        """Return a sentence on which import it was, and who took it back and why."""
+        return f"Import {self.data.id}, voided by {self.data.voided_by}: {self.data.void_reason}"
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a subscriber may choose by."""
+        return {"account": self.data.account}
+
+
+@dataclass(frozen=True, slots=True)
 class PriceAlerted:
     """A price met an alert rule. The id is its notification's."""
 
@@ -138,7 +198,7 @@ class PriceAlerted:
         return {"ticker": self.data.ticker}
 
 
-type Event = TradeRecorded | TradeVoided | TradeCorrected | PriceAlerted
+type Event = TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 

@@ -1,4 +1,4 @@
-"""Notifications: announcing every trade, change and alert, at least once, whatever fails on the way.
+"""Notifications: announcing every trade, change, import and alert, at least once, whatever fails on the way.
 
 Each is written together with a row in `notifications`, which is the truth about what has been delivered. The queue only
 carries it quickly: what the queue loses, `sweep` announces again.
@@ -16,9 +16,19 @@ from aws_lambda_powertools import Logger
 from trading.core import aws, correlation, database, queues
 from trading.core.settings import setting
 from trading.notifications import events
-from trading.notifications.events import Event, PriceAlerted, TradeCorrected, TradeRecorded, TradeVoided
+from trading.notifications.events import (
+    Event,
+    ImportCompleted,
+    ImportVoided,
+    PriceAlerted,
+    TradeCorrected,
+    TradeRecorded,
+    TradeVoided,
+)
 from trading.prices.alert_rules import ALERT_COLUMNS, alert_of
 from trading.trades.changes import Correction, VoidedTrade
+from trading.trades.imports import records as imports
+from trading.trades.imports.records import IMPORT_COLUMNS, Import
 from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
 
 if TYPE_CHECKING:
@@ -135,25 +145,38 @@ def _message(event: Event) -> str:
     return json.dumps({"default": events.prose(event), "sqs": written, "lambda": written})
 
 
+# Those of imports go by next_attempt_at: migrations/0012_imports.sql says why.
 _TAKE_DUE = f"""
-with due as materialized (
+with due_imports as materialized (
+    select id from notifications
+    where delivered_at is null and failed_at is null and next_attempt_at <= now()
+        and num_nonnulls(import_id, voided_import_id) = 1
+    order by next_attempt_at
+    limit %(limit)s
+    for update skip locked
+), due as materialized (
     select id from notifications
     where delivered_at is null and failed_at is null and due_at <= now()
     order by due_at
-    limit %(limit)s
+    limit %(limit)s - (select count(*) from due_imports)
     for update skip locked
 ), taken as (
     update notifications as notification set
         attempts = attempts + 1,
-        due_at = now() + interval '1 minute' * power(2, attempts + 1),
+        due_at = case when due_at = 'infinity' then due_at
+            else now() + interval '1 minute' * power(2, attempts + 1) end,
+        next_attempt_at = case when due_at = 'infinity' then now() + interval '1 minute' * power(2, attempts + 1)
+            else next_attempt_at end,
         failed_at = case when attempts >= %(attempts)s then now() end
-    from due
-    where notification.id = due.id
-    returning notification.id, failed_at, trade_id, change_id, alert_id
+    from (select id from due union all select id from due_imports) as chosen
+    where notification.id = chosen.id
+    returning notification.id, failed_at, trade_id, change_id, alert_id, import_id, voided_import_id
 )
-select taken.id, failed_at, changed_at, changed_by, reason,
-    {columns_of("trades")}, {columns_of("replacement")}, {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
+select taken.id, failed_at, changed_at, changed_by, reason, voided_import_id is not null,
+    {columns_of("trades")}, {columns_of("replacement")}, {imports.columns_of("imports")},
+    {", ".join(f"alerts.{name}" for name in ALERT_COLUMNS)}
 from taken
+left join imports on imports.id = coalesce(import_id, voided_import_id)
 left join trade_changes as change on change.id = change_id
 left join trades on trades.id = coalesce(taken.trade_id, change.trade_id)
 left join trades as replacement on replacement.id = replaced_by
@@ -194,8 +217,12 @@ def sweep(seconds: float) -> Sweep:
 
 def _event(notification_id: str, columns: Sequence[Any]) -> Event:
     rest = iter(columns)
-    changed_at, changed_by, reason = islice(rest, 3)
+    changed_at, changed_by, reason, is_voided = islice(rest, 4)
     trade, replacement = tuple(islice(rest, len(TRADE_COLUMNS))), tuple(islice(rest, len(TRADE_COLUMNS)))
+    imported = tuple(islice(rest, len(IMPORT_COLUMNS)))
+    if imported[0] is not None:
+        event = ImportVoided if is_voided else ImportCompleted
+        return event.of(Import(*imported), notification_id)
     if trade[0] is None:
         return PriceAlerted.of(alert_of(list(rest)), notification_id)
     if changed_at is None:

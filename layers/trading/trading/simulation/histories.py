@@ -68,7 +68,7 @@ def load(bucket: str, ticker: str) -> History | None:
 
 def find(bucket: str, limit: int, cursor: str | None) -> tuple[list[StoredHistory], str | None]:
     """Return what is stored, so many at most, in the order of tickers, and the cursor of the next page."""
-    after = _key(cursor) if cursor else ""
+    after = _key(cursor) if cursor is not None else ""
     keys = storage.list_keys(bucket, _FOLDER, _ENDING, after=after)
     names = (key.removeprefix(_FOLDER).removesuffix(_ENDING) for key in keys)
     tickers = list(islice(filter(_TICKER.match, names), limit + 1))

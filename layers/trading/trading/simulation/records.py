@@ -62,9 +62,8 @@ class NewSweep(BaseModel):
     metric: Metric = "sharpe"
 
 
-def _needs(needed: dict[str, str], *others: str) -> dict[str, Any]:
-    types = {**needed, **dict.fromkeys(others, "null")}
-    return {"required": list(needed), "properties": {name: {"type": kind} for name, kind in types.items()}}
+def _types(**types: str) -> dict[str, Any]:
+    return {name: {"type": kind} for name, kind in types.items()}
 
 
 class NewSimulation(BaseModel):
@@ -74,10 +73,10 @@ class NewSimulation(BaseModel):
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "oneOf": [
-                _needs({"fast": "integer", "slow": "integer"}, "sweep"),
-                _needs({"sweep": "object"}, "fast", "slow"),
-            ]
+            # Not oneOf: generators of clients would make a model of each, and none of the request.
+            "if": {"required": ["sweep"], "properties": _types(sweep="object")},
+            "then": {"properties": _types(fast="null", slow="null")},
+            "else": {"required": ["fast", "slow"], "properties": _types(fast="integer", slow="integer")},
         },
     )
 

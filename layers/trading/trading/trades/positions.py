@@ -114,7 +114,7 @@ def find(wanted: PositionFilter) -> tuple[list[Position], str | None]:
         standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    after = PositionKey(*pagination.decode_key(wanted.cursor, str, str, str)) if wanted.cursor else None
+    after = PositionKey(*pagination.decode_key(wanted.cursor, str, str, str)) if wanted.cursor is not None else None
 
     def page(reading: Reading) -> tuple[list[Position], bool]:
         found: list[Standing] = []
@@ -154,7 +154,7 @@ def get(wanted: WantedPosition) -> tuple[DetailedPosition, str | None]:
         standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    after = pagination.decode_cursor(wanted.cursor) if wanted.cursor else None
+    after = pagination.decode_cursor(wanted.cursor) if wanted.cursor is not None else None
 
     def with_lots(reading: Reading, standing: Standing) -> tuple[DetailedPosition, str | None]:
         [position] = valued(reading, [standing])
@@ -204,7 +204,7 @@ def find_matches(wanted: WantedPosition) -> tuple[list[Match], str | None]:
         standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    before = pagination.decode_key(wanted.cursor, str, int, str, int) if wanted.cursor else None
+    before = pagination.decode_key(wanted.cursor, str, int, str, int) if wanted.cursor is not None else None
 
     def page(reading: Reading, standing: Standing) -> tuple[list[Match], str | None]:
         found = _last_matches(reading, standing, before, wanted.limit + 1)

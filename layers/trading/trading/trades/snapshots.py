@@ -150,7 +150,11 @@ class Snapshot:
         self.covered_before: datetime = self.now - SETTLED
         self._parameters = {"as_of": as_of, "covered_before": self.covered_before}
         by_then = " and change.changed_at <= %(as_of)s" if as_of else ""
-        self._is_active = f"not exists (select from trade_changes as change where change.trade_id = trade.id{by_then})"
+        # Not by `not exists`: that becomes a join, for which all trades of a position may be sorted to read a few.
+        self._is_active = (
+            f"(select change.id from trade_changes as change where change.trade_id = trade.id{by_then})"  # noqa: S608
+            " is null"
+        )
         if as_of:
             self._is_active += " and trade.recorded_at <= %(as_of)s"
 
@@ -159,29 +163,36 @@ class Snapshot:
 
         It jumps from each key to the next in an index, and so costs the same however many trades there are.
         """
-        of_account = "and account = %(account)s" if account is not None else ""
+        after = after or PositionKey("", "", "")
+        if account is None:
+            begins = "(account, ticker, currency) > (%(after_account)s, %(after_ticker)s, %(after_currency)s)"
+            follows = "(account, ticker, currency) > (position.account, position.ticker, position.currency)"
+        elif after.account > account:
+            return []
+        else:
+            # Not by the three of them: beside the equality, PostgreSQL would read all that comes before in the account.
+            begins = "account = %(account)s and (ticker, currency) > (%(after_ticker)s, %(after_currency)s)"
+            follows = "account = %(account)s and (ticker, currency) > (position.ticker, position.currency)"
+            if after.account < account:
+                after = PositionKey(account, "", "")
         rows = self._query(
             f"""
             with recursive position as (
                 (
-                    select account, ticker, currency from trades
-                    where (account, ticker, currency) > (%(after_account)s, %(after_ticker)s, %(after_currency)s)
-                    {of_account}
+                    select account, ticker, currency from trades where {begins}
                     order by account, ticker, currency limit 1
                 )
                 union all
                 select following.* from position cross join lateral (
-                    select account, ticker, currency from trades
-                    where (account, ticker, currency) > (position.account, position.ticker, position.currency)
-                    {of_account}
+                    select account, ticker, currency from trades where {follows}
                     order by account, ticker, currency limit 1
                 ) as following
             )
             select * from position limit %(limit)s
-            """,  # noqa: S608 - one of two constants
+            """,  # noqa: S608 - constants
             account=account,
             limit=limit,
-            **{f"after_{name}": part for name, part in (after or PositionKey("", "", ""))._asdict().items()},
+            **{f"after_{name}": part for name, part in after._asdict().items()},
         )
         return [PositionKey(*row) for row in rows]
 

@@ -1,0 +1,165 @@
+"""Importing a broker's file: recording what it holds, or saying what that would do."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched, islice
+from typing import TYPE_CHECKING
+
+from trading.core import database
+from trading.core.values import Amount
+from trading.trades.imports import reading, records, shortfalls
+from trading.trades.imports.options import Options
+from trading.trades.imports.reading import FileReading
+from trading.trades.imports.records import OUTCOMES, Completed, ImportRow, KnownTrade, RowFilter, RowTrade
+from trading.trades.imports.rows import FileTrade
+from trading.trades.imports.shortfalls import Shortfall
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+FIRST = 100  # rows of each outcome that an answer has
+_KEYS = 5_000  # of a statement
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedSplit:
+    """A stock split that the file tells of, for `POST /api/splits`.
+
+    `quantity` is what its row has: with most brokers, how many shares came. Files have no ratios.
+    """
+
+    line: int
+    ticker: str
+    effective_at: datetime
+    quantity: Amount | None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """The first rows of each outcome, and of those with a rounded price or fee."""
+
+    recorded: list[ImportRow]
+    already_recorded: list[ImportRow]
+    skipped: list[ImportRow]
+    rejected: list[ImportRow]
+    adjusted: list[ImportRow]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What came of a file, or would come of it: rows read = recorded + already recorded + skipped + rejected.
+
+    `adjusted` counts rows among these whose price or fee was rounded to six decimals. `turns_short` is known of a dry
+    run alone.
+    """
+
+    import_id: int | None
+    format: str
+    rows_read: int
+    recorded: int
+    already_recorded: int
+    skipped: int
+    rejected: int
+    adjusted: int
+    rows: FirstRows
+    splits: list[ProposedSplit]
+    isins_without_ticker: list[str]
+    turns_short: list[Shortfall]
+
+
+def run(data: bytes, options: Options, imported_by: str) -> tuple[ImportResult, Completed]:
+    """Record the trades of a file that are not recorded yet.
+
+    Raises:
+        InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
+        ConflictError: the import was taken back meanwhile.
+        records.ImportUnfinishedError: it takes longer than a request may; the same file goes on where it stopped.
+        database.DatabaseUnavailableError: the database does not answer; safe to repeat.
+    """
+    file = reading.read(data, options)
+    completed = records.record(file, _digest(data, options), options.account, imported_by)
+    known = completed.result
+    first = {outcome: records.find_rows(RowFilter(known.id, outcome, limit=FIRST))[0] for outcome in OUTCOMES}
+    adjusted = records.find_rows(RowFilter(known.id, only_adjusted=True, limit=FIRST))[0]
+    return ImportResult(
+        known.id,
+        known.format,
+        known.rows_read,
+        known.recorded,
+        known.already_recorded,
+        known.skipped,
+        known.rejected,
+        known.adjusted,
+        FirstRows(**first, adjusted=adjusted),
+        _splits(file),
+        file.isins_without_ticker,
+        [],
+    ), completed
+
+
+def try_out(data: bytes, options: Options) -> ImportResult:
+    """Return what `run` would do, without recording anything, and which positions would be short.
+
+    Raises:
+        InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    file = reading.read(data, options)
+
+    def look(cursor: "Cursor") -> tuple[list[ImportRow], list[Shortfall]]:
+        rows = [ImportRow(each.line, each.outcome, each.reason, adjusted=False) for each in file.left_out]
+        new: list[FileTrade] = []
+        for trades in batched(file.trades, _KEYS, strict=False):
+            known = records.known_trades(cursor, trades, ids_are_ours=file.ids_are_ours)
+            rows += [_tried(trade, known.get(trade.key)) for trade in trades]
+            new += [trade for trade in trades if trade.key not in known]
+        return rows, shortfalls.find(cursor, new)
+
+    rows, turns_short = database.run(look, repeatable=True, snapshot=True)
+    rows.sort(key=lambda row: row.line)
+    counts = Counter(row.outcome for row in rows)
+    first = {outcome: list(islice((row for row in rows if row.outcome == outcome), FIRST)) for outcome in OUTCOMES}
+    adjusted = [row for row in rows if row.adjusted]
+    return ImportResult(
+        None,
+        file.format,
+        file.rows_read,
+        counts["recorded"],
+        counts["already_recorded"],
+        counts["skipped"],
+        counts["rejected"],
+        len(adjusted),
+        FirstRows(**first, adjusted=adjusted[:FIRST]),
+        _splits(file),
+        file.isins_without_ticker,
+        turns_short,
+    )
+
+
+def _tried(trade: FileTrade, known: KnownTrade | None) -> ImportRow:
+    told = RowTrade.of(trade)
+    if known is None:
+        return ImportRow(trade.line, "recorded", trade.remark, trade.is_adjusted, None, told)
+    outcome, reason = known.judge(trade)
+    return ImportRow(trade.line, outcome, reason, trade.is_adjusted, known.id, told)
+
+
+def _splits(file: FileReading) -> list[ProposedSplit]:
+    return [ProposedSplit(each.line, each.ticker, each.effective_at, each.quantity) for each in file.splits]
+
+
+def _digest(data: bytes, options: Options) -> bytes:
+    """Return what a file is known by while it is imported: its bytes, and how they are read."""
+    read_as = (
+        options.format,
+        options.account,
+        options.source_account,
+        options.zone and options.zone.key,
+        options.currency,
+        sorted(options.tickers.items()),
+        sorted(options.columns.items()),
+        options.date_format,
+    )
+    return hashlib.sha256(data + repr(read_as).encode()).digest()

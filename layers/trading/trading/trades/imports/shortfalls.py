@@ -1,0 +1,116 @@
+"""Shortfalls: positions that a file's trades would turn short, because the history in it begins too late."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_UP, Decimal, localcontext
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from trading.core.values import PRECISION, QUANTITY_FRACTION_DIGITS, Amount
+from trading.trades.imports.rows import FileTrade
+from trading.trades.snapshots import Shares, Split
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+
+_LAST_DIGIT = Decimal(1).scaleb(-QUANTITY_FRACTION_DIGITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A position that would be short from `since` on.
+
+    It would not be with an opening lot: `quantity` shares, bought before `before`. What they cost the file cannot say.
+    """
+
+    account: str
+    ticker: str
+    currency: str
+    since: datetime
+    quantity: Amount
+    before: datetime
+
+
+# Shares count in units of all splits together: times the numerators of the splits after a trade and the denominators of
+# those before it. These factors are whole numbers, so that the signs of the sums are exact.
+_SHORT = """
+with entries as materialized (
+    select * from json_to_recordset(%(trades)s)
+    as entry(position integer, account text, ticker text, side text, quantity numeric, currency text,
+        timestamp timestamptz)
+), moves as (
+    select account, ticker, currency, timestamp, position + 9e18::bigint as place, side, quantity, true as is_new
+    from entries
+    union all
+    select trades.account, trades.ticker, trades.currency, trades.timestamp, trades.id, side, quantity, false
+    from trades
+    join (select distinct account, ticker, currency from entries) as position using (account, ticker, currency)
+    where not exists (select from trade_changes where trade_id = trades.id)
+), scaled as (
+    select moves.*, case side when 'BUY' then quantity else -quantity end * coalesce(factor, 1) as shares,
+        coalesce(factor, 1) as factor,
+        min(timestamp) filter (where is_new) over (partition by account, moves.ticker, currency) as first_new
+    from moves left join json_to_recordset(%(factors)s)
+        as factors(ticker text, since timestamptz, until timestamptz, factor numeric)
+        on factors.ticker = moves.ticker and moves.timestamp >= since and moves.timestamp < until
+), held as (
+    select *, sum(shares) over (partition by account, ticker, currency order by timestamp, place) as balance
+    from scaled
+)
+select account, ticker, currency, min(timestamp) filter (where balance < 0), -min(balance),
+    min(timestamp), (array_agg(factor order by timestamp, place))[1]
+from held
+group by account, ticker, currency
+having bool_or(balance < 0 and timestamp >= first_new)
+order by account, ticker, currency
+"""
+
+
+def find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
+    """Return the positions that would be short at some time if these trades were recorded, in order."""
+    if not trades:
+        return []
+    tickers = sorted({trade.ticker for trade in trades})
+    # One text for each, so that no list of all of them is needed as well.
+    entries = ",".join(_entry(position, trade) for position, trade in enumerate(trades))
+    cursor.execute(_SHORT, {"trades": f"[{entries}]", "factors": json.dumps(_factors(cursor, tickers))})
+    found = []
+    for account, ticker, currency, since, missing, before, factor in cursor.fetchall():
+        with localcontext(prec=PRECISION):
+            quantity = (missing / factor).quantize(_LAST_DIGIT, ROUND_UP)
+        found.append(Shortfall(account, ticker, currency, since, quantity, before))
+    return found
+
+
+def _entry(position: int, trade: FileTrade) -> str:
+    return json.dumps(
+        {
+            "position": position,
+            "account": trade.account,
+            "ticker": trade.ticker,
+            "side": trade.side,
+            "quantity": str(trade.quantity),
+            "currency": trade.currency,
+            "timestamp": trade.timestamp.isoformat(),
+        }
+    )
+
+
+def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]]:
+    """Return by what the quantities of each ticker's trades count between two of its splits."""
+    cursor.execute(
+        "select ticker, id, effective_at::text, numerator, denominator from splits"
+        " where voided_at is null and ticker = any(%(tickers)s) order by ticker, splits.effective_at",
+        {"tickers": list(tickers)},
+    )
+    by_ticker: dict[str, list[Split]] = {}
+    for ticker, *split in cursor.fetchall():
+        by_ticker.setdefault(ticker, []).append(Split(*split))
+    factors: list[dict[str, object]] = []
+    for ticker, splits in by_ticker.items():
+        instants = ["-infinity", *(split.effective_at for split in splits), "infinity"]
+        for (since, until), factor in zip(pairwise(instants), Shares(splits).factors, strict=True):
+            factors.append({"ticker": ticker, "since": since, "until": until, "factor": str(factor)})
+    return factors
