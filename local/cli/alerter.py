@@ -1,4 +1,4 @@
-"""The alerter: follows the prices of a feed over any number of connections, and tells of each rise."""
+"""The alerter: follows the prices of a feed over any number of connections, and tells of each alert."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from local.cli.display import Display
 from local.cli.publisher import Publisher
 from local.cli.reader import Answer, Prices, UnreadableError
 from local.cli.watches import Watches
-from trading.prices.alert_rules import Alert, AlertRule, Outcome
+from trading.prices.alert_rules import DEFAULT_RULE, Alert, AlertRule, Outcome
 from trading.prices.ticks import AHEAD, Tick
 from trading.streaming.protocol import EVERYTHING
 
@@ -45,12 +45,13 @@ class RefusedError(Exception):
 class Alerter:
     """Follows a feed for as long as it runs, over any number of connections."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an option of the command each
         self,
         url: str,
         display: Display,
         *,
         tickers: Sequence[str] = (),
+        rules: Sequence[AlertRule] = (DEFAULT_RULE,),
         publisher: Publisher | None = None,
         token: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -63,7 +64,7 @@ class Alerter:
         self._wanted = sorted({ticker.upper() for ticker in tickers})
         self._display = display
         self._publisher = publisher
-        self._watches = Watches()
+        self._watches = Watches(rules)
         self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
         self._absent = set(self._wanted)  # tickers of which no price came, until that is said
         self._shown: OrderedDict[tuple[str, datetime, AlertRule], None] = OrderedDict()

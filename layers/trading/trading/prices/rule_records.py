@@ -92,6 +92,16 @@ def of_ticker(rules: Sequence[ActiveRule], ticker: str) -> list[ActiveRule]:
     return [active for active in rules if active.rule.ticker in {ticker, EVERY_TICKER}]
 
 
+def rule_of(new: NewAlertRule) -> AlertRule:
+    """Return a rule that is not recorded.
+
+    Raises:
+        InvalidError: what it has does not go together.
+    """
+    _check(new.model_dump())
+    return AlertRule(None, new.ticker, new.kind, new.percent, new.window_seconds, new.price, new.once)
+
+
 def create(new: NewAlertRule, created_by: str) -> RecordedRule:
     """Record a rule, which applies to prices that are processed from now on.
 
