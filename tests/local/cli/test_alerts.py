@@ -35,7 +35,7 @@ def listed(run: Run) -> list[dict[str, Any]]:
 def test_rules_of_each_kind_are_created_and_listed(run: Run) -> None:
     assert run("add", "aapl", "--rise", "3%", "--within", "5m") == (0, "Created rule 2: AAPL rise 3% in 300s.\n", "")
     assert run("add", "*", "--fall", "2.5", "--within", "90s")[0] == 0
-    assert run("add", "AAPL", "--above", "200.50")[0] == 0
+    assert run("add", "AAPL", "--above", "200")[0] == 0
     assert run("add", "BRK.B", "--below", "180", "--once") == (0, "Created rule 5: BRK.B below 180 once.\n", "")
     _, out, _ = run("list")
     rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
