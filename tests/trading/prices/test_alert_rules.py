@@ -204,8 +204,9 @@ def moved(rule: AlertRule, each: Tick, seen: list[Tick]) -> tuple[Decimal, datet
     return (origin.price, origin.timestamp) if sign * each.price > sign * limit else None
 
 
-# Steps are small, so that ticks come late and twice, and prices few, so that lows are equal.
-streams = st.lists(st.tuples(st.integers(-24, 60), st.integers(96, 106).map(Decimal)), max_size=60).map(
+# Steps are small, so that ticks come late and twice, and several in a second, and prices few, so that lows are equal.
+steps = st.integers(-24, 60) | st.integers(1, 3)  # quarters of a second
+streams = st.lists(st.tuples(steps, st.integers(96, 106).map(Decimal)), max_size=60).map(
     lambda steps: [
         tick(sum(step for step, _ in steps[: number + 1]) / 4, price) for number, (_, price) in enumerate(steps)
     ]
