@@ -27,6 +27,7 @@ GROUPS = {
     "Prices": {
         "feed": ("feed", "Serve a mock market over WebSocket."),
         "watch": ("watch", "Watch the prices of a feed, and its alerts."),
+        "alerts": ("alerts", "Create, list, pause and delete alert rules."),
     },
     "Analyses and backtests": {
         "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),

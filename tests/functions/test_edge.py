@@ -19,7 +19,15 @@ ROUTES = [
     if operation.get("security")
 ]
 SCOPES = sorted({scope for _, _, scope in ROUTES})
-EXAMPLES = {"trade_id": 1, "split_id": 1, "import_id": 1, "simulation_id": 1, "date": "2024-05-15", "ticker": "AAPL"}
+EXAMPLES = {
+    "trade_id": 1,
+    "split_id": 1,
+    "import_id": 1,
+    "rule_id": 2,
+    "simulation_id": 1,
+    "date": "2024-05-15",
+    "ticker": "AAPL",
+}
 # Ways to write a path that some server might take for the same.
 SPELLINGS: list[Callable[[str], str]] = [
     lambda path: path,

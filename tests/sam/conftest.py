@@ -200,6 +200,11 @@ def database(laptop: RunningSystem) -> Database:
         "insert into splits (id, ticker, effective_at, numerator, denominator, recorded_by) values"
         " (9001, 'NVDA', '2024-06-10T13:30Z', 4, 1, 'local') returning id"
     )
+    database.rows("delete from alert_rules where id > 1 returning id")
+    database.rows(
+        "insert into alert_rules (id, ticker, kind, price, created_by) values"
+        " (9001, 'AAPL', 'below', 180, 'local') returning id"
+    )
     database.rows(
         "insert into price_averages values ('AAPL', '2025-06-03T12:05Z', 198.1, 2, 98, '2025-06-03T12:05Z', 100.1, 98,"
         " 100.1, '2025-06-03T12:06Z') returning ticker"

@@ -231,6 +231,33 @@ def finds_the_alert(answer: Any, _: Database) -> None:
     assert (newest["ticker"], newest["rise_percent"]) == ("AAPL", "2.14")
 
 
+def creates_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    rule = json.loads(answer["body"])
+    assert (rule["percent"], rule["window_seconds"], rule["paused"]) == ("3", 300, False)
+    assert database.rows("select kind from alert_rules where id > 1 and id < 9001") == [("fall",)]
+
+
+def lists_the_rules(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [rule["id"] for rule in json.loads(answer["body"])] == [1, 9001]
+
+
+def answers_the_rule(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["price"] == "180"
+
+
+def pauses_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select paused from alert_rules where id = 9001") == [(True,)]
+
+
+def deletes_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select deleted_at is not null from alert_rules where id = 9001") == [(True,)]
+
+
 def issues_a_ticket(answer: Any, _: Database) -> None:
     assert answer["statusCode"] == 201
     ticket = json.loads(answer["body"])
@@ -378,8 +405,13 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "price_socket/subscribe.json": says(type="subscribed", tickers=["AAPL", "MSFT"]),
     "price_socket/unknown.json": says(type="error", code="unknown_action"),
     "price_socket/unsubscribe.json": says(type="subscribed", tickers=["AAPL"]),
+    "prices_api/change_rule.json": pauses_the_rule,
+    "prices_api/create_rule.json": creates_the_rule,
+    "prices_api/delete_rule.json": deletes_the_rule,
     "prices_api/find_alerts.json": finds_the_alert,
     "prices_api/find_averages.json": finds_the_average,
+    "prices_api/find_rules.json": lists_the_rules,
+    "prices_api/get_rule.json": answers_the_rule,
     "prices_api/issue_ticket.json": issues_a_ticket,
     "prices_api/publish_prices.json": takes_both_prices,
     "prices_api/publish_prices_refused.json": refuses_the_price,

@@ -24,6 +24,7 @@ NEEDS_AWS = "sh needs-aws"
 # Those that go on until Ctrl-C or need Docker, each with the test that runs it.
 ELSEWHERE = {
     "make start": "test_start_serves_heals_and_stops_cleanly",
+    "./trading watch --replay": "test_rules_of_each_kind_are_tried_on_it_in_the_place_of_the_default",
     "./trading watch": "test_as_a_program_it_leaves_at_ctrl_c_with_a_summary",
     "make build": "test_a_function_is_one_small_file",
     ". .venv-sam/bin/activate": "test_a_function_is_one_small_file",

@@ -42,6 +42,7 @@ schema = schemathesis.openapi.from_dict(
 BEYOND_SCHEMAS = re.compile(
     "is not a valid cursor|must not be after end_date|in the future|at least a minute ago|digits|must be a whole number"
     "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
+    "|is required for|is not a setting of|must be below 100 for fall|must name a ticker for"
     "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
     "|must have a year|and may have %"
 )
@@ -74,7 +75,7 @@ def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> No
         answer = call(
             method.upper(),
             path.rstrip("/").format(
-                trade_id=1, split_id=1, import_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"
+                trade_id=1, split_id=1, import_id=1, rule_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"
             ),
         )
         assert answer.status == 405

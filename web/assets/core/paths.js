@@ -2,6 +2,7 @@
 
 export const TRADES = "/api/trades";
 export const ALERTS = "/api/alerts";
+export const ALERT_RULES = "/api/alert-rules";
 export const TICKET = "/api/prices/ticket";
 export const ANALYSES = "/api/analyses";
 export const EXPORTS = "/api/exports";
@@ -30,6 +31,9 @@ export const matches = (ticker) => `/api/positions/${ticker}/matches`;
 
 /** @param {string} ticker */
 export const averages = (ticker) => `/api/prices/${ticker}/averages`;
+
+/** @param {number} id */
+export const alertRule = (id) => `/api/alert-rules/${id}`;
 
 /** @param {string} date */
 export const analysis = (date) => `/api/analyses/${encodeURIComponent(date)}`;

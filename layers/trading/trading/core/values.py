@@ -29,6 +29,7 @@ AHEAD = timedelta(days=1)
 # What was recorded so long ago is committed, or never will be: the timeouts of the database's role see to it.
 SETTLED = timedelta(minutes=1)
 TICKER_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$"
+TICKER_OR_EVERY_PATTERN = r"^(\*|[A-Z]{1,5}([.-][A-Z]{1,4})?)$"
 CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
@@ -43,6 +44,7 @@ INSTANT_PATTERN = (
 # What a text must be that has to match a pattern, in words for people.
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
+    TICKER_OR_EVERY_PATTERN: "must be a ticker, such as MSFT or BRK.B, or *",
     CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
     ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces and . _ -, with no space at either end",
     CURRENCY_PATTERN: "must be three capital letters, such as USD",
@@ -215,11 +217,17 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
     }
 )
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
+TickerOrEvery = Annotated[str, StringConstraints(pattern=TICKER_OR_EVERY_PATTERN)]
 AnyCaseTicker = Annotated[
     str,
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
+]
+AnyCaseTickerOrEvery = Annotated[
+    str,
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    StringConstraints(pattern=TICKER_OR_EVERY_PATTERN),
 ]
 Side = Literal["BUY", "SELL"]
 Account = Annotated[str, StringConstraints(pattern=ACCOUNT_PATTERN)]
@@ -243,6 +251,14 @@ Quantity = Annotated[
 ]
 # Hundredths of a percent, below 100 %.
 BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_digits=4)), _decimal_schema(4, "2.5")]
+# Percent of a price: above 0, at most four decimals.
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(partial(exact_decimal, whole_digits=4, fraction_digits=4)),
+    AfterValidator(_not_zero),
+    _decimal_schema(4, "2.5", 4, positive=True),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["2.5"]}, mode="serialization"),
+]
 # Money that this system has counted: it may be negative, and has as many digits as it needs.
 Amount = Annotated[
     Decimal,
