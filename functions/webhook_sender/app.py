@@ -29,12 +29,13 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Send the events of a batch of SQS messages, and return those that cannot be read; or sweep, by the clock."""
+    _count(Outcome())  # somebody was here, whatever comes of it
     seconds = context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS
     if "Records" not in event:
         correlation.begin(context.aws_request_id)
-        outcome = dispatch.sweep(seconds)
-        _count(outcome)
-        return asdict(outcome)
+        swept = _count(dispatch.sweep(seconds))
+        logger.info("swept", **swept)
+        return swept
 
     targets = subscriptions.targets()
     claimed: list[tuple[Target, Claimed]] = []
@@ -48,13 +49,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             raise
 
     answer = dict(process_partial_response(event, record, processor, context))
-    _count(dispatch.attempt_all(claimed, seconds))
+    logger.info("sent", **_count(dispatch.attempt_all(claimed, seconds)))
     return answer
 
 
-def _count(outcome: Outcome) -> None:
+def _count(outcome: Outcome) -> dict[str, int]:
     metrics.add_metric("WebhookDeliveriesSucceeded", MetricUnit.Count, outcome.delivered)
     metrics.add_metric("WebhookAttemptsFailed", MetricUnit.Count, outcome.postponed)
     metrics.add_metric("WebhookDeliveriesGivenUp", MetricUnit.Count, outcome.given_up)
     metrics.add_metric("WebhooksPaused", MetricUnit.Count, outcome.paused)
-    logger.info("sent", **asdict(outcome))
+    return asdict(outcome)

@@ -28,6 +28,9 @@ GROUPS = {
         "feed": ("feed", "Serve a mock market over WebSocket."),
         "watch": ("watch", "Watch the prices of a feed, and its alerts."),
     },
+    "Notifications": {
+        "webhooks": ("webhooks", "Send events to a program, Slack or Telegram."),
+    },
     "Analyses and backtests": {
         "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
         "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
