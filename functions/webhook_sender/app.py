@@ -33,9 +33,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS
     if "Records" not in event:
         correlation.begin(context.aws_request_id)
-        swept = _count(dispatch.sweep(seconds))
-        logger.info("swept", **swept)
-        return swept
+        outcome = dispatch.sweep(seconds)
+        _count(outcome)
+        logger.info("swept", **asdict(outcome))
+        return asdict(outcome)
 
     targets = subscriptions.targets()
     claimed: list[tuple[Target, Claimed]] = []
@@ -49,13 +50,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             raise
 
     answer = dict(process_partial_response(event, record, processor, context))
-    logger.info("sent", **_count(dispatch.attempt_all(claimed, seconds)))
+    outcome = dispatch.attempt_all(claimed, seconds)
+    _count(outcome)
+    logger.info("sent", **asdict(outcome))
     return answer
 
 
-def _count(outcome: Outcome) -> dict[str, int]:
+def _count(outcome: Outcome) -> None:
     metrics.add_metric("WebhookDeliveriesSucceeded", MetricUnit.Count, outcome.delivered)
     metrics.add_metric("WebhookAttemptsFailed", MetricUnit.Count, outcome.postponed)
     metrics.add_metric("WebhookDeliveriesGivenUp", MetricUnit.Count, outcome.given_up)
     metrics.add_metric("WebhooksPaused", MetricUnit.Count, outcome.paused)
-    return asdict(outcome)

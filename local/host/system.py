@@ -172,7 +172,7 @@ async def _migrate(migrator: LocalFunction) -> None:
 
 def _subscribe(system: System, services: Aws, values: Mapping[str, str]) -> None:
     for number, _ in enumerate(system.subscriptions):
-        topic, queue = values[f"subscription/{number}/topic"], values[f"subscription/{number}/queue"]
+        topic, queue = values[f"subscribed-topic/{number}"], values[f"subscribed-queue/{number}"]
         triggers.subscribe(services, topic, queue)
 
 
@@ -229,8 +229,7 @@ def _expressions(system: System) -> dict[str, template.Expression]:
     """Return what has to be resolved, by keys that say what it is.
 
     `Function/VARIABLE` of each environment, `queue/number` of each queue source, `events/number` of each rule's queue,
-    `subscription/number/topic` and `subscription/number/queue` of each queue that hears a topic, `topic/Name` of each
-    topic.
+    `subscribed-topic/number` and `subscribed-queue/number` of each queue that hears a topic, `topic/Name` of each topic.
     """
     variables = {
         f"{name}/{key}": value
@@ -241,7 +240,7 @@ def _expressions(system: System) -> dict[str, template.Expression]:
     queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
     events = {f"events/{number}": rule.queue for number, rule in enumerate(system.event_rules)}
     subscriptions = {
-        f"subscription/{number}/{end}": expression
+        f"subscribed-{end}/{number}": expression
         for number, each in enumerate(system.subscriptions)
         for end, expression in (("topic", each.topic), ("queue", each.queue))
     }

@@ -202,7 +202,7 @@ def database(laptop: RunningSystem) -> Database:
 
 def _put_webhook(laptop: RunningSystem) -> None:
     """Put a webhook into its table, which the receiver of this name never answers."""
-    nothing = dict.fromkeys(("chat_id", "events", "ticker", "account", "rule_id"), {"NULL": True})
+    nothing = {name: {"NULL": True} for name in ("chat_id", "events", "ticker", "account", "rule_id")}
     item = {
         "webhook_id": WEBHOOK,
         "kind": "standard",

@@ -140,7 +140,7 @@ def listen(*, port: int, secret: str | None, url: str | None) -> None:
         raise click.ClickException(f"Port {port} cannot be listened on: {error.strerror}.") from None
     with listener:
         created = api.post(PATH, {"url": listener.url}) if secret is None else None
-        listener.secret = created["secret"] if created else secret
+        listener.secret = created["secret"] if created else secret or ""
         click.echo(f"Listening on {listener.url} (Ctrl-C ends it).")
         try:
             listener.serve_forever(0.1)
