@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(length)).decode(errors="replace")
         try:
-            verify(self.server.secret, self.headers, body)
+            verify(self.server.secret, {name.lower(): value for name, value in self.headers.items()}, body)
         except UnverifiedError as error:
             self.server.say(f"NOT VERIFIED  {error}")
             self._answer(HTTPStatus.BAD_REQUEST)
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def verify(secret: str, headers: Mapping[str, str], body: str) -> None:
-    """Check that a message was signed with a secret, a few minutes ago at most.
+    """Check that a message was signed with a secret, a few minutes ago at most; names of headers are in lower case.
 
     Raises:
         UnverifiedError: it was not.

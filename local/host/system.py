@@ -229,7 +229,8 @@ def _expressions(system: System) -> dict[str, template.Expression]:
     """Return what has to be resolved, by keys that say what it is.
 
     `Function/VARIABLE` of each environment, `queue/number` of each queue source, `events/number` of each rule's queue,
-    `subscribed-topic/number` and `subscribed-queue/number` of each queue that hears a topic, `topic/Name` of each topic.
+    `subscribed-topic/number` and `subscribed-queue/number` of each queue that hears a topic, `topic/Name` of each
+    topic.
     """
     variables = {
         f"{name}/{key}": value

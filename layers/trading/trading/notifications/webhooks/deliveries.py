@@ -23,7 +23,7 @@ LEASE_SECONDS = 60
 EVENT_ID_LIMIT = 100  # characters
 ATTEMPTS_KEPT = 20  # of each delivery, the newest
 
-type Status = Literal["pending", "delivered", "failed"]
+Status = Literal["pending", "delivered", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ EVENT_TYPES: tuple[str, ...] = tuple(
     name for event in get_args(Event.__value__) for name in get_args(event.__annotations__["type"])
 )
 
-type PauseReason = Literal["requested", "gone", "failing"]
+PauseReason = Literal["requested", "gone", "failing"]
 
 
 @dataclass(frozen=True, slots=True)
