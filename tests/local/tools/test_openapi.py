@@ -97,10 +97,14 @@ class Queue:
 
 @pytest.fixture
 def silent_queue(
-    database_url: str, bucket: Bucket, price_services: PriceServices, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    bucket: Bucket,
+    price_services: PriceServices,
+    webhook_tables: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A database to record in, a bucket and tables, and nobody who hears of it."""
-    del database_url, bucket, price_services
+    del database_url, bucket, price_services, webhook_tables
     monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
     monkeypatch.setattr(aws, "sqs", lambda _: Queue())
 
