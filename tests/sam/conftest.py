@@ -5,13 +5,14 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import psycopg2
 import pytest
 
 from local.host import triggers
-from local.host.system import DATABASE, RunningSystem, running
+from local.host.system import DATABASE, LOOPBACK, RunningSystem, free_port, running
 from local.host.template import ROOT
 from trading.simulation import engine, history_files
 from trading.simulation.engine import Strategy
@@ -43,6 +44,51 @@ def run(*command: str | Path) -> str:
         pytest.fail(f"{' '.join(map(str, command))}\n{outcome.stdout}\n{outcome.stderr}")
     sys.stderr.write(outcome.stderr)  # what a function logged is shown where its answer is not the expected one
     return outcome.stdout
+
+
+def containers() -> set[str]:
+    """Return the containers of functions that there are."""
+    return set(run("docker", "ps", "--all", "--quiet", "--filter", "label=sam.cli.container.type=lambda").split())
+
+
+@contextmanager
+def serving(command: str, options: list[str], log: Path) -> Iterator[int]:
+    """Run `sam local start-…`, and yield the port at which it answers; it leaves nothing behind."""
+    before = containers()
+    port = free_port(0, [LOOPBACK])
+    # EAGER starts containers from threads that race for the one list of them: now and then `sam` loses one of them.
+    warm = "--warm-containers=LAZY"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [*SAM, "local", command, f"--port={port}", warm, *options],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_it_answers(server, port, log)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(60)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(server.pid, 0)
+    assert containers() == before
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            socket.create_connection((LOOPBACK, port)).close()
+        except ConnectionRefusedError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"sam local does not answer:\n{log.read_text()}")
+            time.sleep(0.2)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")

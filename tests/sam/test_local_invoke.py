@@ -1,12 +1,15 @@
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
+from local.host.system import LOOPBACK
 from local.host.template import ROOT, read, transformed
-from tests.sam.conftest import SAM, WEBHOOK, Database, run
+from tests.sam.conftest import SAM, WEBHOOK, Database, run, serving
 
 FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}
 EVENTS = sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json"))
@@ -472,9 +475,25 @@ def test_every_event_has_its_outcome_and_every_function_its_event() -> None:
     assert {event.partition("/")[0] for event in EVENTS} == set(FUNCTIONS)
 
 
+@pytest.fixture(scope="module")
+def port(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port at which `sam local start-lambda` answers: it keeps its containers, one for each function."""
+    with serving("start-lambda", options, tmp_path_factory.mktemp("start-lambda") / "log") as port:
+        yield port
+
+
 @pytest.mark.usefixtures("sample", "client")
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_event_has_its_outcome_in_lambdas_container(event: str, options: list[str], database: Database) -> None:
+def test_an_event_has_its_outcome_in_lambdas_container(event: str, port: int, database: Database) -> None:
     function = FUNCTIONS[event.partition("/")[0]]
-    answer = run(*SAM, "local", "invoke", function, "--event", ROOT / "events" / event, *options)
+    with closing(HTTPConnection(LOOPBACK, port, timeout=120)) as connection:
+        path = f"/2015-03-31/functions/{function}/invocations"
+        connection.request("POST", path, (ROOT / "events" / event).read_bytes())
+        answer = json.load(connection.getresponse())
+    OUTCOMES[event](answer, database)
+
+
+def test_an_event_has_its_outcome_in_a_container_made_for_it(options: list[str], database: Database) -> None:
+    event = "trades_api/record_trade.json"
+    answer = run(*SAM, "local", "invoke", "TradesApi", "--event", ROOT / "events" / event, *options)
     OUTCOMES[event](json.loads(answer), database)

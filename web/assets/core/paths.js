@@ -10,6 +10,8 @@ export const HISTORIES = "/api/histories";
 export const POSITIONS = "/api/positions";
 export const PORTFOLIO = "/api/portfolio";
 export const PROFIT = "/api/profit";
+export const IMPORTS = "/api/imports";
+export const IMPORT_FORMATS = "/api/imports/formats";
 
 /** @param {number | string} id */
 export const trade = (id) => `/api/trades/${id}`;
@@ -40,3 +42,9 @@ export const simulation = (id) => `/api/simulations/${encodeURIComponent(id)}`;
 
 /** @param {string} ticker */
 export const history = (ticker) => `/api/histories/${ticker}`;
+
+/** @param {number} id */
+export const importRows = (id) => `/api/imports/${id}/rows`;
+
+/** @param {number} id */
+export const voidImport = (id) => `/api/imports/${id}/void`;
