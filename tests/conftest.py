@@ -8,10 +8,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import psycopg2
@@ -27,6 +27,9 @@ from local.host.runtime import Context
 from local.host.system import free_port
 from local.host.template import REGION, read, transformed
 from trading.core import aws, bus, database, migrations
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 TEMPLATE_DATABASE = "migrated"
 
@@ -84,16 +87,14 @@ _SHAPE = """
 select (select count(*) from pg_class), (select count(*) from pg_attribute), (select count(*) from pg_constraint),
     pg_database_size(current_database()) >> 24
 """
-_EMPTY = """
-do $$ declare name text; begin
-    perform set_config('session_replication_role', 'replica', true); -- no trigger, no foreign key
-    for name in select oid::regclass from pg_class
-        where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations'
-    loop
-        execute format('delete from %s', name);
-    end loop;
-    perform setval(seqrelid, seqstart, false) from pg_sequence;
-end $$
+_TABLES = """
+select oid::regclass::text from pg_class
+where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations'
+"""
+_SEQUENCES = """
+select seqrelid, coalesce(pg_sequence_last_value(seqrelid), seqstart),
+    pg_sequence_last_value(seqrelid) is not null
+from pg_sequence
 """
 
 
@@ -102,29 +103,48 @@ class Copy:
 
     def __init__(self, server: Postgres) -> None:
         self._server = server
-        self.url, self._shape = "", ()
+        self.url, self._emptying = "", ""
+        self._shape: list[tuple[Any, ...]] = []
 
     def make(self) -> None:
         """Make it."""
         name = f"test_{uuid.uuid4().hex}"
         self._server.create_database(name, TEMPLATE_DATABASE)
         self.url = self._server.url(name)
-        [self._shape] = self._run(_SHAPE)
+        with self._cursor() as cursor:
+            self._shape = _rows(cursor, _SHAPE)
+            tables = [table for (table,) in _rows(cursor, _TABLES)]
+            statements = ["set session_replication_role = replica"]  # no trigger, no foreign key
+            statements += [f"delete from {table}" for table in tables]  # noqa: S608 - PostgreSQL quoted them
+            for table in tables:  # what migrations wrote
+                insert = f"insert into {table} overriding system value select (%s::{table}).*"
+                written = _rows(cursor, f"select each::text from {table} as each")  # noqa: S608 - likewise
+                statements += [cursor.mogrify(insert, row).decode() for row in written]
+            statements += [
+                f"select setval({sequence}, {value}, {called})" for sequence, value, called in _rows(cursor, _SEQUENCES)
+            ]
+            self._emptying = ";".join(statements)
 
     def empty(self) -> None:
-        """Take out what a test left in it and in the way, and make another where the test changed more than rows."""
-        others = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = current_database()"
-        self._run(f"{others} and pid <> pg_backend_pid()")
-        if self._run(_SHAPE) == [self._shape]:
-            self._run(_EMPTY)
-        else:
-            self.make()
+        """Put back what the migrations left, and make another where a test changed more than rows."""
+        with self._cursor() as cursor:
+            others = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = current_database()"
+            cursor.execute(f"{others} and pid <> pg_backend_pid()")
+            if _rows(cursor, _SHAPE) == self._shape:
+                cursor.execute(self._emptying)
+                return
+        self.make()
 
-    def _run(self, statement: str) -> list[tuple[Any, ...]]:
+    @contextmanager
+    def _cursor(self) -> "Iterator[Cursor]":
         with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+            yield cursor
+
+
+def _rows(cursor: "Cursor", statement: str) -> list[tuple[Any, ...]]:
+    cursor.execute(statement)
+    return cursor.fetchall()
 
 
 @pytest.fixture(scope="session")
