@@ -14,9 +14,9 @@ LOTS_HELD = 20_000
 
 # Where a trade stands in the order of its ledger: its timestamp, in microseconds, and its id.
 type Key = tuple[int, int]
-# A trade in whole numbers: timestamp, id, shares (negative where they were sold), price, factor, fee. The amount of n of
-# its shares is n x price / factor, and the factor is 1 unless there are splits. Plain tuples, because a pass over a
-# million trades makes a million of them.
+# A trade in whole numbers: timestamp, id, shares (negative where they were sold), price, factor, fee. The amount of n
+# shares is n x price / factor, and the factor is 1 unless there are splits. Plain tuples, because a pass over a million
+# trades makes a million of them.
 type Entry = tuple[int, int, int, int, int, int]
 # Shares that were closed: the entries that opened and closed them, how many, what the buy cost with its fee, what the
 # sell brought without its fee, and both fees.

@@ -153,16 +153,16 @@ class Chunk(NamedTuple):
     is_full: bool
 
 
-# A trade's row in whole numbers. A quantity has nineteen digits, which a bigint does not always hold: so it is sent less
-# the half of its range.
+# A trade's row in whole numbers. A quantity has nineteen digits, which a bigint does not always hold: so it is sent
+# less the half of its range.
 _QUANTITY_LESS = 10 ** (9 + QUANTITY_DECIMALS) // 2
 _ENTRY = f"""
 trade.timestamp, trade.id, trade.side = 'BUY', (trade.quantity * 1e{QUANTITY_DECIMALS} - {_QUANTITY_LESS})::bigint,
 (trade.price * 1e{PRICE_DECIMALS})::bigint, (trade.fee * 1e{PRICE_DECIMALS})::bigint
 """
 
-# Such a row after a number as COPY sends it in binary: how many columns there are, and each after its size. None is null,
-# so all rows have the same size. A header comes before them and a trailer after them.
+# Such a row after a number as COPY sends it in binary: how many columns there are, and each after its size. None is
+# null, so all rows have the same size. A header comes before them and a trailer after them.
 _ROW = struct.Struct("> 2x 4xq 4xq 4xq 4x? 4xq 4xq 4xq")
 _HEADER_SIZE, _TRAILER_SIZE = 19, 2
 
