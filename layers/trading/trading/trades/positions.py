@@ -220,7 +220,7 @@ def _last_matches(reading: Reading, standing: Standing, before: list[Any] | None
     found: list[fifo.Match] = []
     for begin, end in reversed(reading.stretches(standing)):
         if before is None or begin.last < tuple(before[:2]):
-            matches = reading.matches(standing, begin, end.last)
+            matches = reading.matches(standing, begin, end)
             found[:0] = deque((each for each in matches if before is None or _match_key(each) < before), limit)
             if len(found) >= limit:
                 break

@@ -101,7 +101,7 @@ def _of_tags(reading: Reading, wanted: ProfitFilter) -> _Groups:
             tags = reading.snapshot.tags(standing.key, begin.last, end.last)
             if not tags or end.last[0] < first or begin.last[0] > last:
                 continue
-            for match in reading.matches(standing, begin, end.last):
+            for match in reading.matches(standing, begin, end):
                 closed_at, trade_id = match[1][:2]
                 if first <= closed_at <= last:
                     for tag in tags.get(trade_id, ()):

@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -145,19 +146,17 @@ class Reading:
         states = [State(), *before.marks, *standing.marks, standing.state]
         return [(begin, end) for begin, end in pairwise(states) if begin.matches < end.matches]
 
-    def matches(self, standing: Standing, begin: State, end: Key) -> list[Match]:
-        """Return by FIFO what a position's trades closed, those after a state up to and including a trade.
+    def matches(self, standing: Standing, begin: State, end: State) -> list[Match]:
+        """Return by FIFO what a position's trades closed, those after one state until another.
 
         Raises:
             StillReadingError: there is no time left.
         """
         engine = self._fifo(standing, replace(begin))
-        first = self._entries(standing, begin.last, CHUNK)
         found: list[Match] = []
-        for chunk in self._chunks(standing, first):
-            engine.match([entry for entry in chunk.entries if entry[:2] <= end], found)
-            if chunk.entries and chunk.entries[-1][:2] >= end:
-                break
+        while left := end.trade_count - engine.state.trade_count:
+            self._check_time()
+            engine.match(self._entries(standing, engine.state.last, min(left, CHUNK)).entries, found)
         return found
 
     def lots(self, standing: Standing, after: Key, limit: int) -> list[Entry]:
@@ -204,14 +203,20 @@ class Reading:
         return Fifo(state, read_lots, first_lots)
 
     def _chunks(self, standing: Standing, first: Chunk) -> Iterator[Chunk]:
-        """Yield a chunk of a position's trades, and those after it."""
+        """Yield a chunk of a position's trades, and those after it: each is read while the one before is counted."""
         chunk = first
+        if chunk.is_full:
+            with ThreadPoolExecutor(1) as reader:
+                while chunk.is_full:
+                    following = reader.submit(self._entries, standing, chunk.entries[-1][:2], CHUNK)
+                    yield chunk
+                    self._check_time()
+                    chunk = following.result()
         yield chunk
-        while chunk.is_full:
-            if time.monotonic() > self._end:
-                raise StillReadingError("there are more new trades than one request has time for")
-            chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
-            yield chunk
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise StillReadingError("there are more new trades than one request has time for")
 
     def _entries(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
         key = standing.key
