@@ -10,7 +10,6 @@ from io import BytesIO
 from itertools import accumulate
 from math import prod
 from operator import itemgetter, mul
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trading.core.values import PRECISION, SETTLED
@@ -185,7 +184,6 @@ class Snapshot:
         (self.now,) = cursor.fetchone() or (None,)
         self.as_of = as_of
         self.cursor = cursor
-        self._turn = Lock()  # one statement at a time: trades are read while those before them are counted
         # Ids and recorded_at are given out before a commit. So a trade that is not seen yet may come before others that
         # are, but none that was recorded so long ago: it is committed, or never will be.
         self.covered_before: datetime = self.now - SETTLED
@@ -432,11 +430,9 @@ class Snapshot:
         """Return the rows of a statement that have the columns of `_ROW`: in half the time that `_query` takes."""
         sent = BytesIO()
         copy = f"copy ({statement}) to stdout (format binary)"
-        with self._turn:
-            self.cursor.copy_expert(self.cursor.mogrify(copy, {**self._parameters, **parameters}), sent)
+        self.cursor.copy_expert(self.cursor.mogrify(copy, {**self._parameters, **parameters}), sent)
         return list(_ROW.iter_unpack(sent.getbuffer()[_HEADER_SIZE:-_TRAILER_SIZE]))
 
     def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self._turn:
-            self.cursor.execute(statement, {**self._parameters, **parameters})
-            return self.cursor.fetchall()
+        self.cursor.execute(statement, {**self._parameters, **parameters})
+        return self.cursor.fetchall()

@@ -3,7 +3,6 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -203,16 +202,13 @@ class Reading:
         return Fifo(state, read_lots, first_lots)
 
     def _chunks(self, standing: Standing, first: Chunk) -> Iterator[Chunk]:
-        """Yield a chunk of a position's trades, and those after it: each is read while the one before is counted."""
+        """Yield a chunk of a position's trades, and those after it."""
         chunk = first
-        if chunk.is_full:
-            with ThreadPoolExecutor(1) as reader:
-                while chunk.is_full:
-                    following = reader.submit(self._entries, standing, chunk.entries[-1][:2], CHUNK)
-                    yield chunk
-                    self._check_time()
-                    chunk = following.result()
         yield chunk
+        while chunk.is_full:
+            self._check_time()
+            chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
+            yield chunk
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
