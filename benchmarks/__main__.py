@@ -5,12 +5,13 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import analysis, positions, price_feed, prices, simulation, trades
+from benchmarks import analysis, imports, positions, price_feed, prices, simulation, trades
 from benchmarks.measure import Figure, say, table
 
 PARTS = {
     "trades": trades.figures,
     "positions": positions.figures,
+    "imports": imports.figures,
     "analysis": analysis.figures,
     "simulation": simulation.figures,
     "prices": prices.figures,

@@ -1,20 +1,24 @@
 """Prices: judging a tick, and recording what a batch of them comes to."""
 
 import json
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import count
+from itertools import batched, count
 from statistics import median
 from typing import Any
 
 from benchmarks import services
 from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
+from benchmarks.peers.rise_detector import RiseDetector
 from benchmarks.peers.window_scan import WindowScan
-from trading.prices.alert_rules import RiseDetector
+from trading.prices.alert_rules import DEFAULT_RULE, ActiveRule, AlertRule, Detector
 from trading.prices.ticks import Tick, frame
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -23,12 +27,18 @@ TICKS = 20_000
 TICKERS = 10
 MESSAGES = 10  # of a batch, as many as Lambda takes off a FIFO queue
 TICKS_OF_A_MESSAGE = 50
+_INSERT_RULE = (
+    "insert into alert_rules (ticker, kind, percent, window_seconds, price, active_from, created_by)"
+    " values ('AAPL', %s, %s, %s, %s, '0001-01-01T00:00:00Z', 'benchmark')"
+)
 
 
 def figures(_: int) -> Iterator[Figure]:
     """Measure everything about prices."""
     yield from _rule()
+    yield from _rules()
     yield from _processor()
+    yield from _processor_of_rules()
     yield from _broadcaster()
 
 
@@ -63,6 +73,25 @@ def _rule() -> Iterator[Figure]:
     yield each.times_as_fast("A tick with 1,000 in its window, against scanning the window", 100, "ours", "peer")
 
 
+def _rules() -> Iterator[Figure]:
+    say("  fifty rules")
+    rising, walking = _rising(in_window=1_000), _walking()
+    one, fifty = [ActiveRule(DEFAULT_RULE)], [ActiveRule(rule) for rule in _fifty_rules()]
+    rounds = take_turns(
+        21,
+        floor=lambda: _updated(RiseDetector().update, rising),
+        one=lambda: _judged(rising, one),
+        fifty=lambda: _judged(rising, fifty),
+        floor_walking=lambda: _updated(RiseDetector().update, walking),
+        one_walking=lambda: _judged(walking, one),
+        fifty_walking=lambda: _judged(walking, fifty),
+    )
+    yield rounds.at_most("The default rule alone, against a detector of nothing else", 1.1, "one", "floor")
+    yield rounds.at_most("- prices that walk at random", 1.1, "one_walking", "floor_walking")
+    yield rounds.at_most("50 rules on one ticker, against the default rule alone", 5, "fifty", "one")
+    yield rounds.at_most("- prices that walk at random", 5, "fifty_walking", "one_walking")
+
+
 def _processor() -> Iterator[Figure]:
     say("  the processor")
     with services.postgres() as server, services.sqs() as queue:
@@ -81,6 +110,32 @@ def _processor() -> Iterator[Figure]:
         ">= 5,000/s",
         per_second >= 5_000,
     )
+
+
+def _processor_of_rules() -> Iterator[Figure]:
+    say("  the processor of fifty rules")
+    with services.postgres() as server, services.sqs() as queue, ExitStack() as stack:
+        processors = {}
+        for name, rules in (("one", []), ("fifty", _fifty_rules())):
+            database = services.new_database(server, f"rules_{name}")
+            with services.cursor_of(database) as cursor:
+                cursor.executemany(
+                    _INSERT_RULE, [(rule.kind, rule.percent, rule.window_seconds, rule.price) for rule in rules]
+                )
+            environment = {
+                **services.environment(database, queue),
+                "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
+            }
+            processors[name] = stack.enter_context(Handler(f"{price_processor.__name__}.handler", environment))
+        walking = _walking()
+        batches = {name: map(partial(_batch_of_one, walking), count()) for name in processors}
+        rounds = take_turns(
+            35,
+            one=lambda: processors["one"].call(next(batches["one"]), 1, 200),
+            fifty=lambda: processors["fifty"].call(next(batches["fifty"]), 1, 200),
+        )
+    ticks = MESSAGES * TICKS_OF_A_MESSAGE
+    yield rounds.at_most(f"{ticks} ticks of one ticker recorded with 50 rules, against one", 5, "fifty", "one")
 
 
 def _broadcaster() -> Iterator[Figure]:
@@ -109,14 +164,43 @@ def _rising(in_window: int) -> list[Tick]:
     ]
 
 
-def _judged(ticks: Sequence[Tick]) -> list[float]:
-    watch = RiseDetector("AAPL")
+def _walking() -> list[Tick]:
+    """Return ticks that walk at random, a minute of them by about half a percent."""
+    steps = random.Random("prices")  # noqa: S311 - a walk that must be repeatable
+    price, step = 100.0, timedelta(seconds=0.06)
+    ticks = []
+    for number in range(TICKS):
+        price *= 1 + steps.gauss(0, 0.0002)
+        ticks.append(Tick("AAPL", Decimal(f"{price:.6f}"), NOON + number * step))
+    return ticks
 
-    def update() -> None:
+
+def _fifty_rules() -> list[AlertRule]:
+    """Return rules of all four kinds, with ten windows."""
+    moves = [
+        AlertRule(None, "AAPL", kind, Decimal(percent), seconds)
+        for seconds in (5, 10, 20, 30, 60, 90, 120, 300, 600, 900)
+        for kind in ("rise", "fall")
+        for percent in (1, 2)
+    ]
+    levels = [
+        AlertRule(None, "AAPL", kind, price=Decimal(price))
+        for kind in ("above", "below")
+        for price in (90, 95, 100, 105, 110)
+    ]
+    return [replace(rule, id=number) for number, rule in enumerate(moves + levels, 2)]
+
+
+def _judged(ticks: Sequence[Tick], rules: Sequence[ActiveRule] = (ActiveRule(DEFAULT_RULE),)) -> list[float]:
+    return _updated(Detector("AAPL", rules).update, ticks)
+
+
+def _updated(update: Callable[[Tick], object], ticks: Sequence[Tick]) -> list[float]:
+    def work() -> None:
         for tick in ticks:
-            watch.update(tick)
+            update(tick)
 
-    return _timed(update)
+    return _timed(work)
 
 
 def _scanned(ticks: Sequence[Tick]) -> list[float]:
@@ -142,25 +226,41 @@ def _timed(work: Callable[[], Any]) -> list[float]:
 def _batch(number: int) -> dict[str, Any]:
     """Return the event of a batch that follows the one before it, a message for each ticker."""
     start = NOON + timedelta(seconds=number * TICKS_OF_A_MESSAGE)
+    return _event(
+        [
+            Tick(f"T{chr(65 + message)}", Decimal(f"{100 + second % 7 / 100:.2f}"), start + timedelta(seconds=second))
+            for second in range(TICKS_OF_A_MESSAGE)
+        ]
+        for message in range(MESSAGES)
+    )
+
+
+def _batch_of_one(ticks: Sequence[Tick], number: int) -> dict[str, Any]:
+    """Return the event of a batch of one ticker, the part of the ticks with this number."""
+    size = MESSAGES * TICKS_OF_A_MESSAGE
+    return _event(batched(ticks[number * size : (number + 1) * size], TICKS_OF_A_MESSAGE, strict=True))
+
+
+def _event(messages: Iterable[Sequence[Tick]]) -> dict[str, Any]:
     return {
         "Records": [
             {
-                "messageId": f"{number}-{message}",
-                "attributes": {"MessageGroupId": f"T{chr(65 + message)}"},
+                "messageId": f"{ticks[0].ticker} {ticks[0].timestamp}",
+                "attributes": {"MessageGroupId": ticks[0].ticker},
                 "body": json.dumps(
                     {
                         "type": "prices.published.v1",
                         "ticks": [
                             {
-                                "ticker": f"T{chr(65 + message)}",
-                                "price": f"{100 + second % 7 / 100:.2f}",
-                                "timestamp": (start + timedelta(seconds=second)).isoformat(),
+                                "ticker": tick.ticker,
+                                "price": str(tick.price),
+                                "timestamp": tick.timestamp.isoformat(),
                             }
-                            for second in range(TICKS_OF_A_MESSAGE)
+                            for tick in ticks
                         ],
                     }
                 ),
             }
-            for message in range(MESSAGES)
+            for ticks in messages
         ]
     }

@@ -16,7 +16,7 @@ from local.cli.feed import Options
 from local.cli.feed_server import serving
 from local.host import system, template
 from local.host.template import ROOT
-from trading.prices.alert_rules import RiseDetector
+from trading.prices.alert_rules import Detector
 from trading.prices.ticks import Tick, frame
 from trading.streaming import protocol
 from trading.streaming.protocol import MessageError
@@ -150,10 +150,9 @@ def test_all_that_the_feed_says_is_as_described() -> None:
 
 
 def test_all_that_the_socket_says_is_as_described() -> None:
-    watch = RiseDetector("BRK.B")
+    watch = Detector("BRK.B")
     ticks = [Tick("BRK.B", Decimal(price), NOW + timedelta(seconds=n)) for n, price in enumerate(["98.00", "100.10"])]
-    alert = [watch.update(tick) for tick in ticks][-1].alert
-    assert alert
+    [alert] = [watch.update(tick) for tick in ticks][-1].alerts
     said = [frame(ticks), protocol.alerted(alert), protocol.pong(), protocol.subscribed(frozenset({"*"}))]
     said.append(MessageError("busy", "try again").write())
     assert {check(text) for text in said} == set(DESCRIPTION["channels"]["socket"]["messages"]) - REQUESTS

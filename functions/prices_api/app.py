@@ -1,4 +1,4 @@
-"""Prices over HTTP: publish them, read their averages and alerts, ask for a ticket to the socket."""
+"""Prices over HTTP: publish them, read their averages and alerts, keep alert rules, open the socket."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from trading.http.api import (
     Cursor,
     From,
     HttpApi,
+    Id,
     Limit,
     Until,
     described_json,
@@ -22,15 +23,17 @@ from trading.http.api import (
     json_response,
     next_page,
 )
-from trading.prices import records, ticks
+from trading.prices import records, rule_records, ticks
 from trading.prices.alert_rules import Alert
 from trading.prices.records import PriceAverage, PriceFilter
+from trading.prices.rule_records import AlertRuleChange, NewAlertRule, RecordedRule
 from trading.prices.ticks import PRICES_LIMIT, NewPrice
 from trading.streaming import connections
 from trading.streaming.connections import Ticket
 
 PATH = "/api/prices"
 ALERTS_PATH = "/api/alerts"
+RULES_PATH = "/api/alert-rules"
 
 logger = Logger()
 app = HttpApi()
@@ -55,7 +58,12 @@ class Accepted:
 ACCEPTED = TypeAdapter(Accepted)
 AVERAGES = TypeAdapter(list[PriceAverage])
 ALERTS = TypeAdapter(list[Alert])
+RULE = TypeAdapter(RecordedRule)
+RULES = TypeAdapter(list[RecordedRule])
 TICKET = TypeAdapter(Ticket)
+
+NO_RULE = described_problem("There is no such rule.")
+TOO_MANY = described_problem("The ticker has 50 rules already, or there are 200.")
 
 
 @app.post(
@@ -64,7 +72,7 @@ TICKET = TypeAdapter(Ticket)
     retry_hint="Prices are safe to send again: duplicates count once.",
     summary="Publish up to 500 prices",
     responses={
-        202: described_json(Accepted, "The prices are accepted for the averages, the alert rule and the sockets.")
+        202: described_json(Accepted, "The prices are accepted for the averages, the alert rules and the sockets.")
     },
 )
 def publish_prices(batch: PriceBatch) -> Response[str]:
@@ -109,10 +117,67 @@ def find_alerts(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find the rises of more than 2 % within a minute."""
+    """Find the prices that met a rule, each with a copy of it."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
     return json_response(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
+
+
+@app.post(
+    RULES_PATH,
+    scope="alerts:write",
+    retry_hint="List the rules first: this one may have been created.",
+    summary="Create an alert rule",
+    responses={201: described_json(RecordedRule, "The rule applies to prices from now on."), 409: TOO_MANY},
+)
+def create_rule(new: NewAlertRule) -> Response[str]:
+    """Create a rule: a rise or fall by a percentage within seconds, or a price above or below another."""
+    rule = rule_records.create(new, app.subject)
+    return json_response(HTTPStatus.CREATED, RULE.dump_json(rule), {"Location": f"{RULES_PATH}/{rule.id}"})
+
+
+@app.get(
+    RULES_PATH,
+    scope="prices:read",
+    summary="List alert rules",
+    responses={200: described_json(list[RecordedRule], "All rules that are not deleted, oldest first.")},
+)
+def find_rules() -> Response[str]:
+    """List the rules; the first is the one that is there from the start, unless it was deleted."""
+    return json_response(HTTPStatus.OK, RULES.dump_json(rule_records.find()))
+
+
+@app.get(
+    f"{RULES_PATH}/<rule_id>",
+    scope="prices:read",
+    summary="Get an alert rule",
+    responses={200: described_json(RecordedRule, "The rule."), 404: NO_RULE},
+)
+def get_rule(rule_id: Id) -> Response[str]:
+    """Get one rule."""
+    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.get(rule_id)))
+
+
+@app.patch(
+    f"{RULES_PATH}/<rule_id>",
+    scope="alerts:write",
+    summary="Change, pause or resume an alert rule",
+    responses={200: described_json(RecordedRule, "The rule as it is now."), 404: NO_RULE, 409: TOO_MANY},
+)
+def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
+    """Change a rule. One that watches something else, or goes on after a pause, sees prices from now on only."""
+    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.change(rule_id, change)))
+
+
+@app.delete(
+    f"{RULES_PATH}/<rule_id>",
+    scope="alerts:write",
+    summary="Delete an alert rule",
+    responses={200: described_json(RecordedRule, "The rule that is deleted. Its alerts stay."), 404: NO_RULE},
+)
+def delete_rule(rule_id: Id) -> Response[str]:
+    """Delete a rule; its alerts, each with a copy of it, stay."""
+    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.delete(rule_id)))
 
 
 @app.post(

@@ -1,10 +1,11 @@
-"""The alerter: follows the prices of a feed over any number of connections, and tells of each rise."""
+"""The alerter: follows the prices of a feed over any number of connections, and tells of each alert."""
 
 import asyncio
 import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +22,7 @@ from local.cli.display import Display
 from local.cli.publisher import Publisher
 from local.cli.reader import Answer, Prices, UnreadableError
 from local.cli.watches import Watches
-from trading.prices.alert_rules import Alert, Outcome
+from trading.prices.alert_rules import DEFAULT_RULE, Alert, AlertRule, Outcome
 from trading.prices.ticks import AHEAD, Tick
 from trading.streaming.protocol import EVERYTHING
 
@@ -44,12 +45,13 @@ class RefusedError(Exception):
 class Alerter:
     """Follows a feed for as long as it runs, over any number of connections."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an option of the command each
         self,
         url: str,
         display: Display,
         *,
         tickers: Sequence[str] = (),
+        rules: Sequence[AlertRule] = (DEFAULT_RULE,),
         publisher: Publisher | None = None,
         token: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -62,10 +64,10 @@ class Alerter:
         self._wanted = sorted({ticker.upper() for ticker in tickers})
         self._display = display
         self._publisher = publisher
-        self._watches = Watches()
+        self._watches = Watches(rules)
         self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
         self._absent = set(self._wanted)  # tickers of which no price came, until that is said
-        self._shown: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+        self._shown: OrderedDict[tuple[str, datetime, AlertRule], None] = OrderedDict()
         self._seqs: dict[str, int] = {}
         self._lost: list[str] = []  # tickers of gaps that were not told of
         self._ignores_until = 0.0  # by the loop's clock, as are the next two
@@ -213,8 +215,8 @@ class Alerter:
         detections = [self._watches.update(tick) for tick in ticks]
         self._begin_anew([tick.ticker for tick, (_, is_new_run) in zip(ticks, detections, strict=True) if is_new_run])
         for detection, _ in detections:
-            if detection.alert:
-                self._show(detection.alert)
+            for alert in detection.alerts:
+                self._show(alert)
         if self._publisher:
             counted = zip(ticks, detections, strict=True)
             self._publisher.offer([tick for tick, (detection, _) in counted if detection.outcome is Outcome.COUNTED])
@@ -245,7 +247,7 @@ class Alerter:
 
     def _show(self, alert: Alert) -> None:
         """Show an alert once, were it ours and the server's."""
-        key = (alert.ticker, alert.timestamp)
+        key = (alert.ticker, alert.timestamp, replace(alert.rule, id=None))
         if key in self._shown:
             return
         self._shown[key] = None

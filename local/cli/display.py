@@ -24,10 +24,9 @@ REFRESH_SECONDS = 0.1
 
 def headline(alert: Alert) -> str:
     """Return an alert in a line: `ALERT AAPL +2.14 % in 41 s: 98.00 at 12:00:03 → 100.10 at 12:00:44`."""
-    return (
-        f"{alert.headline()}:"
-        f" {alert.low_price:f} at {alert.low_timestamp:%H:%M:%S} → {alert.price:f} at {alert.timestamp:%H:%M:%S}"
-    )
+    origin = alert.origin()
+    before = f"{origin[0]:f} at {origin[1]:%H:%M:%S} → " if origin else ""
+    return f"{alert.headline()}: {before}{alert.price:f} at {alert.timestamp:%H:%M:%S}"
 
 
 class Display(ABC):

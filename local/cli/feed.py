@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TextIO
 
 from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
@@ -78,9 +79,11 @@ class Feed:
     What a round of prices says of a ticker is written once, and an array once for all who follow the same tickers.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, recording: TextIO | None = None) -> None:
+        """Open a market. What it sends is also written to `recording`, an array a line."""
         self.port = 0  # the server's, once there is one
         self._options = options
+        self._recording = recording
         self._market = Market(options.tickers, options.seed, options.mood)
         self._clock = Clock(options.speed)
         # It begins with the milliseconds of the start: no number is ever used by two runs.
@@ -132,6 +135,7 @@ class Feed:
             for ticker, price in self._market.prices().items()
         }
         self._rounds.append(texts)
+        self._record(texts.values())
         listeners: defaultdict[Subscriptions, list[FeedConnection]] = defaultdict(list)
         for connection, followed in self._followed.items():
             listeners[followed].append(connection)
@@ -145,6 +149,16 @@ class Feed:
                 logger.warning("A client was disconnected: it does not read the messages that it requested")
                 self._followed.pop(connection)
                 connection.drop(CloseCode.TRY_AGAIN_LATER, "too slow: over 1 MB of prices was waiting")
+
+    def _record(self, texts: Iterable[str]) -> None:
+        if self._recording is None:
+            return
+        try:
+            self._recording.write(f"{_array(texts)}\n")
+            self._recording.flush()
+        except OSError as error:
+            logger.warning("The recording has ended, and the feed goes on: %s", error.strerror)
+            self._recording = None
 
     async def _listen(self, connection: FeedConnection) -> None:
         async for message in connection:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from typing import TextIO
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -27,13 +28,15 @@ ORIGINS = (None, re.compile(rf"https?://({'|'.join(map(re.escape, NAMES))})(:[0-
 
 
 @asynccontextmanager
-async def serving(options: Options, port: int) -> AsyncIterator[Feed]:
+async def serving(options: Options, port: int, recording: TextIO | None = None) -> AsyncIterator[Feed]:
     """Serve a market on a port of this machine (0: any), at 127.0.0.1 and, where there is one, at ::1.
+
+    What it sends is also written to `recording`.
 
     Raises:
         OSError: the port cannot be listened on.
     """
-    feed = Feed(options)
+    feed = Feed(options, recording)
     async with AsyncExitStack() as stack:
         listeners = _listeners(port)
         feed.port = listeners[0].getsockname()[1]

@@ -27,6 +27,10 @@ GROUPS = {
     "Prices": {
         "feed": ("feed", "Serve a mock market over WebSocket."),
         "watch": ("watch", "Watch the prices of a feed, and its alerts."),
+        "alerts": ("alerts", "Create, list, pause and delete alert rules."),
+    },
+    "Notifications": {
+        "webhooks": ("webhooks", "Send events to a program, Slack or Telegram."),
     },
     "Analyses and backtests": {
         "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,20 @@ class Aws:
 
     def client(self, service: str, **limits: Any) -> Any:
         """Return a boto3 client of a service here."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            # A service on this machine answers or is gone.
-            config=Config(retries={"total_max_attempts": 1}, **limits),
-        )
+        return _client(self.endpoint, service, **limits)
+
+
+@cache
+def _client(endpoint: str, service: str, **limits: Any) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        # A service on this machine answers or is gone.
+        config=Config(retries={"total_max_attempts": 1}, **limits),
+    )
 
 
 class AwsServer:

@@ -72,7 +72,7 @@ def adapt_moto() -> None:
     look_up = Table.get_item
     BaseModel.__new__ = new  # type: ignore[method-assign, assignment]
     Table.get_item = get_item  # type: ignore[method-assign, assignment]
-    Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign]
+    Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign, assignment]
     Queue._messages_lock = property(lambda _: turn, lambda *_: None)  # type: ignore[assignment]  # noqa: SLF001
 
 

@@ -42,9 +42,20 @@ VIEWS = {
     "position": "overview?of=main&ticker=MSFT&currency=USD",
     "prices": "prices?ticker=AAPL",
     "trades": "trades?status=all",
+    "import": "import",
     "analysis": f"analysis?date={DAY}",
     "simulation": "simulation",
 }
+BROKERS_FILE = """Date,Action,Symbol,Quantity,Price,Fees & Comm
+11/20/2026,Sell,NVDA,40,171.20,0.05
+11/18/2026,Qualified Dividend,MSFT,,,
+11/17/2026,Buy,JPM,15,296.85,
+11/12/2026,Buy,BRK/B,4,498.30,
+11/12/2026,Sell,AAPL,10,268.40,0.04
+11/06/2026,Buy,NVDA,40,158.75,
+11/05/2026,Buy,AAPL,25,262.10,
+11/03/2026,MoneyLink Transfer,,,,
+"""
 ALERTS = 4  # that there are before the first picture
 SIZES = {"": (1440, 900), "-phone": (375, 812)}
 
@@ -203,6 +214,10 @@ def _prepare(page: Page, view: str) -> None:
     if view == "prices":
         page.locator(".ticker-row").first.wait_for(timeout=30_000)
         time.sleep(4)
+    if view == "import":
+        file = {"name": "Transactions.csv", "mimeType": "text/csv", "buffer": BROKERS_FILE.encode()}
+        page.locator("input[type=file]").set_input_files(file)
+        page.locator(".import-lists tbody tr").first.wait_for(timeout=30_000)
     if view == "simulation":
         page.get_by_label("Ticker").fill("MSFT")
         page.get_by_role("button", name="Sweep", exact=True).click()

@@ -1,3 +1,4 @@
+import itertools
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -8,10 +9,10 @@ import pytest
 from tests.conftest import Answer, Call, Channels, Rows
 from tests.trading.trades.imports.files import GENERIC, NAMES, options, rewritten, sample
 from tests.trading.trades.imports.test_reading import OTHERS, TRADES
-from trading.core import topics
+from trading.core import database, topics
 from trading.core.database import DatabaseUnavailableError
 from trading.notifications import events, outbox
-from trading.trades.imports import importing, records
+from trading.trades.imports import importing, records, shortfalls
 from trading.trades.imports.catalog import FORMATS
 
 PATH = "/api/imports"
@@ -197,6 +198,13 @@ def test_a_dry_run_says_which_positions_would_be_short_and_offers_opening_lots(c
     assert send(short, dry_run="true").body["turns_short"] == []
 
 
+def test_the_positions_of_a_long_file_are_looked_at_some_at_a_time(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortfalls, "_AT_ONCE", 2)
+    sales = "".join(SELL.replace("AAPL", ticker) for ticker in ("MSFT", "AAPL", "MSFT", "MSFT", "TSLA"))
+    short = send(HEADER + sales, dry_run="true").body["turns_short"]
+    assert [(each["ticker"], each["quantity"]) for each in short] == [("AAPL", "4"), ("MSFT", "12"), ("TSLA", "4")]
+
+
 def test_a_split_between_makes_of_few_shares_enough(call: Call, send: Send) -> None:
     file = HEADER + "03/10/2025,Sell,AAPL,30,9,\n" + BUY
     assert send(file, dry_run="true").body["turns_short"][0]["quantity"] == "20"
@@ -378,25 +386,39 @@ def test_what_takes_too_long_goes_on_with_the_same_file(
     assert len(call("GET", PATH).body) == 1
 
 
-@pytest.mark.parametrize("batches", [0, 2, 4])
-def test_cut_at_any_batch_the_same_file_completes_it(
-    call: Call, send: Send, many: str, monkeypatch: pytest.MonkeyPatch, batches: int
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cut_at_any_transaction_the_same_file_completes_it(
+    call: Call, send: Send, many: str, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    record = records._record  # noqa: SLF001 - what is cut short
-    done: list[int] = []
+    run = database.run
 
-    def cut(*arguments: Any, **more: Any) -> None:
-        record(*arguments, **more)
-        if len(done) == batches:
-            raise DatabaseUnavailableError("gone before the commit")
-        done.append(1)
+    def sent_and_cut(account: str, place: int) -> bool:
+        """Send the file, cut at one of its transactions, and return whether it has so many."""
+        begun = itertools.count()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(records, "_record", cut)
-        assert send(many).status == 503
-    assert len(call("GET", "/api/trades").body) == 2 * batches
-    assert counts(send(many)) == (9, 0, 0, 0)
-    assert [trade["quantity"] for trade in call("GET", "/api/trades").body] == list(range(19, 10, -1))
+        def cut(*arguments: Any, **more: Any) -> Any:
+            is_here = next(begun) == place
+            if is_here and when == "before":
+                raise DatabaseUnavailableError("gone before it began")
+            answer = run(*arguments, **more)
+            if is_here:
+                raise DatabaseUnavailableError("gone after the commit")
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "run", cut)
+            return send(many, account=account).status == 503
+
+    for place in itertools.count():
+        account = f"cut-{place}"
+        if not sent_and_cut(account, place):
+            break
+        assert sum(counts(send(many, account=account))) == 9
+        ledger = call("GET", "/api/trades", query={"account": account}).body
+        assert [trade["quantity"] for trade in ledger] == list(range(19, 10, -1))
+        imports = [each for each in call("GET", PATH).body if each["account"] == account and each["recorded"]]
+        assert [(each["recorded"], bool(each["completed_at"])) for each in imports] == [(9, True)]
+    assert place > 8  # it begins, looks what is done, records five times, completes, and finds its rows
 
 
 def test_an_import_that_is_voided_meanwhile_ends(send: Send, many: str, monkeypatch: pytest.MonkeyPatch) -> None:

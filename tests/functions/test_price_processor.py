@@ -65,6 +65,36 @@ def test_prices_are_averaged_and_judged_and_told_to_subscribers_and_sockets(
     assert [each["id"] for each in broadcast["alerts"]] == [alert.id]
 
 
+def test_a_rule_of_each_kind_that_was_created_over_http_alerts_and_the_alerts_are_found_there(
+    call: Call, publish: Any, channels: Channels
+) -> None:
+    rules: list[dict[str, Any]] = [
+        {"kind": "fall", "percent": "1.5", "window_seconds": 300},
+        {"kind": "above", "price": "99"},
+        {"kind": "below", "price": "99"},
+        {"kind": "above", "price": "99", "once": True},
+    ]
+    created = [call("POST", "/api/alert-rules", {"ticker": "AAPL", **rule}).body for rule in rules]
+    start = datetime.fromisoformat(created[-1]["active_from"])
+    prices = [
+        {"ticker": "AAPL", "price": price, "timestamp": (start + timedelta(seconds=second)).isoformat()}
+        for second, price in enumerate(["100", "98.00", "100.10"])
+    ]
+    assert process(publish(*prices)) == []
+    found = call("GET", "/api/alerts", query={"ticker": "AAPL"}).body
+    assert {(each["rule"]["id"], each["price"], each["rise_percent"], each["fall_percent"]) for each in found} == {
+        (1, "100.10", "2.14", None),
+        (created[0]["id"], "98.00", None, "2.00"),
+        (created[1]["id"], "100", None, None),
+        (created[1]["id"], "100.10", None, None),
+        (created[2]["id"], "98.00", None, None),
+        (created[3]["id"], "100", None, None),
+    }
+    announced = [event["data"]["id"] for event in channels.announced()]
+    assert sorted(announced) == sorted(each["id"] for each in found)
+    assert call("GET", f"/api/alert-rules/{created[3]['id']}").body["ended_at"]
+
+
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the functions of this test log."""

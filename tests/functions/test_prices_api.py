@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call, PriceServices
-from trading.core import queues
+from trading.core import database, queues
 from trading.prices import records, ticks
 from trading.prices.ticks import Tick
 
@@ -114,6 +114,108 @@ def risen(call: Call) -> None:
             Tick("AAPL", Decimal(price), start + timedelta(seconds=at)) for price, at in (("98.00", 0), ("100.10", 9))
         ]
         records.record({"AAPL": ticks})
+
+
+RISE_RULE = {"ticker": "AAPL", "kind": "rise", "percent": "3", "window_seconds": 300}
+BELOW_RULE = {"ticker": "AAPL", "kind": "below", "price": "180.50"}
+
+
+def test_a_rule_is_created_found_changed_and_deleted(call: Call) -> None:
+    created = call("POST", "/api/alert-rules", BELOW_RULE | {"once": True})
+    assert created.status == 201
+    path = created.headers["location"]
+    rule = call("GET", path).body
+    assert rule == created.body
+    assert {name: rule[name] for name in ("ticker", "kind", "price", "percent", "once", "paused", "ended_at")} == {
+        "ticker": "AAPL", "kind": "below", "price": "180.50", "percent": None, "once": True, "paused": False,
+        "ended_at": None,
+    }  # fmt: skip
+    assert [each["id"] for each in call("GET", "/api/alert-rules/").body] == [1, rule["id"]]
+    changed = call("PATCH", path, {"kind": "rise", "percent": 5, "window_seconds": 60, "paused": True}).body
+    assert (changed["kind"], changed["percent"], changed["price"], changed["paused"]) == ("rise", "5", None, True)
+    assert call("DELETE", path).body["id"] == rule["id"]
+    assert [call(method, path, body).status for method, body in (("GET", None), ("PATCH", {"once": True}))] == [404] * 2
+    assert call("DELETE", path).status == 404
+
+
+def test_the_default_rule_is_there_from_the_start(call: Call) -> None:
+    [rule] = call("GET", "/api/alert-rules").body
+    assert {name: rule[name] for name in RISE_RULE} == RISE_RULE | {"ticker": "*", "percent": "2", "window_seconds": 60}
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"kind": "fall", "percent": "100"}, ["percent"]),
+        ({"percent": "0"}, ["percent"]),
+        ({"percent": None}, ["percent"]),
+        ({"percent": "1.00001"}, ["percent"]),
+        ({"window_seconds": 901}, ["window_seconds"]),
+        ({"window_seconds": 0}, ["window_seconds"]),
+        ({"price": "180"}, ["price"]),
+        ({"kind": "above"}, ["percent", "window_seconds", "price"]),
+        ({"kind": "up"}, ["kind"]),
+        ({"ticker": "*", "once": True}, ["ticker"]),
+        ({"ticker": "aapl"}, ["ticker"]),
+        ({"once": "yes"}, ["once"]),
+        ({"active_from": "2025-06-03T12:00:00Z"}, ["active_from"]),
+    ],
+)
+def test_a_rule_that_does_not_go_together_names_its_fields(
+    call: Call, change: dict[str, Any], fields: list[str]
+) -> None:
+    assert call("POST", "/api/alert-rules", RISE_RULE | change).names() == fields
+
+
+def test_above_and_below_need_a_ticker(call: Call) -> None:
+    answer = call("POST", "/api/alert-rules", BELOW_RULE | {"ticker": "*"})
+    assert (answer.status, answer.body["errors"]) == (
+        400,
+        [{"field": "ticker", "message": "must name a ticker for below"}],
+    )
+
+
+def test_a_change_is_checked_with_what_it_leaves_as_it_is(call: Call) -> None:
+    path = call("POST", "/api/alert-rules", RISE_RULE).headers["location"]
+    assert call("PATCH", path, {"kind": "fall", "percent": "100"}).names() == ["percent"]
+    assert call("PATCH", path, {"kind": "below"}).names() == ["price"]
+    assert call("PATCH", path, {"ticker": "*", "once": True}).names() == ["ticker"]
+    assert call("PATCH", path, {}).names() == ["body"]
+
+
+def test_only_a_change_of_what_it_watches_and_a_resumption_begin_a_rule_anew(call: Call) -> None:
+    path = call("POST", "/api/alert-rules", RISE_RULE).headers["location"]
+    steps: list[tuple[dict[str, Any], bool]] = [
+        ({"once": True}, False),
+        ({"percent": "3.0"}, False),
+        ({"paused": True}, False),
+        ({"paused": False}, True),
+        ({"paused": False}, False),
+        ({"window_seconds": 60}, True),
+        ({"ticker": "MSFT"}, True),
+    ]
+    for change, begins in steps:
+        before = call("GET", path).body["active_from"]
+        assert (call("PATCH", path, change).body["active_from"] != before) is begins, change
+
+
+def test_a_ticker_has_fifty_rules_at_most_and_the_system_two_hundred(call: Call) -> None:
+    insert = (
+        "insert into alert_rules (ticker, kind, price, created_by)"
+        " select %(ticker)s, 'above', n, 'local' from generate_series(1, %(count)s) as n returning id"
+    )
+    database.query(insert, {"ticker": "AAPL", "count": 50}, repeatable=True)
+    refused = call("POST", "/api/alert-rules", RISE_RULE)
+    assert (refused.status, refused.names()) == (409, ["ticker"])
+    other = call("POST", "/api/alert-rules", RISE_RULE | {"ticker": "MSFT"})
+    assert other.status == 201
+    assert call("PATCH", other.headers["location"], {"ticker": "AAPL"}).status == 409
+    for ticker in ("A", "B", "C"):
+        database.query(insert, {"ticker": ticker, "count": 49 + (ticker == "C")}, repeatable=True)
+    assert call("POST", "/api/alert-rules", RISE_RULE | {"ticker": "MSFT"}).status == 409
+    assert call("PATCH", other.headers["location"], {"ticker": "NVDA"}).status == 200
+    assert call("DELETE", other.headers["location"]).status == 200
+    assert call("POST", "/api/alert-rules", RISE_RULE | {"ticker": "MSFT"}).status == 201
 
 
 @pytest.mark.usefixtures("risen")

@@ -5,13 +5,14 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import psycopg2
 import pytest
 
 from local.host import triggers
-from local.host.system import DATABASE, RunningSystem, running
+from local.host.system import DATABASE, LOOPBACK, RunningSystem, free_port, running
 from local.host.template import ROOT
 from trading.simulation import engine, history_files
 from trading.simulation.engine import Strategy
@@ -27,6 +28,7 @@ from trading.simulation.results import RESULT, result_of
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
 HISTORY = "history/MSFT.csv"
+WEBHOOK = "0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d"
 ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
 # That of a new terminal, where the region comes from samconfig.toml; `sam local` hands variables on to the functions.
 ENVIRONMENT = {
@@ -42,6 +44,51 @@ def run(*command: str | Path) -> str:
         pytest.fail(f"{' '.join(map(str, command))}\n{outcome.stdout}\n{outcome.stderr}")
     sys.stderr.write(outcome.stderr)  # what a function logged is shown where its answer is not the expected one
     return outcome.stdout
+
+
+def containers() -> set[str]:
+    """Return the containers of functions that there are."""
+    return set(run("docker", "ps", "--all", "--quiet", "--filter", "label=sam.cli.container.type=lambda").split())
+
+
+@contextmanager
+def serving(command: str, options: list[str], log: Path) -> Iterator[int]:
+    """Run `sam local start-…`, and yield the port at which it answers; it leaves nothing behind."""
+    before = containers()
+    port = free_port(0, [LOOPBACK])
+    # EAGER starts containers from threads that race for the one list of them: now and then `sam` loses one of them.
+    warm = "--warm-containers=LAZY"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [*SAM, "local", command, f"--port={port}", warm, *options],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_it_answers(server, port, log)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(60)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(server.pid, 0)
+    assert containers() == before
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            socket.create_connection((LOOPBACK, port)).close()
+        except ConnectionRefusedError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"sam local does not answer:\n{log.read_text()}")
+            time.sleep(0.2)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +201,11 @@ def database(laptop: RunningSystem) -> Database:
         "insert into splits (id, ticker, effective_at, numerator, denominator, recorded_by) values"
         " (9001, 'NVDA', '2024-06-10T13:30Z', 4, 1, 'local') returning id"
     )
+    database.rows("delete from alert_rules where id > 1 returning id")
+    database.rows(
+        "insert into alert_rules (id, ticker, kind, price, created_by) values"
+        " (9001, 'AAPL', 'below', 180, 'local') returning id"
+    )
     database.rows(
         "insert into price_averages values ('AAPL', '2025-06-03T12:05Z', 198.1, 2, 98, '2025-06-03T12:05Z', 100.1, 98,"
         " 100.1, '2025-06-03T12:06Z') returning ticker"
@@ -195,7 +247,25 @@ def database(laptop: RunningSystem) -> Database:
         "0" * 64,
         RESULT.dump_json(result_of(done, "MSFT")).decode(),
     )
+    _put_webhook(laptop)
     return database
+
+
+def _put_webhook(laptop: RunningSystem) -> None:
+    """Put a webhook into its table, which the receiver of this name never answers."""
+    nothing = {name: {"NULL": True} for name in ("chat_id", "events", "ticker", "account", "rule_id")}
+    item = {
+        "webhook_id": WEBHOOK,
+        "kind": "standard",
+        "url": "https://hooks.invalid/",
+        "secret": "whsec_bm90IGEgc2VjcmV0",
+        "created_at": "2025-06-03T12:00:00+00:00",
+        "created_by": "local",
+    }
+    laptop.aws.client("dynamodb").put_item(
+        TableName=laptop.environment["WEBHOOKS_TABLE"],
+        Item={**{name: {"S": value} for name, value in item.items()}, **nothing},
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,15 @@
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
+from local.host.system import LOOPBACK
 from local.host.template import ROOT, read, transformed
-from tests.sam.conftest import SAM, Database, run
+from tests.sam.conftest import SAM, WEBHOOK, Database, run, serving
 
 FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}
 EVENTS = sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json"))
@@ -228,6 +231,33 @@ def finds_the_alert(answer: Any, _: Database) -> None:
     assert (newest["ticker"], newest["rise_percent"]) == ("AAPL", "2.14")
 
 
+def creates_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 201
+    rule = json.loads(answer["body"])
+    assert (rule["percent"], rule["window_seconds"], rule["paused"]) == ("3", 300, False)
+    assert database.rows("select kind from alert_rules where id > 1 and id < 9001") == [("fall",)]
+
+
+def lists_the_rules(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert [rule["id"] for rule in json.loads(answer["body"])] == [1, 9001]
+
+
+def answers_the_rule(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["price"] == "180"
+
+
+def pauses_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select paused from alert_rules where id = 9001") == [(True,)]
+
+
+def deletes_the_rule(answer: Any, database: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert database.rows("select deleted_at is not null from alert_rules where id = 9001") == [(True,)]
+
+
 def issues_a_ticket(answer: Any, _: Database) -> None:
     assert answer["statusCode"] == 201
     ticket = json.loads(answer["body"])
@@ -344,6 +374,48 @@ def voids_the_import(answer: Any, database: Database) -> None:
     assert database.rows("select reason from trade_changes where trade_id = 9001") == [("Wrong account",)]
 
 
+def creates_a_webhook(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 201
+    assert json.loads(answer["body"])["secret"].startswith("whsec_")
+
+
+def refuses_its_url(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert [error["field"] for error in json.loads(answer["body"])["errors"]] == ["url"]
+
+
+def finds_the_webhook(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert WEBHOOK in [webhook["id"] for webhook in json.loads(answer["body"])]
+
+
+def answers_the_webhook(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])["id"]) == (200, WEBHOOK)
+
+
+def says_why_it_did_not_arrive(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    delivery = json.loads(answer["body"])
+    assert delivery["status"] == "failed"
+    assert delivery["attempts"][0]["error"]
+
+
+def lists_deliveries(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], type(json.loads(answer["body"]))) == (200, list)
+
+
+def records_it_for_the_webhook(answer: Any, _: Database) -> None:
+    assert answer == {"batchItemFailures": []}
+
+
+def gives_back_the_unknown_event(answer: Any, _: Database) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "7c2f9a10-51c4-4f0e-9d0b-0b0000000002"}]}
+
+
+def sweeps(answer: Any, _: Database) -> None:
+    assert answer.keys() == {"delivered", "postponed", "given_up", "paused"}
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "not_found/no_such_path.json": says_that_there_is_nothing,
     "not_found/slash_at_the_end.json": redirects_to_the_path_without_its_slash,
@@ -375,8 +447,13 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "price_socket/subscribe.json": says(type="subscribed", tickers=["AAPL", "MSFT"]),
     "price_socket/unknown.json": says(type="error", code="unknown_action"),
     "price_socket/unsubscribe.json": says(type="subscribed", tickers=["AAPL"]),
+    "prices_api/change_rule.json": pauses_the_rule,
+    "prices_api/create_rule.json": creates_the_rule,
+    "prices_api/delete_rule.json": deletes_the_rule,
     "prices_api/find_alerts.json": finds_the_alert,
     "prices_api/find_averages.json": finds_the_average,
+    "prices_api/find_rules.json": lists_the_rules,
+    "prices_api/get_rule.json": answers_the_rule,
     "prices_api/issue_ticket.json": issues_a_ticket,
     "prices_api/publish_prices.json": takes_both_prices,
     "prices_api/publish_prices_refused.json": refuses_the_price,
@@ -412,6 +489,16 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "trades_api/record_trades.json": records_both_trades,
     "trades_api/void_split.json": voids_the_split,
     "trades_api/void_trade.json": voids_the_trade,
+    "webhook_sender/every_minute.json": sweeps,
+    "webhook_sender/published.json": records_it_for_the_webhook,
+    "webhook_sender/published_one_poisoned.json": gives_back_the_unknown_event,
+    "webhooks_api/change_webhook.json": answers_the_webhook,
+    "webhooks_api/create_webhook.json": creates_a_webhook,
+    "webhooks_api/create_webhook_refused.json": refuses_its_url,
+    "webhooks_api/delete_webhook.json": answers_the_webhook,
+    "webhooks_api/find_deliveries.json": lists_deliveries,
+    "webhooks_api/find_webhooks.json": finds_the_webhook,
+    "webhooks_api/test_webhook.json": says_why_it_did_not_arrive,
 }
 
 
@@ -420,9 +507,25 @@ def test_every_event_has_its_outcome_and_every_function_its_event() -> None:
     assert {event.partition("/")[0] for event in EVENTS} == set(FUNCTIONS)
 
 
+@pytest.fixture(scope="module")
+def port(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port at which `sam local start-lambda` answers: it keeps its containers, one for each function."""
+    with serving("start-lambda", options, tmp_path_factory.mktemp("start-lambda") / "log") as port:
+        yield port
+
+
 @pytest.mark.usefixtures("sample", "client")
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_event_has_its_outcome_in_lambdas_container(event: str, options: list[str], database: Database) -> None:
+def test_an_event_has_its_outcome_in_lambdas_container(event: str, port: int, database: Database) -> None:
     function = FUNCTIONS[event.partition("/")[0]]
-    answer = run(*SAM, "local", "invoke", function, "--event", ROOT / "events" / event, *options)
+    with closing(HTTPConnection(LOOPBACK, port, timeout=120)) as connection:
+        path = f"/2015-03-31/functions/{function}/invocations"
+        connection.request("POST", path, (ROOT / "events" / event).read_bytes())
+        answer = json.load(connection.getresponse())
+    OUTCOMES[event](answer, database)
+
+
+def test_an_event_has_its_outcome_in_a_container_made_for_it(options: list[str], database: Database) -> None:
+    event = "trades_api/record_trade.json"
+    answer = run(*SAM, "local", "invoke", "TradesApi", "--event", ROOT / "events" / event, *options)
     OUTCOMES[event](json.loads(answer), database)

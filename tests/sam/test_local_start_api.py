@@ -1,70 +1,27 @@
 import json
-import os
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.host.system import LOOPBACK, free_port
-from local.host.template import ROOT
+from local.host.system import LOOPBACK
 from tests.conftest import Answer
-from tests.sam.conftest import ENVIRONMENT, SAM, run
+from tests.sam.conftest import serving
 
 Ask = Callable[..., Answer]
 
 MONTH = "start_date=2025-06-01T00:00:00Z&end_date=2025-06-03T23:59:59Z"
 
 
-def containers() -> set[str]:
-    return set(run("docker", "ps", "--all", "--quiet", "--filter", "label=sam.cli.container.type=lambda").split())
-
-
 @pytest.fixture(scope="module")
 def port(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port at which `sam local start-api` answers, which leaves nothing behind."""
-    before = containers()
-    port = free_port(0, [LOOPBACK])
-    log = tmp_path_factory.mktemp("start-api") / "log"
-    # EAGER starts containers from threads that race for the one list of them: now and then `sam` loses one of them.
-    warm = "--warm-containers=LAZY"
-    with log.open("w") as output:
-        api = subprocess.Popen(
-            [*SAM, "local", "start-api", f"--port={port}", warm, *options],
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        wait_until_it_answers(api, port, log)
+    """The port at which `sam local start-api` answers."""
+    with serving("start-api", options, tmp_path_factory.mktemp("start-api") / "log") as port:
         yield port
-    finally:
-        api.terminate()
-        api.wait(60)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(api.pid, 0)
-    assert containers() == before
-
-
-def wait_until_it_answers(api: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            socket.create_connection((LOOPBACK, port)).close()
-        except ConnectionRefusedError:
-            if api.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"sam local start-api does not answer:\n{log.read_text()}")
-            time.sleep(0.2)
-        else:
-            return
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.web.conftest import Market, Open, accessibility_faults
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
-VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation"]
+VIEWS = ["overview", "prices", "trades", f"analysis?date={DAY}", "simulation", "import"]
 WIDTHS = [320, 375, 768, 870, 1024, 1440]
 PROVIDER = "https://trading-test.auth.eu-west-1.amazoncognito.com"
 
@@ -128,7 +128,7 @@ def test_a_view_that_cannot_be_loaded_says_so_and_the_others_go_on(open_page: Op
         (401, "wants a token"),
     ],
 )
-@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}"])
+@pytest.mark.parametrize("view", ["overview", "trades", f"analysis?date={DAY}", "import"])
 def test_a_request_that_fails_is_explained_and_can_be_tried_again(
     open_page: Open, view: str, status: int, said: str
 ) -> None:

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from local.host.system import RunningSystem
-from tests.web.conftest import Market, Open
+from tests.web.conftest import Market, Open, accessibility_faults
 
-# A ticker alerts once a minute at most, and so each test has its own.
+# The system is the same for all tests, and so each has tickers of its own.
 RISERS = {375: "RISEP", 1440: "RISED"}
 PRICE = ".chosen .big"
 
@@ -195,3 +195,31 @@ def test_bars_are_drawn_as_candles_and_as_a_line_and_where_there_were_none_nothi
     expect(chart).to_have_attribute("aria-label", re.compile("GAPPY: [345] bars"))
     page.get_by_role("button", name="Table").click()
     expect(page.get_by_role("region", name="Bars of prices").get_by_role("row").nth(1)).to_contain_text("103.00")
+
+
+def test_a_rule_is_added_alerts_and_is_paused_and_deleted(open_page: Open, market: Market, width: int) -> None:
+    ticker = {375: "RULEP", 1440: "RULED"}[width]
+    page = open_page("prices", width)
+    wait_until_live(page)
+    page.get_by_role("button", name="Rules").click()
+    dialog = page.get_by_role("dialog", name="Alert rules")
+    expect(dialog).to_contain_text("Every ticker rises 2 % within 1 min")
+    assert accessibility_faults(page) == []
+    dialog.get_by_role("combobox", name="Alert when its price").select_option("below")
+    dialog.get_by_role("textbox", name="Ticker").fill(ticker)
+    dialog.get_by_role("button", name="Add the rule").click()
+    expect(dialog).to_contain_text("Correct what is marked.")
+    dialog.get_by_role("textbox", name="Price").fill("180")
+    dialog.get_by_role("button", name="Add the rule").click()
+    expect(dialog).to_contain_text(f"{ticker} is below 180.00")
+    market.publish(ticker, "181.00", "179.50")
+    expect(page.locator("#toasts")).to_contain_text(f"{ticker} is below 180.00: 179.50")
+    dialog.get_by_role("button", name=f"Pause: {ticker}").click()
+    expect(dialog).to_contain_text("Paused")
+    dialog.get_by_role("button", name=f"Resume: {ticker}").click()
+    expect(dialog).not_to_contain_text("Paused")
+    dialog.get_by_role("button", name=f"Delete: {ticker}").click()
+    expect(dialog).not_to_contain_text(ticker)
+    dialog.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator(".alerts")).to_contain_text("< 180.00")
+    assert accessibility_faults(page) == []

@@ -23,6 +23,7 @@ export const VIEWS = [
   { name: "overview", title: "Overview", load: (again) => import(`./overview/view.js${again}`) },
   { name: "prices", title: "Prices", load: (again) => import(`./prices/view.js${again}`) },
   { name: "trades", title: "Trades", load: (again) => import(`./trades/view.js${again}`) },
+  { name: "import", title: "Import", load: (again) => import(`./imports/view.js${again}`) },
   { name: "analysis", title: "Analysis", load: (again) => import(`./analysis/view.js${again}`) },
   { name: "simulation", title: "Simulation", load: (again) => import(`./simulation/view.js${again}`) },
 ];

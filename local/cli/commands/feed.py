@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import sys
+from typing import TextIO
 
 import click
 
@@ -29,7 +30,11 @@ def _tickers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
     return tickers
 
 
-@click.command(epilog=examples("trading feed", "trading feed --tickers AAPL,BRK.B --volatile --seed 7"))
+@click.command(
+    epilog=examples(
+        "trading feed", "trading feed --tickers AAPL,BRK.B --volatile --seed 7", "trading feed --record prices.jsonl"
+    )
+)
 @click.option(
     "--port", type=click.IntRange(0, LAST_PORT), default=PORT, show_default=True, help="0 selects a free port."
 )
@@ -41,10 +46,15 @@ def _tickers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 @click.option("--seed", help="The same seed gives the same prices.")
 @click.option("--calm", is_flag=True, help="No jumps, and so no alerts.")
 @click.option("--volatile", is_flag=True, help="An alert every few seconds.")
+@click.option(
+    "--record",
+    type=click.File("a", encoding="utf-8", lazy=False),
+    help="Append the prices to a file, for `trading watch --replay`.",
+)
 @as_json
 def command(  # noqa: PLR0913 - an option each
     *, port: int, tickers: tuple[str, ...], interval: float, speed: float, seed: str | None, calm: bool,
-    volatile: bool, as_json: bool,
+    volatile: bool, record: TextIO | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Serve a mock market over WebSocket, on this machine only, until Ctrl-C."""
     if calm and volatile:
@@ -57,17 +67,17 @@ def command(  # noqa: PLR0913 - an option each
     options = Options(tickers, interval, seed or secrets.token_hex(4), mood, speed)
     console.show_all(sys.stderr if as_json else sys.stdout)
     try:
-        asyncio.run(_serve(options, port, as_json=as_json))
+        asyncio.run(_serve(options, port, record, as_json=as_json))
     except OSError as error:
         why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
         raise click.ClickException(f"Port {port} {why}. Choose another with --port.") from None
 
 
-async def _serve(options: Options, port: int, *, as_json: bool) -> None:
+async def _serve(options: Options, port: int, recording: TextIO | None, *, as_json: bool) -> None:
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    async with serving(options, port) as feed:
+    async with serving(options, port, recording) as feed:
         if as_json:
             started = {"url": feed.url, "tickers": options.tickers, "interval": options.interval, "seed": options.seed}
             print(json.dumps(started), flush=True)

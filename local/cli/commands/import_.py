@@ -1,6 +1,5 @@
 """`trading import FILE`: the trades of a broker's file for the running system, or how the two agree."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from local.cli import tables
 from local.cli.client import Answer, Client, ProblemError, url_option
 from local.cli.console import printable
-from local.cli.options import as_json, examples
+from local.cli.options import as_json, examples, print_json
 
 PATH = "/api/imports"
 OUTCOMES = ("recorded", "already_recorded", "skipped", "rejected", "adjusted")
@@ -23,6 +22,7 @@ SHOWN = 10  # rows of each kind
 ATTEMPTS = 30  # of one file, each of 20 seconds: the same file goes on where it stopped
 UNAVAILABLE = 503
 RETRY_SECONDS = 1.0
+OPTIONS = {"format=generic&columns=": "--columns ", "tickers=": "--tickers ", "source_account: ": "--source-account "}
 
 
 @click.command(
@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913 - each is an option
     query = {**options, "format": file_format, "dry_run": "true" if dry_run else None}
     result = _sent(api, file, {**query, "mode": "compare" if compare else None}).body
     if as_json:
-        click.echo(json.dumps(result, indent=2, default=str))
+        print_json(result)
     elif compare:
         _show_comparison(result)
     else:
@@ -100,10 +100,22 @@ def _sent(api: Client, file: Path, query: dict[str, str | None]) -> Answer:
                 return api.send(PATH, data, "application/octet-stream", **query)
             except ProblemError as problem:
                 if problem.status != UNAVAILABLE or attempt == ATTEMPTS:
-                    raise
+                    raise ProblemError(_of_file(file, problem.message), problem.status) from None
             progress.update(task, description=f"Going on with {printable(file.name)}, part {attempt + 1}")
             time.sleep(RETRY_SECONDS)
     raise AssertionError
+
+
+def _of_file(file: Path, message: str) -> str:
+    """Return what the API says of a request as it is said of a file on the command line."""
+    return _as_options(message.replace("HTTP 400: body: ", f"{printable(file.name)} "))
+
+
+def _as_options(text: str) -> str:
+    """Return a text that names parameters of a request with the options of this command instead."""
+    for parameter, option in OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
 
 
 def _show_import(result: dict[str, Any]) -> None:
@@ -144,7 +156,7 @@ def _show_comparison(result: dict[str, Any]) -> None:
 
 def _show_void(voided: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(voided, indent=2, default=str))
+        print_json(voided)
     else:
         click.echo(
             f"Import {voided['id']} is voided, with the {voided['recorded']:,} trades that it recorded:"
@@ -189,7 +201,7 @@ def _differing(row: dict[str, Any]) -> str:
 
 def _show_reasons(outcome: str, rows: Sequence[dict[str, Any]], count: int) -> None:
     for row in rows[:SHOWN]:
-        click.echo(f"  {outcome}, line {row['line']}: {printable(row['reason'])}")
+        click.echo(f"  {outcome}, line {row['line']}: {_as_options(printable(row['reason']))}")
     if count > SHOWN:
         click.echo(f"  … and {count - SHOWN:,} more {outcome}")
 

@@ -1,11 +1,14 @@
-"""`trading watch`: the prices of a feed, live, and an alert for each that rises by more than 2 % within a minute."""
+"""`trading watch`: the prices of a feed, live, and its alerts; or those of a recording."""
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
+from typing import TextIO
 
 import click
+from pydantic import ValidationError
 from rich.console import Console
 from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
@@ -15,8 +18,15 @@ from local.cli.client import find_token
 from local.cli.display import Display, JsonLines, Lines, LiveTable
 from local.cli.options import as_json, examples
 from local.cli.publisher import publishing
+from local.cli.replay import replay as replayed
+from local.cli.rules import lines_of, settings_of
+from local.cli.watches import Watches
+from trading.core.errors import InvalidError
+from trading.prices.alert_rules import DEFAULT_RULE, AlertRule
+from trading.prices.rule_records import NewAlertRule, rule_of
 
 URL = "ws://localhost:8765"
+_READABLE = click.File(encoding="utf-8", errors="replace")
 
 
 def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -29,7 +39,11 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
 
 @click.command(
     epilog=examples(
-        "trading watch", "trading watch --tickers AAPL,MSFT --json", "trading watch --url http://127.0.0.1:8000"
+        "trading watch",
+        "trading watch --tickers AAPL,MSFT --json",
+        "trading watch --url http://127.0.0.1:8000",
+        "trading watch --rule 'AAPL rise 3% in 5m' --rule 'AAPL below 180 once'",
+        "trading watch --replay prices.jsonl --rule '* fall 1% in 60s'",
     )
 )
 @click.option(
@@ -42,15 +56,48 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
 )
 @click.option("--tickers", default="", help="Such as AAPL,MSFT. [default: all]")
 @click.option("--publish", metavar="URL", callback=_url, help="Forward the prices to a trading system (http://…).")
+@click.option("--rule", "texts", metavar="RULE", multiple=True, help="A rule of yours instead; may be repeated.")
+@click.option("--rules", "file", type=_READABLE, help="A file with a rule in each line.")
+@click.option("--replay", type=_READABLE, help="Judge a recording (`trading feed --record`), and watch no feed.")
 @as_json
-def command(*, url: str, tickers: str, publish: str | None, as_json: bool) -> None:
+def command(  # noqa: PLR0913 - an option each
+    *,
+    url: str,
+    tickers: str,
+    publish: str | None,
+    texts: Sequence[str],
+    file: TextIO | None,
+    replay: TextIO | None,
+    as_json: bool,
+) -> None:
     """Watch the prices of a feed, and its alerts, until Ctrl-C.
 
-    An alert is a price more than 2 % above the lowest of the minute before it. If a trading system requires a token,
-    set TOKEN; for a system on this machine that is not necessary.
+    Without a rule of yours, an alert is a price more than 2 % above the lowest of the minute before it. A rule is
+    written as TICKER rise|fall PERCENT in TIME, or TICKER above|below PRICE; TICKER may be * for every one, and `once`
+    at the end ends the rule with its first alert. If a trading system requires a token, set TOKEN; for a system on this
+    machine that is not necessary.
     """
     wanted = [ticker for ticker in tickers.split(",") if ticker]
-    asyncio.run(_watch(url, wanted, publish, _display(as_json=as_json)))
+    rules = [_rule(text) for text in dict.fromkeys([*texts, *lines_of(file or ())])] or [DEFAULT_RULE]
+    if replay is None:
+        asyncio.run(_watch(url, wanted, rules, publish, _display(as_json=as_json)))
+    elif publish:
+        raise click.UsageError("--replay and --publish exclude each other.")
+    else:
+        display = JsonLines(_print) if as_json else Lines(_print)
+        display.say(replayed(replay, Watches(rules), display, {ticker.upper() for ticker in wanted}))
+
+
+def _rule(text: str) -> AlertRule:
+    """Return a rule as it was written."""
+    try:
+        return rule_of(NewAlertRule.model_validate(settings_of(text)))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        why = f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
+    except (ValueError, InvalidError) as error:
+        why = str(error)
+    raise click.BadParameter(why, param_hint="--rule")
 
 
 def _display(*, as_json: bool) -> Display:
@@ -64,7 +111,9 @@ def _print(text: str) -> None:
     print(text, flush=True)
 
 
-async def _watch(url: str, tickers: list[str], publish: str | None, shown_by: Display) -> None:
+async def _watch(
+    url: str, tickers: list[str], rules: Sequence[AlertRule], publish: str | None, shown_by: Display
+) -> None:
     with shown_by as display:
         published = (
             publishing(publish, display.say, partial(find_token, publish, "prices:publish"))
@@ -73,7 +122,7 @@ async def _watch(url: str, tickers: list[str], publish: str | None, shown_by: Di
         )
         async with published as publisher:
             token = partial(find_token, url, "prices:read")
-            alerter = Alerter(url, display, tickers=tickers, publisher=publisher, token=token)
+            alerter = Alerter(url, display, tickers=tickers, rules=rules, publisher=publisher, token=token)
             running = asyncio.create_task(alerter.run())
             for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(signal_number, running.cancel)

@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer["body"].encode())
 
-    do_GET = do_POST = _answer  # noqa: N815 - as the library looks for them
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - as the library looks for them
 
     def log_message(self, *_: object) -> None:
         pass

@@ -26,7 +26,7 @@ from local.cli.display import JsonLines, Lines, LiveTable, headline
 from local.cli.feed import Options
 from local.cli.feed_server import serving
 from local.cli.publisher import Publisher
-from trading.prices.alert_rules import Alert
+from trading.prices.alert_rules import Alert, AlertRule
 from trading.prices.ticks import Tick, frame
 from trading.streaming.protocol import alerted
 
@@ -392,6 +392,14 @@ def test_an_alert_of_the_servers_is_shown_and_ours_of_the_same_tick_is_not_shown
     other = Alert("2", "MSFT", high, START + timedelta(seconds=41), low, START, Decimal("2.14"))
     log, _ = watch(Server([alerted(alert), *arrays(), alerted(alert), alerted(other)], ends=False), "ALERT MSFT")
     assert log.alerts() == [HEADLINE, HEADLINE.replace("AAPL", "MSFT")]
+
+
+def test_two_rules_that_one_price_met_are_shown_each() -> None:
+    low, high = Decimal("98.00"), Decimal("100.10")
+    rise = Alert("1", "MSFT", high, START + timedelta(seconds=41), low, START, Decimal("2.14"))
+    above = Alert("2", "MSFT", high, rise.timestamp, rule=AlertRule(2, "MSFT", "above", price=Decimal(100)))
+    log, _ = watch(Server([alerted(rise), alerted(above), alerted(rise)], ends=False), "above 100")
+    assert len(log.alerts()) == 2
 
 
 def test_what_is_counted_is_published_once() -> None:

@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,7 +112,9 @@ def test_what_is_not_recorded_is_said(file: Path, capsys: pytest.CaptureFixture[
     assert "skipped, 1 row: is not recorded as a trade: 'Buy to Open'" in shown
     assert "line 7: AVGO was split on 2025-01-15" in shown
     file.write_bytes(sample("ibkr-flex"))
-    assert "add --tickers CH0111762537:TICKER" in printed(capsys, file)
+    shown = printed(capsys, file)
+    assert "name it with --tickers CH0111762537:TICKER" in shown
+    assert "add --tickers CH0111762537:TICKER" in shown
     file.write_text(HEADER + SELL)
     assert "AAPL in main would be short from 2025-03-05 on: 4 shares" in printed(capsys, file, "--dry-run")
     file.write_text(HEADER + BUY * 25 + "x,Buy,AAPL\n" * 25)
@@ -159,4 +162,14 @@ def test_what_the_system_refuses_is_one_sentence_too(file: Path, capsys: pytest.
     assert "There is no import 7" in capsys.readouterr().err
     file.write_text("When,What\n1,2\n")
     assert main(["import", str(file)]) == 1
-    assert "Name its columns" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Transactions.csv is of none of the formats schwab, fidelity" in said
+    assert "its first row is 'When,What'" in said
+    assert "Name its columns: --columns ticker:Symbol," in said
+
+
+@pytest.mark.usefixtures("system")
+def test_json_has_numbers_as_the_api_has_them(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(HEADER + BUY.replace(",10,", ",0.5,"))
+    result = json.loads(printed(capsys, file, "--dry-run", "--json"))
+    assert result["rows"]["recorded"][0]["trade"]["quantity"] == 0.5

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from local.cli.market import CALM, NORMAL, STARTING_PRICES, VOLATILE, Market, Mood
-from trading.prices.alert_rules import RiseDetector
+from trading.prices.alert_rules import Detector
 from trading.prices.ticks import Tick
 
 INTERVAL = 2.0
@@ -21,13 +21,11 @@ def path(tickers: list[str], seed: str, mood: Mood = NORMAL, rounds: int = 500) 
 
 
 def alerts_per_minute(mood: Mood, minutes: int) -> float:
-    watches = {ticker: RiseDetector(ticker) for ticker in STARTING_PRICES}
+    watches = {ticker: Detector(ticker) for ticker in STARTING_PRICES}
     alerts = 0
     for number, prices in enumerate(path(list(STARTING_PRICES), "a seed", mood, minutes * 30)):
         time = OPENING + timedelta(seconds=number * INTERVAL)
-        alerts += sum(
-            watches[ticker].update(Tick(ticker, price, time)).alert is not None for ticker, price in prices.items()
-        )
+        alerts += sum(len(watches[ticker].update(Tick(ticker, price, time)).alerts) for ticker, price in prices.items())
     return alerts / minutes
 
 
@@ -67,13 +65,13 @@ def test_alerts_come_about_once_a_minute_unless_asked_otherwise(mood: Mood, leas
 
 def test_whoever_opens_a_market_usually_sees_an_alert_within_two_minutes() -> None:
     def has_alert(seed: int) -> bool:
-        watches = {ticker: RiseDetector(ticker) for ticker in STARTING_PRICES}
+        watches = {ticker: Detector(ticker) for ticker in STARTING_PRICES}
         rounds = path(list(STARTING_PRICES), str(seed), NORMAL, 60)
         ticks = (
             Tick(ticker, price, OPENING + timedelta(seconds=number * INTERVAL))
             for number, prices in enumerate(rounds)
             for ticker, price in prices.items()
         )
-        return any(watches[tick.ticker].update(tick).alert for tick in ticks)
+        return any(watches[tick.ticker].update(tick).alerts for tick in ticks)
 
     assert sum(islice(map(has_alert, range(30)), 30)) >= 27

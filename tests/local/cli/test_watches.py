@@ -14,7 +14,7 @@ def judged(*ticks: tuple[int, str]) -> list[tuple[Outcome, bool, bool]]:
     found = []
     for second, price in ticks:
         judgement, is_new_run = watches.update(Tick("AAPL", Decimal(price), START + timedelta(seconds=second)))
-        found.append((judgement.outcome, judgement.alert is not None, is_new_run))
+        found.append((judgement.outcome, bool(judgement.alerts), is_new_run))
     return found
 
 

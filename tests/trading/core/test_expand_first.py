@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,10 @@ from tests.conftest import Rows
 from trading.core import migrations
 from trading.notifications import events, outbox
 from trading.notifications.events import TradeRecorded
+from trading.prices import records
+from trading.prices.alert_rules import Detector
+from trading.prices.records import PriceFilter
+from trading.prices.ticks import Tick
 from trading.trades import changes, ledger
 from trading.trades.changes import NewCorrection
 from trading.trades.ledger import NewTrade
@@ -144,6 +149,48 @@ def test_the_new_publisher_reads_a_message_of_the_old_code() -> None:
     )
     assert isinstance(event, TradeRecorded)
     assert (event.data.account, event.data.currency) == ("main", "USD")
+
+
+# Of the processor before there were alert rules.
+SAVE_WINDOW = """
+insert into price_windows (ticker, state) values ('AAPL', %(state)s)
+on conflict (ticker) do update set state = excluded.state returning ticker
+"""
+ALERT = """
+insert into alerts (id, ticker, price, timestamp, low_price, low_timestamp, rise_percent)
+values (%(id)s, 'AAPL', 100.1, '2025-06-03T12:00:20Z', 98, '2025-06-03T12:00:10Z', 2.14)
+on conflict (id) do nothing returning id
+"""
+FIND_ALERTS = """
+select id, ticker, price, timestamp, low_price, low_timestamp, rise_percent, timestamp, number from alerts
+order by timestamp desc, number desc limit 1000
+"""
+STATE = (
+    '{"newest":"2025-06-03T12:00:20Z","recent":["2025-06-03T12:00:20Z"],"lows":[["2025-06-03T12:00:10Z","98"],'
+    '["2025-06-03T12:00:20Z","100.1"]],"alerted":["2025-06-03T12:00:20Z","100.1"]}'
+)
+
+
+def at(seconds: int, price: str) -> Tick:
+    return Tick("AAPL", Decimal(price), datetime(2025, 6, 3, 12, tzinfo=UTC) + timedelta(seconds=seconds))
+
+
+def test_the_alert_rules_go_on_from_the_window_and_the_alerts_of_the_old_processor(rows: Rows) -> None:
+    rows(SAVE_WINDOW, state=STATE)
+    detector = Detector("AAPL")
+    [old] = [alert for tick in (at(10, "98"), at(20, "100.1")) for alert in detector.update(tick).alerts]
+    rows(ALERT, id=old.id)
+    assert records.find_alerts(PriceFilter())[0] == [old]
+    recorded = records.record({"AAPL": [at(20, "100.1"), at(30, "102.2")]})["AAPL"]
+    assert (recorded.repeated, [each.alert.low_timestamp for each in recorded.alerts]) == (1, [at(20, "1").timestamp])
+
+
+def test_the_old_processor_works_beside_the_new_one_and_what_it_wrote_last_counts(rows: Rows) -> None:
+    records.record({"AAPL": [at(0, "98"), at(1, "100.1")]})
+    assert [row[2] for row in rows(FIND_ALERTS)] == [Decimal("100.1")]
+    assert rows("select state from price_windows") == [(None,)]
+    rows(SAVE_WINDOW, state=STATE)
+    assert records.record({"AAPL": [at(20, "100.1")]})["AAPL"].repeated == 1
 
 
 @pytest.fixture

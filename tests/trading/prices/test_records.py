@@ -15,9 +15,10 @@ from trading.core import database, topics
 from trading.core.errors import InvalidError
 from trading.notifications import events, outbox
 from trading.notifications.events import PriceAlerted
-from trading.prices import records
-from trading.prices.alert_rules import RiseDetector
+from trading.prices import records, rule_records
+from trading.prices.alert_rules import AlertRule, Detector
 from trading.prices.records import PriceAverage, PriceFilter, Recorded
+from trading.prices.rule_records import AlertRuleChange, NewAlertRule
 from trading.prices.ticks import Tick
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -40,6 +41,23 @@ RISE = [tick(0, "100"), tick(10, "98"), tick(20, "100.1")]
 
 def record(ticker: str, ticks: Sequence[Tick]) -> Recorded:
     return records.record({ticker: ticks})[ticker]
+
+
+def new_rule(**settings: Any) -> int:
+    """Record a rule of AAPL that is active since ever, and return its id."""
+    rule = rule_records.create(NewAlertRule.model_validate({"ticker": "AAPL", **settings}), "local")
+    database.query(
+        "update alert_rules set active_from = '0001-01-01T00:00:00Z' where id = %(id)s returning id",
+        {"id": rule.id},
+        repeatable=True,
+    )
+    return rule.id
+
+
+def alerted(rule_id: int) -> list[Decimal]:
+    """Return the prices at which a rule has alerted."""
+    found, _ = records.find_alerts(PriceFilter())
+    return [alert.price for alert in reversed(found) if alert.rule.id == rule_id]
 
 
 def averages(ticker: str = "AAPL") -> list[PriceAverage]:
@@ -102,6 +120,58 @@ def test_an_error_on_the_way_leaves_nothing_half_done(rows: Rows) -> None:
     assert contents(rows) == [[], [], [], []]
 
 
+def test_every_rule_of_the_ticker_and_of_all_tickers_alerts_with_a_copy_of_itself() -> None:
+    fall, below = new_rule(kind="fall", percent=1, window_seconds=300), new_rule(kind="below", price="99.50")
+    new_rule(ticker="MSFT", kind="above", price="1")
+    alerts = {recorded.alert.rule.id: recorded.alert for recorded in record("AAPL", RISE).alerts}
+    assert {id_: alert.price for id_, alert in alerts.items()} == {1: Decimal("100.1"), fall: 98, below: 98}
+    assert (str(alerts[fall].fall_percent), alerts[fall].low_price) == ("2.00", None)
+    assert alerts[below].rule == AlertRule(below, "AAPL", "below", price=Decimal("99.50"))
+    assert {alert.id: alert for alert in records.find_alerts(PriceFilter())[0]} == {
+        alert.id: alert for alert in alerts.values()
+    }
+
+
+def test_a_rule_that_alerts_once_has_ended_until_it_is_started_again() -> None:
+    once = new_rule(kind="below", price="99", once=True)
+    record("AAPL", RISE)
+    assert rule_records.get(once).ended_at
+    record("AAPL", [tick(30, "98.5"), tick(31, "97")])
+    assert alerted(once) == [98]
+    started = rule_records.change(once, AlertRuleChange(paused=False))
+    assert started.ended_at is None
+    now = started.active_from + timedelta(seconds=1)
+    record("AAPL", [Tick("AAPL", Decimal(96), now)])
+    assert alerted(once) == [98, 96]
+
+
+def test_a_paused_or_deleted_rule_is_silent_and_its_alerts_stay() -> None:
+    rule = new_rule(kind="below", price="99")
+    record("AAPL", RISE)
+    rule_records.change(rule, AlertRuleChange(paused=True))
+    record("AAPL", [tick(30, "97")])
+    rule_records.delete(rule)
+    record("AAPL", [tick(31, "100"), tick(32, "96")])
+    assert alerted(rule) == [98]
+
+
+def test_a_new_rule_sees_no_price_from_before_it() -> None:
+    record("AAPL", RISE)
+    rule = rule_records.create(NewAlertRule(ticker="AAPL", kind="above", price=Decimal(1)), "local")
+    record("AAPL", [tick(30, "100")])
+    assert alerted(rule.id) == []
+    record("AAPL", [Tick("AAPL", Decimal(100), rule.active_from)])
+    assert alerted(rule.id) == [100]
+
+
+def test_all_of_a_batch_is_undone_with_the_end_of_a_rule(rows: Rows) -> None:
+    once = new_rule(kind="below", price="99", once=True)
+    rows("alter table price_averages add check (ticker <> 'AAPL'); select 1")
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        record("AAPL", RISE)
+    assert rule_records.get(once).ended_at is None
+
+
 # Clocks that mostly go on, at times back, over some buckets; and how the ticks are cut into batches.
 streams = st.lists(st.tuples(st.integers(-8_000, 200_000), st.integers(960, 1_060)), min_size=1, max_size=25)
 
@@ -124,9 +194,9 @@ def test_however_ticks_are_batched_averages_and_alerts_are_those_of_all_of_them(
         alerted += record("AAPL", batch).alerts
         record("AAPL", batch)  # each comes twice
 
-    detector = RiseDetector("AAPL")
+    detector = Detector("AAPL")
     judged = [(each, detector.update(each)) for each in ticks]
-    assert [recorded.alert for recorded in alerted] == [detection.alert for _, detection in judged if detection.alert]
+    assert [recorded.alert for recorded in alerted] == [alert for _, detection in judged for alert in detection.alerts]
     counted = [each for each, detection in judged if detection.outcome.name == "COUNTED"]
     assert sorted(averages(), key=lambda average: average.bucket_start) == list(expected_averages(counted))
 

@@ -10,7 +10,10 @@ const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 
 /**
  * @typedef {{ticker: string, price: string, timestamp: string}} Tick
- * @typedef {{id: string, ticker: string, price: string, timestamp: string, low_price: string, low_timestamp: string, rise_percent: string}} Alert
+ * A rise has the low that it began at, a fall the high, and an alert of a price above or below another has neither.
+ * @typedef {{id: string, ticker: string, price: string, timestamp: string, low_price: string | null, low_timestamp: string | null, rise_percent: string | null,
+ *   high_price: string | null, high_timestamp: string | null, fall_percent: string | null, rule: Rule}} Alert
+ * @typedef {{id: number | null, ticker: string, kind: "rise" | "fall" | "above" | "below", percent: string | null, window_seconds: number | null, price: string | null, once: boolean}} Rule
  * @typedef {"idle" | "connecting" | "quiet" | "live" | "stalled" | "waiting" | "offline" | "refused"} State
  */
 

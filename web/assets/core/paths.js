@@ -2,6 +2,7 @@
 
 export const TRADES = "/api/trades";
 export const ALERTS = "/api/alerts";
+export const ALERT_RULES = "/api/alert-rules";
 export const TICKET = "/api/prices/ticket";
 export const ANALYSES = "/api/analyses";
 export const EXPORTS = "/api/exports";
@@ -10,6 +11,8 @@ export const HISTORIES = "/api/histories";
 export const POSITIONS = "/api/positions";
 export const PORTFOLIO = "/api/portfolio";
 export const PROFIT = "/api/profit";
+export const IMPORTS = "/api/imports";
+export const IMPORT_FORMATS = "/api/imports/formats";
 
 /** @param {number | string} id */
 export const trade = (id) => `/api/trades/${id}`;
@@ -29,6 +32,9 @@ export const matches = (ticker) => `/api/positions/${ticker}/matches`;
 /** @param {string} ticker */
 export const averages = (ticker) => `/api/prices/${ticker}/averages`;
 
+/** @param {number} id */
+export const alertRule = (id) => `/api/alert-rules/${id}`;
+
 /** @param {string} date */
 export const analysis = (date) => `/api/analyses/${encodeURIComponent(date)}`;
 
@@ -40,3 +46,9 @@ export const simulation = (id) => `/api/simulations/${encodeURIComponent(id)}`;
 
 /** @param {string} ticker */
 export const history = (ticker) => `/api/histories/${ticker}`;
+
+/** @param {number} id */
+export const importRows = (id) => `/api/imports/${id}/rows`;
+
+/** @param {number} id */
+export const voidImport = (id) => `/api/imports/${id}/void`;

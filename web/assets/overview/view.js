@@ -80,6 +80,7 @@ class OverviewView {
     h("h2", { id: "start-title" }, "There are no trades yet"),
     h("p", { class: "muted" }, "Record the first one, and this page shows what you hold, what it is worth, and what it has earned."),
     h("div", { class: "row" }, h("a", { class: "button primary", href: "#/trades?new" }, "Record a trade"),
+      h("a", { class: "button", href: "#/import" }, "Import a broker’s file"),
       h("button", { type: "button", onclick: () => this.#change(recordSample, "Recording sample data…") }, "Try it with sample data"),
       h("a", { class: "button", href: "#/prices" }, "Watch prices")),
     h("p", { class: "muted small" }, `The sample is an account of its own, ${SAMPLE_ACCOUNT}, and can be taken back.`),

@@ -1,8 +1,9 @@
-// The list of alerts, and how to be told of them.
+// The list of alerts, which rules raise them, and how to be told of them.
 
 import { h, setText } from "../core/dom.js";
-import { formatAmount } from "../core/format.js";
 import { shortTimeElement } from "../core/time.js";
+import { openRules } from "./rule_dialog.js";
+import { alertMark, alertPath } from "./rules.js";
 
 /** @typedef {import("./alerts.js").Alert} Alert */
 
@@ -10,6 +11,7 @@ import { shortTimeElement } from "../core/time.js";
 export function alertList(alerts) {
   const notify = h("button", { type: "button", class: "quiet", title: "Also while another window is in front", onclick: () => alerts.toggleNotifications() });
   const silence = h("button", { type: "button", class: "quiet", onclick: () => alerts.toggle() });
+  const rules = h("button", { type: "button", class: "quiet", onclick: () => openRules() }, "Rules");
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Muted tickers" });
   const list = h("ol", { class: "alerts", tabindex: "0", "aria-label": "Alerts, newest first" });
   const row = (/** @type {Alert} */ alert) =>
@@ -17,9 +19,9 @@ export function alertList(alerts) {
       "li",
       {},
       h("a", { class: "ticker", href: `#/prices?ticker=${alert.ticker}` }, alert.ticker),
-      h("span", { class: "rise number" }, `+${alert.rise_percent} %`),
+      h("span", { class: "move number" }, alertMark(alert)),
       h("span", { class: "muted number when" }, shortTimeElement(alert.timestamp)),
-      h("span", { class: "muted number path" }, `${formatAmount(alert.low_price)} → ${formatAmount(alert.price)}`),
+      h("span", { class: "muted number path" }, alertPath(alert)),
       h("button", {
         type: "button",
         class: "quiet mute",
@@ -48,7 +50,7 @@ export function alertList(alerts) {
   return h(
     "section",
     { class: "panel alerts-panel", "aria-labelledby": "alerts-title" },
-    h("div", { class: "panel-head" }, h("h2", { id: "alerts-title" }, "Alerts"), h("div", { class: "row" }, notify, silence)),
+    h("div", { class: "panel-head" }, h("h2", { id: "alerts-title" }, "Alerts"), h("div", { class: "row" }, rules, notify, silence)),
     chips,
     list,
   );

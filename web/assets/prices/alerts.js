@@ -2,10 +2,10 @@
 
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { formatAmount } from "../core/format.js";
 import { ALERTS } from "../core/paths.js";
 import { compareInstants } from "../core/time.js";
 import { showToast } from "../core/toasts.js";
+import { describeAlert } from "./rules.js";
 
 const MUTED_KEY = "trading.muted";
 const NOTIFY_KEY = "trading.notify";
@@ -34,7 +34,7 @@ export class Alerts extends EventTarget {
   async load() {
     try {
       this.#keep(await get(`${ALERTS}?limit=100`));
-      this.state = "No alerts yet. One appears here when a price rises by more than 2 % within a minute.";
+      this.state = "No alerts yet. One appears here when a price meets a rule.";
     } catch (error) {
       this.state = `${/** @type {Error} */ (error).message} New alerts still appear here.`;
     }
@@ -80,7 +80,7 @@ export class Alerts extends EventTarget {
     this.#keep([alert]);
     this.#changed();
     if (this.isSilent || this.#muted.has(alert.ticker)) return;
-    const text = `rose ${alert.rise_percent} % to ${formatAmount(alert.price)}`;
+    const text = describeAlert(alert);
     showToast(h("a", { href: `#/prices?ticker=${alert.ticker}` }, alert.ticker), ` ${text}`);
     if (this.isNotifying && document.hidden) new Notification(`${alert.ticker} ${text}`, { tag: alert.id });
   }

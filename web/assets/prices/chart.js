@@ -4,6 +4,7 @@ import { color, makeChart } from "../charts/library.js";
 import { decimalsOf, formatFloat } from "../core/format.js";
 import { toSeconds } from "../core/time.js";
 import { aggregate, intervalStart, nextStart } from "./bars.js";
+import { alertMark } from "./rules.js";
 
 /**
  * @typedef {import("../charts/library.js").Library} Library
@@ -207,7 +208,7 @@ export class PriceChart {
       shape: /** @type {const} */ ("arrowDown"),
       size: 1,
       color: color("--alert"),
-      text: mode === "day" || isNarrow ? "" : others.length ? `${others.length + 1} alerts` : `+${alert?.rise_percent} %`,
+      text: mode === "day" || isNarrow ? "" : others.length || !alert ? `${others.length + 1} alerts` : alertMark(alert),
     }));
     const isCandles = mode !== "live" && this.#style === "candles";
     this.marksOfCandles.setMarkers(isCandles ? marks : []);

@@ -29,12 +29,15 @@ AHEAD = timedelta(days=1)
 # What was recorded so long ago is committed, or never will be: the timeouts of the database's role see to it.
 SETTLED = timedelta(minutes=1)
 TICKER_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$"
+TICKER_OR_EVERY_PATTERN = r"^(\*|[A-Z]{1,5}([.-][A-Z]{1,4})?)$"
 CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
 TAG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 RATIO_PATTERN = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
 TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+UUID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+CHAT_ID_PATTERN = r"^(-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{4,31})$"
 # An instant as ISO 8601 writes it; RE2 reads this pattern too.
 INSTANT_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
@@ -43,12 +46,15 @@ INSTANT_PATTERN = (
 # What a text must be that has to match a pattern, in words for people.
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
+    TICKER_OR_EVERY_PATTERN: "must be a ticker, such as MSFT or BRK.B, or *",
     CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
     ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces and . _ -, with no space at either end",
     CURRENCY_PATTERN: "must be three capital letters, such as USD",
     TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
     RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
     TEXT_PATTERN: "must not contain control characters",
+    UUID_PATTERN: "must be an id, such as 0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d",
+    CHAT_ID_PATTERN: "must be the number of a chat, such as -1001234567890, or the name of a channel, such as @trades",
 }
 
 _SIX_DECIMALS = Decimal("0.000001")
@@ -215,11 +221,17 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
     }
 )
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
+TickerOrEvery = Annotated[str, StringConstraints(pattern=TICKER_OR_EVERY_PATTERN)]
 AnyCaseTicker = Annotated[
     str,
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
+]
+AnyCaseTickerOrEvery = Annotated[
+    str,
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    StringConstraints(pattern=TICKER_OR_EVERY_PATTERN),
 ]
 Side = Literal["BUY", "SELL"]
 Account = Annotated[str, StringConstraints(pattern=ACCOUNT_PATTERN)]
@@ -243,6 +255,14 @@ Quantity = Annotated[
 ]
 # Hundredths of a percent, below 100 %.
 BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_digits=4)), _decimal_schema(4, "2.5")]
+# Percent of a price: above 0, at most four decimals.
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(partial(exact_decimal, whole_digits=4, fraction_digits=4)),
+    AfterValidator(_not_zero),
+    _decimal_schema(4, "2.5", 4, positive=True),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["2.5"]}, mode="serialization"),
+]
 # Money that this system has counted: it may be negative, and has as many digits as it needs.
 Amount = Annotated[
     Decimal,

@@ -98,6 +98,10 @@ class HttpApi(APIGatewayHttpResolver):
         """Declare a PATCH."""
         return self._declare("PATCH", rule, scope, described)
 
+    def delete(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
+        """Declare a DELETE."""
+        return self._declare("DELETE", rule, scope, described)
+
     def _declare(self, method: str, rule: str, scope: str, described: dict[str, Any]) -> Callable[..., Any]:
         body = described.pop("body", Body())
         edge = _Edge(scope, body, described.pop("retry_hint", "Send the request again."))

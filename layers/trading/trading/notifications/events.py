@@ -171,7 +171,7 @@ class ImportVoided:
 
 @dataclass(frozen=True, slots=True)
 class PriceAlerted:
-    """A price rose by more than the threshold. The id is its notification's."""
+    """A price met an alert rule. The id is its notification's."""
 
     id: str
     type: Literal["price.alerted.v1"]
@@ -188,12 +188,11 @@ class PriceAlerted:
         return self.data.headline()
 
     def details(self) -> str:
-        """Return a sentence on the two prices and their times."""
+        """Return sentences on the prices and their times, and the rule."""
         alert = self.data
-        return (
-            f"From {alert.low_price:f} at {alert.low_timestamp:%H:%M:%S}"
-            f" to {alert.price:f} at {alert.timestamp:%H:%M:%S} on {alert.timestamp:%Y-%m-%d}, UTC."
-        )
+        origin = alert.origin()
+        begin = f"From {origin[0]:f} at {origin[1]:%H:%M:%S} to {alert.price:f}" if origin else f"{alert.price:f}"
+        return f"{begin} at {alert.timestamp:%H:%M:%S} on {alert.timestamp:%Y-%m-%d}, UTC. Rule: {alert.rule}."
 
     def attributes(self) -> dict[str, str]:
         """Return what a subscriber may choose by."""

@@ -24,7 +24,7 @@ from trading.notifications.events import (
     TradeRecorded,
     TradeVoided,
 )
-from trading.prices.alert_rules import ALERT_COLUMNS, Alert
+from trading.prices.alert_rules import ALERT_COLUMNS, alert_of
 from trading.trades.changes import Correction, VoidedTrade
 from trading.trades.imports import records as imports
 from trading.trades.imports.records import IMPORT_COLUMNS, Import
@@ -205,7 +205,7 @@ def _event(notification_id: str, columns: Sequence[Any]) -> Event:
         event = ImportVoided if is_voided else ImportCompleted
         return event.of(Import(*imported), notification_id)
     if trade[0] is None:
-        return PriceAlerted.of(Alert(*rest), notification_id)
+        return PriceAlerted.of(alert_of(list(rest)), notification_id)
     if changed_at is None:
         return TradeRecorded.of(Trade(*trade), notification_id)
     voided = VoidedTrade(*trade, voided_at=changed_at, voided_by=changed_by, void_reason=reason)

@@ -1,47 +1,121 @@
-"""The alert rule: a price more than 2 % above the lowest of the minute before it, by event time, exactly."""
+"""Alert rules: which prices alert, by event time, exactly. One detector for the system and for `trading watch`."""
 
 import uuid
-from collections import deque
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter
 
-from trading.core.values import Price
+from trading.core.values import Percent, Price, format_decimal
 from trading.prices.ticks import Tick
 
-THRESHOLD = Decimal("1.02")
-WINDOW = timedelta(seconds=60)
-QUIET = timedelta(seconds=60)
 LATENESS = timedelta(seconds=5)
+EVERY_TICKER = "*"
+# The newest points are kept one by one, older ones as the low and the high of each whole second.
+EXACT = timedelta(seconds=60)
+EPOCH = datetime.min.replace(tzinfo=UTC)
+
+type Kind = Literal["rise", "fall", "above", "below"]
 
 _HUNDREDTHS = Decimal("0.01")
+_NEVER = Decimal("Infinity")
+_ROOM = 512  # ticks, between two times that old points are dropped
 # The same tick is the same alert, whoever judges it: an id is made of what the alert is about.
 _NAMESPACE = uuid.UUID("6a5b2e2e-6f0b-4a8e-9a54-2f6d3a1f7c10")
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRule:
+    """What alerts. A rise or fall has `percent` and `window_seconds`; above and below have `price`.
+
+    `id` is null in a rule that was only given to `trading watch`.
+    """
+
+    id: int | None
+    ticker: str  # or `*`
+    kind: Kind
+    percent: Percent | None = None
+    window_seconds: int | None = None
+    price: Price | None = None
+    once: bool = False
+
+    def __str__(self) -> str:
+        """Return the rule in words, such as `AAPL rise 3% in 300s` or `AAPL below 180 once`."""
+        what = (
+            f"{format_decimal(self.percent)}% in {self.window_seconds}s"
+            if self.percent is not None
+            else format_decimal(self.price or Decimal(0))
+        )
+        return f"{self.ticker} {self.kind} {what}{' once' if self.once else ''}"
+
+    def alert_id(self, tick: Tick) -> str:
+        """Return the id of the alert that a tick raises."""
+        about = f"{tick.ticker} {tick.timestamp.isoformat()}"
+        if self.id != DEFAULT_RULE.id:
+            about += f" {_name(self)}"
+        return str(uuid.uuid5(_NAMESPACE, about))
+
+
+DEFAULT_RULE = AlertRule(1, EVERY_TICKER, "rise", Decimal(2), 60)
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule, and from when on it sees ticks."""
+
+    rule: AlertRule
+    active_from: datetime = EPOCH
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """A rise to `price` from the lowest price of the minute before `timestamp` (the latest, if several are equal)."""
+    """A price that met a rule. A rise has the low that it began at, a fall the high (the latest, of several equal)."""
 
     id: str
     ticker: str
     price: Price
     timestamp: datetime
-    low_price: Price
-    low_timestamp: datetime
-    rise_percent: Decimal  # two decimals, half-even
+    low_price: Price | None = None
+    low_timestamp: datetime | None = None
+    rise_percent: Price | None = None  # two decimals, half-even, as is fall_percent
+    high_price: Price | None = None
+    high_timestamp: datetime | None = None
+    fall_percent: Price | None = None
+    rule: AlertRule = DEFAULT_RULE
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `ALERT AAPL +2.14 % in 41 s`."""
-        seconds = (self.timestamp - self.low_timestamp).total_seconds()
-        return f"ALERT {self.ticker} +{self.rise_percent:.2f} % in {seconds:.0f} s"
+        """Return what happened in a line: `ALERT AAPL +2.14 % in 41 s` or `ALERT AAPL 179.5, below 180`."""
+        if self.low_timestamp:
+            return f"ALERT {self.ticker} +{self.rise_percent:.2f} % in {self._seconds_since(self.low_timestamp)} s"
+        if self.high_timestamp:
+            return f"ALERT {self.ticker} -{self.fall_percent:.2f} % in {self._seconds_since(self.high_timestamp)} s"
+        return f"ALERT {self.ticker} {self.price:f}, {self.rule.kind} {self.rule.price:f}"
+
+    def origin(self) -> tuple[Decimal, datetime] | None:
+        """Return the price that a rise or fall began at, and when."""
+        if self.low_price is not None and self.low_timestamp:
+            return self.low_price, self.low_timestamp
+        if self.high_price is not None and self.high_timestamp:
+            return self.high_price, self.high_timestamp
+        return None
+
+    def _seconds_since(self, instant: datetime) -> str:
+        return f"{(self.timestamp - instant).total_seconds():.0f}"
 
 
 ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
+_RULE = TypeAdapter(AlertRule)
+
+
+def alert_of(row: Sequence[Any]) -> Alert:
+    """Return the alert of a row of the database, of `ALERT_COLUMNS`."""
+    alert = Alert(*row)
+    return replace(alert, rule=_RULE.validate_python(alert.rule))
 
 
 class Outcome(Enum):
@@ -53,10 +127,10 @@ class Outcome(Enum):
 
 
 class Detection(NamedTuple):
-    """What became of a tick, and the alert that it raised."""
+    """What became of a tick, and the alerts that it raised, in the order of the rules."""
 
     outcome: Outcome
-    alert: Alert | None = None
+    alerts: Sequence[Alert] = ()
 
 
 _COUNTED, _REPEATED, _TOO_OLD = Detection(Outcome.COUNTED), Detection(Outcome.REPEATED), Detection(Outcome.TOO_OLD)
@@ -65,34 +139,100 @@ _COUNTED, _REPEATED, _TOO_OLD = Detection(Outcome.COUNTED), Detection(Outcome.RE
 type _Point = tuple[datetime, Decimal]  # a plain tuple: one is made for every tick
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a rule that has alerted is with one ticker."""
+
+    rule: str
+    active_from: datetime
+    alerted_at: datetime
+    is_armed: bool
+
+
 @dataclass(frozen=True)
-class WatchState:
-    """All that a watch knows, as it can be saved."""
+class DetectorState:
+    """All that a detector knows, as it can be saved. One saved before there were rules lacks what is last here."""
 
-    newest: datetime | None
-    recent: list[datetime]
-    lows: list[_Point]
-    alerted: _Point | None
+    newest: datetime | None = None
+    recent: list[datetime] = field(default_factory=list)
+    lows: list[_Point] = field(default_factory=list)
+    alerted: _Point | None = None  # by the default rule, in a state from before there were others
+    highs: list[_Point] = field(default_factory=list)
+    progress: list[_Progress] = field(default_factory=list)
 
 
-_STATE = TypeAdapter(WatchState)
+_STATE = TypeAdapter(DetectorState)
 
 
-class RiseDetector:
-    """Watches the prices of one ticker, tick by tick in the order of their arrival, at a constant cost for each.
+@dataclass(slots=True)
+class _Watch:
+    """A rule, and how far it is with one ticker."""
 
-    `lows` is a monotonic queue: from the lowest price of the window on, each that no later one has undercut.
+    rule: AlertRule
+    active_from: datetime
+    alerted_at: datetime | None
+    is_armed: bool  # of above and below: whether the next tick beyond the price alerts
+    limit: Decimal  # beyond it a price alerts: the price of the rule, or this times the low (high)
+    span: timedelta
+
+    @classmethod
+    def of(cls, active: ActiveRule, progress: _Progress | None) -> "_Watch":
+        """Return a watch that begins, or goes on from what was saved."""
+        rule = active.rule
+        match rule:
+            case AlertRule(kind="rise" | "fall", percent=Decimal() as percent, window_seconds=int(seconds)):
+                limit, span = 1 + (percent if rule.kind == "rise" else -percent) / 100, timedelta(seconds=seconds)
+            case AlertRule(kind="above" | "below", price=Decimal() as price):
+                limit, span = price, timedelta()
+            case _:
+                raise ValueError(f"not a rule: {rule}")
+        alerted_at, is_armed = (progress.alerted_at, progress.is_armed) if progress else (None, True)
+        return cls(rule, active.active_from, alerted_at, is_armed, limit, span)
+
+    @property
+    def begin(self) -> datetime:
+        """The first instant whose prices count; an alert uses up those before it."""
+        return self.alerted_at or self.active_from
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the rule alerts once, and has."""
+        return self.rule.once and self.alerted_at is not None
+
+    def origin(self, timestamp: datetime, points: Sequence[_Point]) -> _Point:
+        """Return the lowest (highest) price of the window that ends at `timestamp`, of these lows (highs)."""
+        begin = _before(timestamp, self.span)
+        if self.span > EXACT:
+            begin = begin.replace(microsecond=0)
+        return points[_index(points, max(begin, self.begin))]
+
+
+class Detector:
+    """Judges the prices of one ticker by its rules, tick by tick in the order of their arrival.
+
+    `lows` is a monotonic queue that serves every rise: from the lowest price of the longest window on, each price that
+    no later one has undercut. The low since any instant is the first of it from there. `highs` mirrors it for falls.
+
+    A price from `floor` to `ceiling` changes nothing for any rule, so most ticks are compared with these two alone.
     """
 
-    def __init__(self, ticker: str, saved: str | None = None) -> None:
-        """Start empty, or with the state that was `saved`."""
-        state = _STATE.validate_json(saved) if saved else WatchState(None, [], [], None)
+    def __init__(
+        self, ticker: str, rules: Sequence[ActiveRule] = (ActiveRule(DEFAULT_RULE),), saved: str | None = None
+    ) -> None:
+        """Start empty, or with the state that was `saved`, under these rules or others."""
+        state = _STATE.validate_json(saved) if saved else DetectorState()
         self.ticker = ticker
         self._newest = state.newest
-        self._recent = deque(state.recent)  # the timestamps of the last seconds, in the order of their arrival
-        self._seen = set(state.recent)
-        self._lows = deque(state.lows)
-        self._alerted = state.alerted
+        self._seen = set(state.recent)  # the timestamps of the last seconds, and perhaps some older ones
+        self._lows, self._highs = state.lows, state.highs
+        self._watches = _watches(rules, state)
+        self._longest = max([*(watch.span for watch in self._watches), LATENESS])
+        rises = (watch.limit for watch in self._watches if watch.rule.kind == "rise")
+        falls = (watch.limit for watch in self._watches if watch.rule.kind == "fall")
+        self._rise_factor, self._fall_factor = min(rises, default=None), max(falls, default=None)
+        self._room = 0
+        self._compact()
+        self._floor, self._ceiling = _NEVER, -_NEVER  # the first tick is judged
 
     @property
     def newest(self) -> datetime | None:
@@ -100,66 +240,175 @@ class RiseDetector:
         return self._newest
 
     def save(self) -> str:
-        """Return the watch's state as JSON text, with which another one goes on."""
-        state = WatchState(self._newest, list(self._recent), list(self._lows), self._alerted)
+        """Return the state as JSON text, with which another detector goes on."""
+        self._compact()
+        progress = [
+            _Progress(_name(watch.rule), watch.active_from, watch.alerted_at, watch.is_armed)
+            for watch in self._watches
+            if watch.alerted_at
+        ]
+        state = DetectorState(self._newest, sorted(self._seen), self._lows, None, self._highs, progress)
         return _STATE.dump_json(state).decode()
 
-    def update(self, tick: Tick) -> Detection:
-        """Take a tick, whose price is above zero, into the window, and say what became of it."""
+    def update(self, tick: Tick) -> Detection:  # noqa: C901 - a call for each part costs a tenth of the time
+        """Take a tick, whose price is above zero, and say what became of it."""
         timestamp, price = tick.timestamp, tick.price
         newest = self._newest
         if newest is not None and timestamp <= newest:
             return self._take_late(timestamp, price, newest)
 
         self._newest = timestamp
-        self._remember(timestamp, timestamp)
-        lows = self._lows
-        while lows and lows[-1][1] >= price:
-            lows.pop()
-        lows.append((timestamp, price))
-        while timestamp - lows[0][0] > WINDOW:
-            lows.popleft()
-        low_timestamp, low_price = lows[0]
-        if price <= THRESHOLD * low_price:
+        self._seen.add(timestamp)
+        lows, highs = self._lows, self._highs
+        before = lows[-1][1] if lows else price
+        if price <= before:
+            while lows and lows[-1][1] >= price:
+                lows.pop()
+            # A new low lowers what a rise from it must exceed. Lows that leave the window only raise it.
+            if self._rise_factor is not None:
+                ceiling = self._rise_factor * price
+                if ceiling < self._ceiling:  # noqa: PLR1730 - twice as fast as min()
+                    self._ceiling = ceiling
+        if price >= before:
+            while highs and highs[-1][1] <= price:
+                highs.pop()
+            if self._fall_factor is not None:
+                floor = self._fall_factor * price
+                if floor > self._floor:  # noqa: PLR1730
+                    self._floor = floor
+        point = timestamp, price
+        lows.append(point)
+        highs.append(point)
+        if len(self._seen) > self._room:
+            self._compact()
+        if self._floor <= price <= self._ceiling:
             return _COUNTED
-        return Detection(Outcome.COUNTED, self._raise(tick, low_timestamp, low_price))
+        alerts = self._judge(tick)
+        return Detection(Outcome.COUNTED, alerts) if alerts else _COUNTED
 
     def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Detection:
-        """Take a tick that others overtook: it may be the low of a later one, and raises nothing itself."""
+        """Take a tick that others overtook: it may be the low or high of a later one, and raises nothing itself."""
         if newest - timestamp > LATENESS:
             return _TOO_OLD
         if timestamp in self._seen:
             return _REPEATED
-        self._remember(timestamp, newest)
-        later = []
-        while self._lows and self._lows[-1][0] > timestamp:
-            later.append(self._lows.pop())
-        if not any(later_price <= price for _, later_price in later):
-            while self._lows and self._lows[-1][1] >= price:
-                self._lows.pop()
-            self._lows.append((timestamp, price))
-        self._lows.extend(reversed(later))
+        self._seen.add(timestamp)
+        _insert(self._lows, timestamp, price, sign=1)
+        _insert(self._highs, timestamp, price, sign=-1)
+        self._floor, self._ceiling = _NEVER, -_NEVER
         return _COUNTED
 
-    def _remember(self, timestamp: datetime, newest: datetime) -> None:
-        self._recent.append(timestamp)
-        self._seen.add(timestamp)
-        while newest - self._recent[0] > LATENESS:
-            self._seen.discard(self._recent.popleft())
+    def _judge(self, tick: Tick) -> list[Alert]:
+        """Return the alerts of the newest tick, and find anew between which prices nothing changes."""
+        floor, ceiling = Decimal(0), _NEVER
+        alerts = []
+        for watch in self._watches:
+            if watch.is_over:
+                continue
+            if tick.timestamp < watch.active_from:
+                floor, ceiling = _NEVER, -_NEVER  # the next tick is judged
+                continue
+            judge = self._judge_move if watch.span else _judge_level
+            alert, lower, upper = judge(watch, tick)
+            floor, ceiling = max(floor, lower), min(ceiling, upper)
+            if alert:
+                alerts.append(alert)
+        self._floor, self._ceiling = floor, ceiling
+        return alerts
 
-    def _raise(self, tick: Tick, low_timestamp: datetime, low_price: Decimal) -> Alert | None:
-        """Return the alert of a tick, unless it is part of the rise of which the last one told."""
-        if self._alerted:
-            alerted_timestamp, alerted_price = self._alerted
-            if tick.timestamp - alerted_timestamp < QUIET and tick.price <= THRESHOLD * alerted_price:
-                return None
-        self._alerted = tick.timestamp, tick.price
-        return Alert(
-            id=str(uuid.uuid5(_NAMESPACE, f"{tick.ticker} {tick.timestamp.isoformat()}")),
-            ticker=tick.ticker,
-            price=tick.price,
-            timestamp=tick.timestamp,
-            low_price=low_price,
-            low_timestamp=low_timestamp,
-            rise_percent=((tick.price / low_price - 1) * 100).quantize(_HUNDREDTHS, ROUND_HALF_EVEN),
-        )
+    def _judge_move(self, watch: _Watch, tick: Tick) -> "_Judgement":
+        is_rise = watch.rule.kind == "rise"
+        points = self._lows if is_rise else self._highs
+        timestamp, price = watch.origin(tick.timestamp, points)
+        limit = watch.limit * price
+        alert = None
+        if tick.price > limit if is_rise else tick.price < limit:
+            alert = _move(watch.rule, tick, timestamp, price)
+            watch.alerted_at = tick.timestamp
+            limit = watch.limit * tick.price
+        return (alert, Decimal(0), limit) if is_rise else (alert, limit, _NEVER)
+
+    def _compact(self) -> None:
+        """Drop what no tick to come can need, and of each second that is older keep the low and the high."""
+        if self._newest is not None:
+            late = _before(self._newest, LATENESS)
+            self._seen = {timestamp for timestamp in self._seen if timestamp >= late}
+            oldest = _before(self._newest, self._longest).replace(microsecond=0)
+            exact = _before(self._newest, EXACT)
+            cuts = sorted(watch.begin for watch in self._watches if watch.span > EXACT)
+            self._lows = _compacted(self._lows, oldest, exact, cuts)
+            self._highs = _compacted(self._highs, oldest, exact, cuts)
+        self._room = 2 * len(self._seen) + _ROOM
+
+
+type _Judgement = tuple[Alert | None, Decimal, Decimal]  # and from which to which price the next ticks change nothing
+
+
+def _judge_level(watch: _Watch, tick: Tick) -> _Judgement:
+    is_above = watch.rule.kind == "above"
+    limit = watch.limit
+    is_beyond, is_back = (tick.price > limit, tick.price < limit)[:: 1 if is_above else -1]
+    alert = None
+    if is_beyond and watch.is_armed:
+        alert = Alert(watch.rule.alert_id(tick), tick.ticker, tick.price, tick.timestamp, rule=watch.rule)
+        watch.alerted_at, watch.is_armed = tick.timestamp, False
+    elif is_back:
+        watch.is_armed = True
+    return (alert, Decimal(0), limit) if is_above == watch.is_armed else (alert, limit, _NEVER)
+
+
+def _move(rule: AlertRule, tick: Tick, timestamp: datetime, price: Decimal) -> Alert:
+    """Return the alert of a rise or fall to a tick, from the price at `timestamp`."""
+    percent = (abs(tick.price / price - 1) * 100).quantize(_HUNDREDTHS, ROUND_HALF_EVEN)
+    basics = rule.alert_id(tick), tick.ticker, tick.price, tick.timestamp
+    if rule.kind == "rise":
+        return Alert(*basics, low_price=price, low_timestamp=timestamp, rise_percent=percent, rule=rule)
+    return Alert(*basics, high_price=price, high_timestamp=timestamp, fall_percent=percent, rule=rule)
+
+
+def _watches(rules: Sequence[ActiveRule], state: DetectorState) -> list[_Watch]:
+    """Return a watch of each rule; what was saved counts where the rule is active since then."""
+    saved = {(each.rule, each.active_from): each for each in state.progress}
+    if state.alerted:
+        name = _name(DEFAULT_RULE)
+        saved[name, EPOCH] = _Progress(name, EPOCH, state.alerted[0], is_armed=True)
+    return [_Watch.of(active, saved.get((_name(active.rule), active.active_from))) for active in rules]
+
+
+def _name(rule: AlertRule) -> str:
+    return str(rule) if rule.id is None else str(rule.id)
+
+
+def _before(instant: datetime, span: timedelta) -> datetime:
+    try:
+        return instant - span
+    except OverflowError:
+        return EPOCH
+
+
+def _index(points: Sequence[_Point], instant: datetime) -> int:
+    """Return where the points begin that are not before an instant. Prices are above zero."""
+    return bisect_left(points, (instant, Decimal(0)))
+
+
+def _insert(points: list[_Point], timestamp: datetime, price: Decimal, sign: int) -> None:
+    """Insert a point into lows (sign 1) or highs (sign -1), unless a later one undercuts it."""
+    at = _index(points, timestamp)
+    if at < len(points) and sign * points[at][1] <= sign * price:
+        return
+    start = at
+    while start > 0 and sign * points[start - 1][1] >= sign * price:
+        start -= 1
+    points[start:at] = [(timestamp, price)]
+
+
+def _compacted(points: list[_Point], oldest: datetime, exact: datetime, cuts: Sequence[datetime]) -> list[_Point]:
+    """Return the points from `oldest` on; of those before `exact` the first of each second, and after each cut."""
+    first, rest = _index(points, oldest), _index(points, exact)
+    kept, last = [], None
+    for point in points[first:rest]:
+        part = point[0].replace(microsecond=0), bisect_right(cuts, point[0])
+        if part != last:
+            kept.append(point)
+        last = part
+    return kept + points[max(first, rest) :]

@@ -1,4 +1,4 @@
-"""What the database keeps of prices: five-minute averages, alerts, and where the alert rule stands with each ticker."""
+"""What the database keeps of prices: five-minute averages, alerts, and where the rules stand with each ticker."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from trading.core import database, pagination
 from trading.core.values import PAGE_DEFAULT, PRECISION, Price, divided
-from trading.prices.alert_rules import ALERT_COLUMNS, Alert, Outcome, RiseDetector
+from trading.prices import rule_records
+from trading.prices.alert_rules import ALERT_COLUMNS, ActiveRule, Alert, Detector, Outcome, alert_of
 from trading.prices.ticks import AHEAD, Tick
 
 if TYPE_CHECKING:
@@ -67,9 +68,18 @@ class _Window:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A rule that alerts once, and has."""
+
+    rule_id: int | None
+    active_from: datetime
+
+
 _WINDOWS = TypeAdapter(list[_Window])
 _BUCKETS = TypeAdapter(list[_Bucket])
 _ALERTS = TypeAdapter(list[Alert])
+_ENDED = TypeAdapter(list[_Ended])
 
 
 def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
@@ -86,7 +96,7 @@ def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
 # One statement: the rows of the windows are locked already, so nobody else writes of these tickers.
 _WRITE = f"""
 with saved as (
-    update price_windows as held set state = window_.state::json
+    update price_windows as held set rules_state = window_.state::json, state = null
     from json_to_recordset(%(windows)s) as window_(ticker text, state text)
     where held.ticker = window_.ticker
 ), averaged as (
@@ -107,14 +117,18 @@ with saved as (
         close = case when excluded.closed_at > held.closed_at then excluded.close else held.close end,
         closed_at = greatest(held.closed_at, excluded.closed_at)
 ), alerted as (
-    insert into alerts ({", ".join(ALERT_COLUMNS)})
-    select {", ".join(ALERT_COLUMNS)} from json_to_recordset(%(alerts)s) as alert(
+    insert into alerts ({", ".join(ALERT_COLUMNS)}, rule_id)
+    select {", ".join(ALERT_COLUMNS)}, (rule->>'id')::bigint from json_to_recordset(%(alerts)s) as alert(
         id uuid, ticker text, price numeric, timestamp timestamptz, low_price numeric, low_timestamp timestamptz,
-        rise_percent numeric
+        rise_percent numeric, high_price numeric, high_timestamp timestamptz, fall_percent numeric, rule jsonb
     )
     order by timestamp
     on conflict (id) do nothing
     returning id
+), ended as (
+    update alert_rules as rule set ended_at = now()
+    from json_to_recordset(%(ended)s) as ended(rule_id bigint, active_from timestamptz)
+    where rule.id = ended.rule_id and rule.active_from = ended.active_from and not paused and deleted_at is null
 ), announced as (
     insert into notifications (alert_id) select id from alerted returning alert_id, id as notification_id
 )
@@ -124,7 +138,7 @@ select alert_id, notification_id from announced
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What the ticks of one ticker came to, and where its rule stands after them."""
+    """What the ticks of one ticker came to, and where its rules stand after them."""
 
     state: str
     counted: list[Tick]
@@ -136,32 +150,43 @@ class _Judged:
 
 def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
     states = _locked_states(cursor, list(batch))
+    # Read after the locks are held: a rule that alerts once has ended for whoever comes next.
+    rules = rule_records.active(cursor, list(batch))
     now = datetime.now(UTC)
-    judged = {ticker: _judge(RiseDetector(ticker, states[ticker]), ticks, now) for ticker, ticks in batch.items()}
+    judged = {
+        ticker: _judge(ticker, rule_records.of_ticker(rules, ticker), states[ticker], ticks, now)
+        for ticker, ticks in batch.items()
+    }
     changed = {ticker: each for ticker, each in judged.items() if each.counted}
     written: dict[str, str] = {}
     if changed:
         windows = [_Window(ticker, each.state) for ticker, each in changed.items()]
         buckets = [bucket for ticker, each in changed.items() for bucket in _buckets(ticker, each.counted)]
         alerts = [alert for each in changed.values() for alert in each.alerts]
+        once = {alert.rule.id for alert in alerts if alert.rule.once}
+        ended = [_Ended(rule.rule.id, rule.active_from) for rule in rules if rule.rule.id in once]
         cursor.execute(
             _WRITE,
             {
                 "windows": _WINDOWS.dump_json(windows).decode(),
                 "buckets": _BUCKETS.dump_json(buckets).decode(),
                 "alerts": _ALERTS.dump_json(alerts).decode(),
+                "ended": _ENDED.dump_json(ended).decode(),
             },
         )
         written = dict(cursor.fetchall())
     return {ticker: _recorded(each, written) for ticker, each in judged.items()}
 
 
-def _judge(detector: RiseDetector, ticks: Sequence[Tick], now: datetime) -> _Judged:
+def _judge(
+    ticker: str, rules: Sequence[ActiveRule], state: str | None, ticks: Sequence[Tick], now: datetime
+) -> _Judged:
+    detector = Detector(ticker, rules, state)
     # No tick is believed that is further ahead of the clock than this, so the clock has gone back since the newest.
     # What it saw of that future would make all that comes now too old.
     is_restarted = detector.newest is not None and detector.newest > now + AHEAD
     if is_restarted:
-        detector = RiseDetector(detector.ticker)
+        detector = Detector(ticker, rules)
     detections = [detector.update(tick) for tick in ticks]
     return _Judged(
         state=detector.save(),
@@ -169,7 +194,7 @@ def _judge(detector: RiseDetector, ticks: Sequence[Tick], now: datetime) -> _Jud
             tick for tick, detection in zip(ticks, detections, strict=True) if detection.outcome is Outcome.COUNTED
         ],
         outcomes=[detection.outcome for detection in detections],
-        alerts=[detection.alert for detection in detections if detection.alert],
+        alerts=[alert for detection in detections for alert in detection.alerts],
         newest=detector.newest,
         is_restarted=is_restarted,
     )
@@ -187,9 +212,12 @@ def _recorded(judged: _Judged, written: Mapping[str, str]) -> Recorded:
 
 
 def _locked_states(cursor: "Cursor", tickers: list[str]) -> dict[str, str | None]:
-    """Return where the rule stands with each ticker, and keep others off them until the transaction ends."""
+    """Return where the rules stand with each ticker, and keep others off them until the transaction ends."""
     # All lock in the same order, so that none waits for another that waits for it.
-    statement = "select ticker, state::text from price_windows where ticker = any(%s) order by ticker for update"
+    statement = (
+        "select ticker, coalesce(state, rules_state)::text from price_windows"
+        " where ticker = any(%s) order by ticker for update"
+    )
     cursor.execute(statement, (tickers,))
     states: dict[str, str | None] = dict(cursor.fetchall())
     missing = sorted(set(tickers) - states.keys())
@@ -281,4 +309,4 @@ def find_alerts(wanted: PriceFilter) -> tuple[list[Alert], str | None]:
     rows, next_cursor = pagination.find(
         "alerts", ALERT_COLUMNS, asdict(wanted), key=("timestamp", "number"), equal=("ticker",)
     )
-    return [Alert(*row) for row in rows], next_cursor
+    return [alert_of(row) for row in rows], next_cursor

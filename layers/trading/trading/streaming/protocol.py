@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from trading.core.values import AnyCaseTicker, read_json
+from trading.core.values import AnyCaseTicker, AnyCaseTickerOrEvery, read_json
 from trading.prices.alert_rules import Alert
 
 EVERYTHING = "*"
@@ -30,7 +30,7 @@ class MessageError(Exception):
         return _written("error", code=self.code, message=str(self))
 
 
-Followable = Literal["*"] | AnyCaseTicker
+Followable = AnyCaseTickerOrEvery
 Followables = Annotated[list[Followable], Field(min_length=1, max_length=FOLLOW_LIMIT)]
 
 

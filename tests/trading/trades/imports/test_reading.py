@@ -147,7 +147,22 @@ def shuffled(name: str) -> bytes:
     return rewritten(name, shuffle)
 
 
+def reversed_rows(name: str) -> bytes:
+    """Return a sample whose oldest trade comes first if its newest did, and the other way round."""
+
+    def reverse(rows: list[list[str]]) -> list[list[str]]:
+        start = header_of(name, rows)
+        places = [
+            place for place, row in enumerate(rows) if place > start and (name != "ibkr-activity" or row[0] == "Trades")
+        ]
+        turned = dict(zip(places, reversed(places), strict=True))
+        return [rows[turned.get(place, place)] for place in range(len(rows))]
+
+    return rewritten(name, reverse)
+
+
 WAYS: dict[str, Callable[[str], bytes]] = {
+    "in the other order": reversed_rows,
     "with a byte order mark": lambda name: codecs.BOM_UTF8 + sample(name),
     "with CRLF": lambda name: sample(name).replace(b"\n", b"\r\n"),
     "as UTF-16": lambda name: sample(name).decode().encode("utf-16"),
@@ -313,6 +328,11 @@ def test_options_are_read() -> None:
     assert wanted.zone == ZoneInfo("Europe/Zurich")
     assert wanted.tickers == {"A1": "AAPL", "B2": "MSFT"}
     assert wanted.columns == {"price": "Price"}
+
+
+def test_the_name_of_a_column_may_have_commas_and_colons() -> None:
+    wanted = given(columns="price:Price, USD: net,ticker:Symbol, fee:Fee,").read()
+    assert wanted.columns == {"price": "Price, USD: net", "ticker": "Symbol", "fee": "Fee"}
 
 
 # Rows that cannot be read

@@ -1,7 +1,7 @@
 """Comparing a broker's file with the ledger: which trades both have, and which only one of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
@@ -16,8 +16,6 @@ from trading.trades.imports.records import RowTrade
 from trading.trades.imports.rows import FileTrade
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 FIRST = 100  # of each list that an answer has
@@ -74,6 +72,25 @@ class _Recorded:
     trade: RowTrade
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A trade that both have. Where they agree, the ledger's is not kept: a long file has many of these."""
+
+    told: FileTrade
+    trade_id: int
+    recorded: RowTrade | None
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """What became of all trades; `here` and `there` are those that only the file, or only the ledger, has."""
+
+    pairs: list[_Pair]
+    here: list[FileTrade]
+    there: list[_Recorded]
+
+
 def compare(data: bytes, options: Options) -> Comparison:
     """Compare a file's trades with those of the ledger, of the same accounts and days, that are not voided.
 
@@ -85,12 +102,9 @@ def compare(data: bytes, options: Options) -> Comparison:
         database.DatabaseUnavailableError: the database does not answer.
     """
     file = reading.read(data, options)
-    zone = file.zone
-    ledger = _recorded(file.trades, zone)
-    pairs, here, there = _paired(file.trades, ledger, zone)
-    pairs.sort(key=lambda pair: pair[0].line)
-    agrees = [pair for pair in pairs if not _differences(*pair, zone)]
-    differs = [pair for pair in pairs if _differences(*pair, zone)]
+    matched = _matched(file.trades, file.zone) if file.trades else _Matched([], [], [])
+    pairs = sorted(matched.pairs, key=lambda pair: pair.told.line)
+    agrees, differs = ([pair for pair in pairs if bool(pair.fields) == different] for different in (False, True))
     outcomes = Counter(each.outcome for each in file.left_out)
     return Comparison(
         file.format,
@@ -99,18 +113,19 @@ def compare(data: bytes, options: Options) -> Comparison:
         outcomes["rejected"],
         len(agrees),
         len(differs),
-        len(here),
-        len(there),
+        len(matched.here),
+        len(matched.there),
         ComparedTrades(
-            [ComparedTrade(trade.line, known.id, RowTrade.of(trade), None, []) for trade, known in agrees[:FIRST]],
-            [
-                ComparedTrade(trade.line, known.id, RowTrade.of(trade), known.trade, _differences(trade, known, zone))
-                for trade, known in differs[:FIRST]
-            ],
-            [ComparedTrade(trade.line, None, RowTrade.of(trade), None, []) for trade in here[:FIRST]],
-            [ComparedTrade(None, known.id, known.trade, None, []) for known in there[:FIRST]],
+            [_of_both(pair) for pair in agrees[:FIRST]],
+            [_of_both(pair) for pair in differs[:FIRST]],
+            [ComparedTrade(trade.line, None, RowTrade.of(trade), None, []) for trade in matched.here[:FIRST]],
+            [ComparedTrade(None, known.id, known.trade, None, []) for known in matched.there[:FIRST]],
         ),
     )
+
+
+def _of_both(pair: _Pair) -> ComparedTrade:
+    return ComparedTrade(pair.told.line, pair.trade_id, RowTrade.of(pair.told), pair.recorded, list(pair.fields))
 
 
 _RECORDED = """
@@ -123,10 +138,8 @@ limit %(limit)s
 """
 
 
-def _recorded(trades: Sequence[FileTrade], zone: ZoneInfo) -> list[_Recorded]:
-    """Return the ledger's trades of the file's accounts and days."""
-    if not trades:
-        return []
+def _matched(trades: Sequence[FileTrade], zone: ZoneInfo) -> _Matched:
+    """Match trades of a file with the ledger's trades of its accounts and days."""
     first, last = trades[0].timestamp.astimezone(zone), trades[-1].timestamp.astimezone(zone)
     wanted = {
         "accounts": sorted({trade.account for trade in trades}),
@@ -135,19 +148,21 @@ def _recorded(trades: Sequence[FileTrade], zone: ZoneInfo) -> list[_Recorded]:
         "limit": LEDGER_LIMIT + 1,
     }
 
-    def select(cursor: "Cursor") -> list[_Recorded]:
+    def select(cursor: "Cursor") -> _Matched:
         cursor.execute(_RECORDED, wanted)
-        # One by one, with one text for equal names, so that a long ledger takes little memory.
-        return [
-            _Recorded(id_, key and bytes(key), RowTrade(intern(account), intern(ticker), *rest))
-            for id_, key, account, ticker, *rest in cursor
-        ]
+        if cursor.rowcount > LEDGER_LIMIT:
+            message = f"the ledger has more than {LEDGER_LIMIT:,} trades of the file's days: compare fewer days at once"
+            raise InvalidError(FieldError("body", message))
+        return _by_key(trades, _ledger(cursor), zone)
 
-    ledger = database.run(select, repeatable=True)
-    if len(ledger) > LEDGER_LIMIT:
-        message = f"the ledger has more than {LEDGER_LIMIT:,} trades of the file's days: compare fewer days at once"
-        raise InvalidError(FieldError("body", message))
-    return ledger
+    by_key = database.run(select, repeatable=True)
+    return _by_day(by_key, zone)
+
+
+def _ledger(cursor: "Cursor") -> Iterator[_Recorded]:
+    """Yield the ledger's trades one by one, with one text for equal names: a long ledger takes little memory."""
+    for id_, key, account, ticker, *rest in cursor:
+        yield _Recorded(id_, key and bytes(key), RowTrade(intern(account), intern(ticker), *rest))
 
 
 def _midnight_after(instant: datetime) -> datetime:
@@ -155,12 +170,22 @@ def _midnight_after(instant: datetime) -> datetime:
     return datetime.combine(instant.fromordinal(day), datetime.min.time(), instant.tzinfo)
 
 
-def _paired(
-    trades: Iterable[FileTrade], ledger: Iterable[_Recorded], zone: ZoneInfo
-) -> tuple[list[tuple[FileTrade, _Recorded]], list[FileTrade], list[_Recorded]]:
-    """Return the pairs of trades that are the same, and what is left of both, in their orders."""
-    pairs: list[tuple[FileTrade, _Recorded]] = []
-    here, there = list(trades), list(ledger)
+def _by_key(trades: Iterable[FileTrade], ledger: Iterable[_Recorded], zone: ZoneInfo) -> _Matched:
+    """Match the trades that have the same key."""
+    waiting = {trade.key: trade for trade in trades}
+    pairs: list[_Pair] = []
+    there: list[_Recorded] = []
+    for recorded in ledger:
+        told = waiting.pop(recorded.key, None) if recorded.key else None
+        if told:
+            pairs.append(_pair(told, recorded, zone))
+        else:
+            there.append(recorded)
+    return _Matched(pairs, list(waiting.values()), there)
+
+
+def _by_day(matched: _Matched, zone: ZoneInfo) -> _Matched:
+    """Match what is left by its content and day, and what is left then by its day alone."""
 
     def day(trade: FileTrade | RowTrade) -> tuple[object, ...]:
         return trade.account, trade.timestamp.astimezone(zone).date(), trade.ticker, trade.side
@@ -168,31 +193,34 @@ def _paired(
     def content(trade: FileTrade | RowTrade) -> tuple[object, ...]:
         return *day(trade), trade.quantity, trade.price
 
-    ways: list[tuple[Callable[[FileTrade], Hashable], Callable[[_Recorded], Hashable]]] = [
-        (lambda trade: trade.key, lambda recorded: recorded.key),
-        (content, lambda recorded: content(recorded.trade)),
-        (day, lambda recorded: day(recorded.trade)),
-    ]
-    for of_file, of_ledger in ways:
-        waiting: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
-        for recorded in reversed(there):  # so that the earliest is the first to be taken
-            waiting[of_ledger(recorded)].append(recorded)
-        left: list[FileTrade] = []
-        found: set[int] = set()
-        for trade in here:
-            if candidates := waiting.get(of_file(trade)):
-                recorded = candidates.pop()
-                pairs.append((trade, recorded))
-                found.add(recorded.id)
-            else:
-                left.append(trade)
-        here, there = left, [recorded for recorded in there if recorded.id not in found]
-    return pairs, here, there
+    for what in (content, day):
+        matched = _by(what, matched, zone)
+    return matched
 
 
-def _differences(told: FileTrade, recorded: _Recorded, zone: ZoneInfo) -> list[str]:
+def _by(what: Callable[[FileTrade | RowTrade], Hashable], matched: _Matched, zone: ZoneInfo) -> _Matched:
+    waiting: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
+    for recorded in reversed(matched.there):  # so that the earliest is the first to be taken
+        waiting[what(recorded.trade)].append(recorded)
+    pairs, here, found = matched.pairs, [], set()
+    for told in matched.here:
+        if candidates := waiting.get(what(told)):
+            recorded = candidates.pop()
+            found.add(recorded.id)
+            pairs.append(_pair(told, recorded, zone))
+        else:
+            here.append(told)
+    return _Matched(pairs, here, [recorded for recorded in matched.there if recorded.id not in found])
+
+
+def _pair(told: FileTrade, recorded: _Recorded, zone: ZoneInfo) -> _Pair:
+    fields = _differences(told, recorded.trade, zone)
+    return _Pair(told, recorded.id, recorded.trade if fields else None, fields)
+
+
+def _differences(told: FileTrade, recorded: RowTrade, zone: ZoneInfo) -> Sequence[str]:
     """Return the fields in which two trades differ; the time of day is not compared."""
     names = ("ticker", "side", "quantity", "price", "fee", "currency")
-    differing = [name for name in names if getattr(told, name) != getattr(recorded.trade, name)]
-    days = {trade.timestamp.astimezone(zone).date() for trade in (told, recorded.trade)}
-    return differing if len(days) == 1 else [*differing, "timestamp"]
+    differing = tuple(name for name in names if getattr(told, name) != getattr(recorded, name))
+    days = {trade.timestamp.astimezone(zone).date() for trade in (told, recorded)}
+    return differing if len(days) == 1 else (*differing, "timestamp")

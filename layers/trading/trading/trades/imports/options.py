@@ -29,6 +29,8 @@ GENERIC_FEE = "fee"
 
 _SEEN = 40  # characters of what is refused
 _TICKER = re.compile(TICKER_PATTERN)
+_COMMA = re.compile(",")
+_COMMA_BEFORE_FIELD = re.compile(r",(?= *(?:[a-z]+:|$))")  # the name of a column may have commas: Price, USD
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class GivenOptions:
                 dates.pattern(self.date_format)
             except ValueError as error:
                 errors.append(FieldError("date_format", str(error)))
-        tickers = dict(_pairs(self.tickers))
+        tickers = dict(_pairs(self.tickers, _COMMA))
         errors += _wrong_tickers(tickers)
-        columns = dict(_pairs(self.columns))
+        columns = dict(_pairs(self.columns, _COMMA_BEFORE_FIELD))
         errors += _wrong_columns(columns)
         if errors:
             raise InvalidError(*errors)
@@ -101,8 +103,8 @@ class GivenOptions:
         )
 
 
-def _pairs(text: str | None) -> Iterator[tuple[str, str]]:
-    for pair in (text or "").split(","):
+def _pairs(text: str | None, separator: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    for pair in separator.split(text or ""):
         if pair.strip():
             name, _, value = pair.partition(":")
             yield name.strip(), value.strip()

@@ -92,12 +92,12 @@ def _recognized(data: bytes, options: Options) -> Table[Layout]:
     except RepeatedColumnError as error:
         raise InvalidError(FieldError("body", str(error))) from None
     except UnknownTableError as error:
-        if len(formats) > 1:
-            what = f"is of none of the formats {', '.join(FORMATS)}. Name its columns: {_EXAMPLE}"
-        else:
-            what = f"has no header with the columns {', '.join(formats[0].header)}"
         seen = f"its first row is {error.seen!r}, and {HEADER_LINES} lines were searched"
-        raise InvalidError(FieldError("body", f"{what} ({seen})")) from None
+        if len(formats) > 1:
+            what = f"is of none of the formats {', '.join(FORMATS)}: {seen}. Name its columns: {_EXAMPLE}"
+        else:
+            what = f"has no header with the columns {', '.join(formats[0].header)}: {seen}"
+        raise InvalidError(FieldError("body", what)) from None
 
 
 def _candidates(options: Options) -> Sequence[Format]:

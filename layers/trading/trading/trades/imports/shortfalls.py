@@ -1,7 +1,8 @@
 """Shortfalls: positions that a file's trades would turn short, because the history in it begins too late."""
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_UP, Decimal, localcontext
@@ -15,6 +16,7 @@ from trading.trades.snapshots import Shares, Split
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
+_AT_ONCE = 5_000  # trades of a statement, unless one position has more
 _LAST_DIGIT = Decimal(1).scaleb(-QUANTITY_FRACTION_DIGITS)
 
 
@@ -64,14 +66,28 @@ select account, ticker, currency, min(timestamp) filter (where balance < 0), -mi
 from held
 group by account, ticker, currency
 having bool_or(balance < 0 and timestamp >= first_new)
-order by account, ticker, currency
 """
 
 
-def find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
+def find(cursor: "Cursor", trades: Iterable[FileTrade]) -> list[Shortfall]:
     """Return the positions that would be short at some time if these trades were recorded, in order."""
-    if not trades:
-        return []
+    positions: defaultdict[tuple[str, str, str], list[FileTrade]] = defaultdict(list)
+    for trade in trades:
+        positions[trade.account, trade.ticker, trade.currency].append(trade)
+    found: list[Shortfall] = []
+    some: list[FileTrade] = []
+    for of_position in positions.values():
+        if some and len(some) + len(of_position) > _AT_ONCE:
+            found += _find(cursor, some)
+            some = []
+        some += of_position
+    if some:
+        found += _find(cursor, some)
+    return sorted(found, key=lambda each: (each.account, each.ticker, each.currency))
+
+
+def _find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
+    """Return those of the positions whose trades these are."""
     tickers = sorted({trade.ticker for trade in trades})
     # One text for each, so that no list of all of them is needed as well.
     entries = ",".join(_entry(position, trade) for position, trade in enumerate(trades))

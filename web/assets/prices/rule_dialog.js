@@ -1,0 +1,129 @@
+// The alert rules: what there is, to pause and to delete, and a form that adds one.
+
+import { ApiError, get, patch, post, request } from "../core/api.js";
+import { openDialog } from "../core/dialog.js";
+import { h, setText } from "../core/dom.js";
+import { failureNotice } from "../core/failure.js";
+import { field, focusFirstError, showErrors, tickerInput } from "../core/fields.js";
+import { ALERT_RULES, alertRule } from "../core/paths.js";
+import { describeRule } from "./rules.js";
+
+/** @typedef {import("../core/feed.js").Rule & {id: number, paused: boolean, ended_at: string | null}} RecordedRule */
+
+/** @type {[string, string][]} */
+const KINDS = [["rise", "rises by"], ["fall", "falls by"], ["above", "is above"], ["below", "is below"]];
+/** @type {[number, string][]} */
+const WINDOWS = [[10, "10 seconds"], [30, "30 seconds"], [60, "1 minute"], [300, "5 minutes"], [600, "10 minutes"], [900, "15 minutes"]];
+
+/** Open the window of alert rules. */
+export function openRules() {
+  new RuleDialog();
+}
+
+class RuleDialog {
+  #list = h("ul", { class: "rules", "aria-label": "Alert rules" }, h("li", { class: "muted" }, "Loading…"));
+  #outcome = h("p", { class: "outcome", role: "status" });
+  #submit = h("button", { type: "submit", class: "primary" }, "Add the rule");
+  #kind = h("select", { name: "kind", onchange: () => this.#showFields() }, ...KINDS.map(([value, text]) => h("option", { value }, text)));
+  #once = h("input", { type: "checkbox", name: "once" });
+  #fields = {
+    ticker: field("Ticker", tickerInput({ placeholder: "AAPL" }), "or * for every one"),
+    kind: field("Alert when its price", this.#kind),
+    percent: field("Percent", h("input", { name: "percent", inputmode: "decimal", autocomplete: "off", placeholder: "3" })),
+    window_seconds: field("Within", h("select", { name: "window_seconds" }, ...WINDOWS.map(([value, text]) => h("option", { value, selected: value === 60 }, text)))),
+    price: field("Price", h("input", { name: "price", inputmode: "decimal", autocomplete: "off", placeholder: "180.00" })),
+  };
+
+  constructor() {
+    const form = h("form", { class: "change-form", novalidate: true, "aria-label": "Add a rule" },
+      h("div", { class: "fields" }, ...Object.values(this.#fields).map(({ element }) => element)),
+      h("div", { class: "row" }, this.#submit, h("label", { class: "check" }, this.#once, "Once only")),
+      this.#outcome);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#add();
+    });
+    this.#showFields();
+    openDialog("Alert rules", [this.#list, form]);
+    this.#load();
+  }
+
+  async #load() {
+    try {
+      /** @type {RecordedRule[]} */
+      const rules = await get(ALERT_RULES);
+      this.#list.replaceChildren(...(rules.length ? rules.map((rule) => this.#row(rule)) : [h("li", { class: "muted" }, "There are no rules, so nothing alerts.")]));
+    } catch (error) {
+      this.#list.replaceChildren(h("li", {}, failureNotice(error, () => this.#load())));
+    }
+  }
+
+  /** @param {RecordedRule} rule */
+  #row(rule) {
+    const name = `${rule.ticker === "*" ? "Every ticker" : rule.ticker} ${describeRule(rule)}`;
+    const state = rule.paused ? "Paused" : rule.ended_at ? "Has alerted" : "";
+    const isActive = !rule.paused && !rule.ended_at;
+    const change = () => this.#change(() => patch(alertRule(rule.id), { paused: isActive }));
+    const remove = () => this.#change(() => request("DELETE", alertRule(rule.id)));
+    const action = isActive ? "Pause" : "Resume";
+    return h("li", {}, h("span", {}, name), state ? h("span", { class: "badge" }, state) : null,
+      h("button", { type: "button", class: "quiet", "aria-label": `${action}: ${name}`, onclick: change }, action),
+      h("button", { type: "button", class: "quiet", "aria-label": `Delete: ${name}`, onclick: remove }, "Delete"));
+  }
+
+  /** @param {() => Promise<unknown>} send */
+  async #change(send) {
+    try {
+      await send();
+      this.#say("");
+      await this.#load();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#say(error.message, true);
+    }
+  }
+
+  async #add() {
+    if (this.#submit.disabled) return;
+    this.#submit.disabled = true;
+    try {
+      await post(ALERT_RULES, this.#body());
+      showErrors(this.#fields, []);
+      this.#say("The rule applies to prices from now on.");
+      await this.#load();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const elsewhere = showErrors(this.#fields, error.errors);
+      this.#say(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
+      focusFirstError(this.#fields);
+    } finally {
+      this.#submit.disabled = false;
+    }
+  }
+
+  #body() {
+    const { ticker, percent, window_seconds: seconds, price } = this.#fields;
+    const settings = this.#isMove
+      ? { percent: percent.input.value.trim(), window_seconds: Number(seconds.input.value) }
+      : { price: price.input.value.trim() };
+    return { ticker: ticker.input.value.trim().toUpperCase(), kind: this.#kind.value, once: this.#once.checked, ...settings };
+  }
+
+  get #isMove() {
+    return ["rise", "fall"].includes(this.#kind.value);
+  }
+
+  #showFields() {
+    this.#fields.percent.element.hidden = this.#fields.window_seconds.element.hidden = !this.#isMove;
+    this.#fields.price.element.hidden = this.#isMove;
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} [isBad]
+   */
+  #say(text, isBad = false) {
+    this.#outcome.classList.toggle("bad", isBad);
+    setText(this.#outcome, text);
+  }
+}
