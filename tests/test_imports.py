@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prices": set(),
     "analysis": set(),
     "simulation": {"prices"},
-    "notifications": {"trades", "prices"},
+    "notifications": {"trades", "prices", "analysis"},
     "streaming": {"prices"},
     "http": set(),
 }

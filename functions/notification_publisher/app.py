@@ -29,7 +29,7 @@ def deliver(record: SQSRecord) -> None:
         logger.exception("A notification was not delivered", message_id=record.message_id)
         raise
     outcome = "delivered" if sent else "was delivered before"
-    logger.info(outcome, event_id=event.id, type=event.type, about=event.data.id)
+    logger.info(outcome, event_id=event.id, type=event.type, about=event.headline())
     if sent:
         metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 1)
     if sent and not isinstance(event, PriceAlerted):  # an alert's time is the tick's, which may be of any day

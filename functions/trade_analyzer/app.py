@@ -14,12 +14,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from trading.analysis import keys, results, runs
+from trading.analysis import announcements, keys, results, runs
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
 from trading.analysis.runs import Work
 from trading.core import bus, correlation, storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
+from trading.core.topics import TopicUnavailableError
 from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, whole_number_schema
 from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
@@ -190,7 +191,8 @@ def _analyze_file(key: str) -> dict[str, Any]:
 def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     day = keys.day_before(event["time"])
     bucket = setting("DATA_BUCKET")
-    if results.is_done(bucket, day):
+    run = runs.last(bucket, "analysis", day)
+    if results.is_done(bucket, day) and not (run and run.status == "failed"):  # what failed may be its announcement
         logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
     try:
@@ -229,6 +231,11 @@ def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
         raise NotFoundError(f"There is no trade file for {day}.")
     with runs.recorded(bucket, "analysis", day, requested_by):
         outcome = results.analyze_day(bucket, day)
+    try:
+        announcements.announce(bucket, day, outcome)
+    except TopicUnavailableError:  # the analysis stays; whoever invoked this tries again, or the next night does
+        runs.fail(bucket, "analysis", day, requested_by, "The analysis is complete, but could not be announced.")
+        raise
     logger.info("analyzed", **asdict(outcome))
     metrics.add_metric("TradesAnalyzed", MetricUnit.Count, outcome.records_processed - outcome.rejected)
     metrics.add_metric("TradesRejected", MetricUnit.Count, outcome.rejected)

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.host.aws_services import Aws
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import REGION, Schedule
+from trading.core import topics
 from trading.notifications import events
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
 def _prose(message: str) -> str:
     """Return what people are told of a message: prose, where it is an event of this system."""
     try:
-        return events.prose(events.read(message))
+        return topics.prose(events.read(message))
     except ValueError:
         return message
 

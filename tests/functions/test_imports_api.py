@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Answer, Call, Channels, Rows
 from tests.trading.trades.imports.files import GENERIC, NAMES, options, rewritten, sample
 from tests.trading.trades.imports.test_reading import OTHERS, TRADES
-from trading.core import database
+from trading.core import database, topics
 from trading.core.database import DatabaseUnavailableError
 from trading.notifications import events, outbox
 from trading.trades.imports import importing, records, shortfalls
@@ -457,8 +457,8 @@ def test_an_event_of_an_import_is_delivered_in_words_and_as_it_is(send: Send, ch
     event = events.read(json.dumps(told_event))
     assert outbox.deliver(event)
     assert not outbox.deliver(event)
-    assert "IMPORTED 2 trades into main" in events.prose(event)
-    assert "Of 2 rows, 0 were recorded before, 0 were skipped and 0 rejected." in events.prose(event)
+    assert "IMPORTED 2 trades into main" in topics.prose(event)
+    assert "Of 2 rows, 0 were recorded before, 0 were skipped and 0 rejected." in topics.prose(event)
     [published] = channels.published()
     assert published["Subject"] == "IMPORTED 2 trades into main"
 

@@ -8,12 +8,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from local.host.template import ROOT
-from tests.conftest import Bucket, Call, context
+from tests.conftest import Bucket, Call, Channels, context
 from trading.analysis import results, runs
 from trading.analysis.runs import Run
-from trading.core import bus
+from trading.core import bus, topics
 from trading.core.bus import BusUnavailableError
 from trading.core.errors import RefusalError
+from trading.core.topics import TopicUnavailableError
+from trading.notifications import events
+
+pytestmark = pytest.mark.usefixtures("channels")
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"
@@ -57,6 +61,42 @@ def test_the_clock_analyses_the_day_before_once(with_trades: Bucket) -> None:
 @pytest.mark.usefixtures("bucket")
 def test_the_clock_only_warns_where_there_is_no_file() -> None:
     assert invoke("every_night.json") == {"skipped": "2024-05-15"}
+
+
+def test_an_analysis_is_announced_and_a_repeat_has_the_same_id(with_trades: Bucket, channels: Channels) -> None:
+    invoke("trades_put.json")
+    invoke("by_hand.json")
+    first, again = (json.loads(message["Message"]) for message in channels.published())
+    assert first["type"] == "analysis.completed.v1"
+    assert first["data"] == {"date": "2024-05-15", **DONE, "revision": 1}
+    assert again["id"] == first["id"]
+
+    with_trades.put(SOURCE, "ticker,price,quantity,side,timestamp\nAAPL,170,1,BUY,2024-05-15T10:00:00Z\n")
+    invoke("trades_put.json")
+    [message] = channels.published()
+    event = events.read(message["Message"])
+    assert event.id != first["id"]
+    assert topics.prose(event) == (
+        "ANALYZED 2024-05-15, 1 ticker, revision 2\n\n"
+        f"Of 1 row of {SOURCE}, 0 were rejected. The analysis is in {RESULT}.\nEvent {event.id}\n"
+    )
+
+
+def test_an_analysis_that_could_not_be_announced_is_stored_and_announced_at_the_next_attempt(
+    with_trades: Bucket, channels: Channels, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    monkeypatch.setenv("NOTIFICATIONS_TOPIC_ARN", f"{channels.topic_arn}-gone")
+    for event in ("trades_put.json", "every_night.json"):
+        with pytest.raises(TopicUnavailableError):
+            invoke(event)
+    assert with_trades.get(RESULT)
+    found = call("GET", "/api/analyses/2024-05-15").body
+    assert (found["status"], found["reason"]) == ("failed", "The analysis is complete, but could not be announced.")
+
+    monkeypatch.setenv("NOTIFICATIONS_TOPIC_ARN", channels.topic_arn)
+    assert invoke("every_night.json") == DONE
+    assert len(channels.published()) == 1
+    assert call("GET", "/api/analyses/2024-05-15").body["status"] == "current"
 
 
 def test_by_hand_it_answers_as_the_original_did(with_trades: Bucket) -> None:

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.conftest import Channels, Rows
-from trading.core import aws, queues
+from trading.core import aws, queues, topics
+from trading.core.topics import TopicUnavailableError
 from trading.notifications import events, outbox
 from trading.notifications.events import Event, TradeCorrected, TradeRecorded, TradeVoided
 from trading.notifications.outbox import Sweep
@@ -166,7 +166,7 @@ def test_queues_and_functions_get_the_event_and_people_get_prose(
         outbox.deliver(event)
     [message] = sent
     assert message["MessageStructure"] == "json"
-    written, prose = events.write(event), events.prose(event)
+    written, prose = events.write(event), topics.prose(event)
     assert json.loads(message["Message"]) == {"default": prose, "sqs": written, "lambda": written}
     assert prose.startswith("BUY 50 MSFT at 310.50\n\nTrade 1 of 2025-06-03 12:00:00 UTC, recorded by local.\nEvent ")
 
@@ -175,7 +175,7 @@ def test_a_void_and_a_correction_say_what_was_taken_back_and_what_counts_now(row
     del rows
     told = void_and_correct(trade)
     assert [events.read(events.write(event)) for event in told] == told
-    assert [events.prose(event).splitlines()[:3:2] for event in told] == [
+    assert [topics.prose(event).splitlines()[:3:2] for event in told] == [
         ["VOIDED BUY 50 MSFT at 310.50", "Trade 1 of 2025-06-03 12:00:00 UTC, voided by desk-7: Entered twice"],
         [
             "CORRECTED to BUY 50 MSFT at 311.50",
@@ -224,7 +224,7 @@ def test_a_topic_that_refuses_leaves_the_notification_undelivered(
     channels: Channels, event: TradeRecorded, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFICATIONS_TOPIC_ARN", channels.topic_arn + "-gone")
-    with pytest.raises(ClientError):
+    with pytest.raises(TopicUnavailableError):
         outbox.deliver(event)
     assert rows("select delivered_at from notifications") == [(None,)]
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Channels, Rows
-from trading.core import database
+from trading.core import database, topics
 from trading.core.errors import InvalidError
 from trading.notifications import events, outbox
 from trading.notifications.events import PriceAlerted
@@ -256,7 +256,7 @@ def test_an_alert_is_delivered_like_a_trade_and_announced_again_by_the_sweeper(c
     [published] = channels.published()
     assert published["Subject"] == "ALERT AAPL +2.14 % in 10 s"
     assert events.read(published["Message"]) == event
-    assert "From 98 at 12:00:10 to 100.1 at 12:00:20 on 2025-06-03, UTC." in events.prose(event)
+    assert "From 98 at 12:00:10 to 100.1 at 12:00:20 on 2025-06-03, UTC." in topics.prose(event)
     assert published["MessageAttributes"]["type"]["Value"] == "price.alerted.v1"
 
 

@@ -9,15 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.trades import fifo
-from trading.trades.fifo import Entry, Fifo, Key, Match, State
-
-MONEY = 10**16
+from trading.trades.fifo import Entry, Fifo, Key, Match, Profit, State
 
 
 def entries(*trades: tuple[int, int, int]) -> list[Entry]:
-    """Return trades of (shares, price, fee) in whole numbers: the second of them is of the second second."""
+    """Return trades of (shares, price, fee) in whole numbers, every third of them of before a split."""
     return [
-        (f"2025-06-03 12:00:{number:02}+00", number, shares, abs(shares) * price, fee)
+        (number, number, shares, price, 1 if number % 3 else 7, fee)
         for number, (shares, price, fee) in enumerate(trades, 1)
     ]
 
@@ -25,7 +23,7 @@ def entries(*trades: tuple[int, int, int]) -> list[Entry]:
 def reader_of(ledger: Sequence[Entry]) -> fifo.LotReader:
     def read(bought: bool, after: Key, limit: int) -> list[Entry]:  # noqa: FBT001 - a LotReader
         side = [entry for entry in ledger if entry[2] and (entry[2] > 0) == bought]
-        return [entry for entry in side if after == fifo.START or entry[:2] > after][:limit]
+        return [entry for entry in side if entry[:2] > after][:limit]
 
     return read
 
@@ -34,13 +32,24 @@ def run(ledger: Sequence[Entry], state: State | None = None) -> tuple[State, lis
     """Return the state after a ledger, and its matches; from a state on, those of the trades after it."""
     engine = Fifo(state or State(), reader_of(ledger))
     last = engine.state.last
-    matches = list(engine.match([entry for entry in ledger if last == fifo.START or entry[:2] > last]))
+    matches: list[Match] = []
+    profit = engine.match([entry for entry in ledger if entry[:2] > last], matches)
+    expected = Profit()
+    for match in matches:
+        expected.add(Profit.of(match))
+    assert profit == expected
     return engine.state, matches
 
 
-def part(total: int, size: int, begin: int, end: int) -> int:
+def part(total: Fraction, size: int, begin: int, end: int) -> int:
     """Return what the shares (begin, end] of an entry of `size` shares have of a total of it."""
-    return round(Fraction(total * end, size)) - round(Fraction(total * begin, size))
+    return round(total * end / size) - round(total * begin / size)
+
+
+def amount(entry: Entry) -> Fraction:
+    """Return what the shares of an entry are worth together."""
+    _, _, shares, price, factor, _ = entry
+    return Fraction(abs(shares) * price, factor)
 
 
 def ranges(side: Sequence[Entry]) -> list[tuple[Entry, int, int]]:
@@ -62,8 +71,8 @@ def reckoned(ledger: Sequence[Entry]) -> tuple[list[Match], list[tuple[Entry, in
             if begin < end:
                 of_buy = buy_end - buy_begin, begin - buy_begin, end - buy_begin
                 of_sell = sell_end - sell_begin, begin - sell_begin, end - sell_begin
-                fees = part(buy[4], *of_buy), part(sell[4], *of_sell)
-                cost, proceeds = part(buy[3], *of_buy) + fees[0], part(sell[3], *of_sell) - fees[1]
+                fees = part(Fraction(buy[5]), *of_buy), part(Fraction(sell[5]), *of_sell)
+                cost, proceeds = part(amount(buy), *of_buy) + fees[0], part(amount(sell), *of_sell) - fees[1]
                 opening, closing = sorted((buy, sell))
                 matches.append((opening, closing, end - begin, cost, proceeds, sum(fees)))
     met = sum(match[2] for match in matches)
@@ -72,8 +81,8 @@ def reckoned(ledger: Sequence[Entry]) -> tuple[list[Match], list[tuple[Entry, in
         for entry, begin, end in side:
             if end > met:
                 of_lot = end - begin, max(met - begin, 0), end - begin
-                amount, fee = part(entry[3], *of_lot), part(entry[4], *of_lot)
-                lots.append((entry, sign * (end - max(begin, met)), sign * amount + fee))
+                left, fee = part(amount(entry), *of_lot), part(Fraction(entry[5]), *of_lot)
+                lots.append((entry, sign * (end - max(begin, met)), sign * left + fee))
     return matches, lots
 
 
@@ -94,7 +103,7 @@ def test_matches_lots_and_sums_are_those_of_overlapping_ranges(trades: list[tupl
     assert state.shares == sum(shares for _, shares, _ in lots)
     assert state.cost_basis == sum(cost for _, _, cost in lots)
     assert state.realized_profit == sum(proceeds - cost for _, _, _, cost, proceeds, _ in matches)
-    assert state.fees == sum(entry[4] for entry in ledger)
+    assert state.fees == sum(entry[5] for entry in ledger)
     assert state.trade_count == len(ledger)
     assert state.lots == len(lots)
     open_lots = reader_of(ledger)(state.shares > 0, state.closed, state.lots)

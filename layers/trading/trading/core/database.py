@@ -49,6 +49,10 @@ class _Cursor(psycopg2.extensions.cursor):
         super().execute(query, vars)
         self.has_pinned = self.has_pinned or len(self.query or b"") > PINNING_BYTES
 
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+        super().copy_expert(sql, file, size)
+        self.has_pinned = self.has_pinned or len(self.query or b"") > PINNING_BYTES
+
 
 class DatabaseUnavailableError(UnavailableError):
     """PostgreSQL does not answer, or went away before it was known whether the work was done."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from trading.analysis.announcements import AnalysisCompleted
 from trading.core import values
 from trading.prices.alert_rules import Alert
 from trading.trades.changes import Correction, VoidedTrade
@@ -198,7 +199,10 @@ class PriceAlerted:
         return {"ticker": self.data.ticker}
 
 
-type Event = TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted
+# All of them are on the topic; those of the database come by way of the outbox.
+type Event = (
+    TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted | AnalysisCompleted
+)
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
@@ -215,11 +219,6 @@ def read(text: str) -> Event:
 def write(event: Event) -> str:
     """Return an event as the JSON text of a message."""
     return _EVENT.dump_json(event).decode()
-
-
-def prose(event: Event) -> str:
-    """Return an event as a message for people."""
-    return f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n"
 
 
 def _trade_line(trade: Trade) -> str:

@@ -4,16 +4,15 @@ Each is written together with a row in `notifications`, which is the truth about
 carries it quickly: what the queue loses, `sweep` announces again.
 """
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from trading.core import aws, correlation, database, queues
+from trading.core import database, queues, topics
 from trading.core.settings import setting
 from trading.notifications import events
 from trading.notifications.events import (
@@ -30,9 +29,6 @@ from trading.trades.changes import Correction, VoidedTrade
 from trading.trades.imports import records as imports
 from trading.trades.imports.records import IMPORT_COLUMNS, Import
 from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 logger = Logger(child=True)
 
@@ -102,13 +98,13 @@ select exists (select from claimed), delivered_at is not null from notifications
 def deliver(event: Event) -> bool:
     """Publish an event to the topic, unless that was done before, and return whether this call did it.
 
-    Queues and functions get the event itself, everybody else prose. The lease keeps two copies of one message, met at
+    The lease keeps two copies of one message, met at
     the same time, from both being published.
 
     Raises:
         UnknownNotificationError: there is no such notification.
         NotificationInProgressError: somebody else holds its lease.
-        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: SNS did not take it.
+        topics.TopicUnavailableError: SNS did not take it.
         database.DatabaseUnavailableError: the database does not answer.
     """
     identity = {"id": event.id, "lease": LEASE_SECONDS}
@@ -121,28 +117,13 @@ def deliver(event: Event) -> bool:
     if not claimed:
         raise NotificationInProgressError(f"notification {event.id} is being sent")
 
-    attributes = {"event_id": event.id, "type": event.type, **event.attributes()}
-    described: dict[str, MessageAttributeValueTypeDef] = {
-        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-    }
-    aws.sns().publish(
-        TopicArn=setting("NOTIFICATIONS_TOPIC_ARN"),
-        Subject=event.headline(),
-        Message=_message(event),
-        MessageStructure="json",
-        MessageAttributes={**described, **correlation.attributes()},
-    )
+    topics.publish(event, events.write(event))
     database.query(
         "update notifications set delivered_at = now() where id = %(id)s returning id",
         identity,
         repeatable=True,
     )
     return True
-
-
-def _message(event: Event) -> str:
-    written = events.write(event)
-    return json.dumps({"default": events.prose(event), "sqs": written, "lambda": written})
 
 
 # Those of imports go by next_attempt_at: migrations/0012_imports.sql says why.

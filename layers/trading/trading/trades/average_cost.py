@@ -5,7 +5,7 @@ The numbers are whole, as `trading.trades.fifo` has them.
 
 from collections.abc import Iterable
 
-from trading.trades.fifo import Entry, Match, State, rounded
+from trading.trades.fifo import Entry, Profit, State, part, rest, rounded
 
 
 class AverageCost:
@@ -14,23 +14,22 @@ class AverageCost:
     def __init__(self, state: State) -> None:
         self.state = state
 
-    def match(self, entries: Iterable[Entry]) -> tuple[Match, ...]:
+    def match(self, entries: Iterable[Entry]) -> Profit:
         """Count some entries, which come in the order of their keys, after all before. No trade closes another here."""
         state = self.state
-        for at, id_, signed, amount, fee in entries:
+        for at, id_, signed, price, factor, fee in entries:
             state.last = at, id_
             state.trade_count += 1
             state.fees += fee
-            received = amount - fee if signed < 0 else -amount - fee
-            if state.shares * signed < 0:
-                size, held = abs(signed), abs(state.shares)
-                closed = min(size, held)
-                amount_closed, fee_closed = rounded(amount * closed, size), rounded(fee * closed, size)
-                received_for_closed = amount_closed - fee_closed if signed < 0 else -amount_closed - fee_closed
+            size, held = abs(signed), abs(state.shares)
+            closed = min(size, held) if state.shares * signed < 0 else 0
+            fee_left = rest(fee, size, closed)
+            if closed:
+                amount, fee_of_closed = part(price, factor, 0, closed), fee - fee_left
                 cost = rounded(state.cost_basis * closed, held)
                 state.cost_basis -= cost
-                state.realized_profit += received_for_closed - cost
-                received -= received_for_closed
+                state.realized_profit += (amount if signed < 0 else -amount) - fee_of_closed - cost
+            amount = part(price, factor, closed, size)
             state.shares += signed
-            state.cost_basis -= received
-        return ()
+            state.cost_basis += (amount if signed > 0 else -amount) + fee_left
+        return Profit()

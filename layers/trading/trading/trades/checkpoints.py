@@ -5,63 +5,23 @@ trade, no other splits. If something did, the last mark before it counts.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import takewhile
 from typing import Any, Literal
 
 from trading.core import database
-from trading.trades.fifo import Key, Match, State
-from trading.trades.snapshots import PositionKey, Shares, Snapshot, columns
+from trading.trades.fifo import Key, Profit, State
+from trading.trades.snapshots import PositionKey, Shares, Snapshot, columns, day_of, instant_of, timestamp_of
 
 type Method = Literal["fifo", "average"]
 
-VERSION = 1  # of what is kept: what another version of this code has kept does not count
+VERSION = 2  # of what is kept: what another version of this code has kept does not count
 TRADES_OF_A_MARK = 5_000  # or more are between two of them
 
 
-@dataclass(slots=True)
-class Profit:
-    """What some matches have earned: money in whole numbers, how many gained, how many lost, and how many there are."""
-
-    profit: int = 0
-    fees: int = 0
-    wins: int = 0
-    losses: int = 0
-    matches: int = 0
-
-    def count(self, match: Match) -> None:
-        """Add what one more match has earned."""
-        _, _, _, cost, proceeds, fees = match
-        profit = proceeds - cost
-        self.profit += profit
-        self.fees += fees
-        self.wins += profit > 0
-        self.losses += profit < 0
-        self.matches += 1
-
-    def add(self, other: "Profit") -> None:
-        """Add what other matches have earned."""
-        self.profit += other.profit
-        self.fees += other.fees
-        self.wins += other.wins
-        self.losses += other.losses
-        self.matches += other.matches
-
-
-# By the day on which trades closed others, as text.
+# What was earned, by the day on which trades closed others.
 type Days = dict[str, Profit]
-
-
-def count(days: Days, matches: Iterable[Match]) -> None:
-    """Add what matches have earned to their days."""
-    day, of_day = "", Profit()
-    for match in matches:
-        closed_on = match[1][0][:10]
-        if closed_on != day:
-            day = closed_on
-            of_day = days.setdefault(day, Profit())
-        of_day.count(match)
 
 
 @dataclass(slots=True)
@@ -74,7 +34,7 @@ class History:
     def before(self, key: Key) -> "History":
         """Return the history of the last mark that comes before a trade; without a mark, of the beginning."""
         marks = list(takewhile(lambda mark: mark.last < key, self.marks))
-        last_day = marks[-1].last[0][:10] if marks else ""
+        last_day = day_of(marks[-1].last[0]) if marks else ""
         return History(marks, {day: profit for day, profit in self.days.items() if day <= last_day})
 
     def followed_by(self, marks: Sequence[State], days: Days) -> "History":
@@ -82,7 +42,7 @@ class History:
 
         What came may be of the day of the last mark, whose end that mark then no longer is: it is left out.
         """
-        marks_left = takewhile(lambda mark: mark.last[0][:10] not in days, self.marks)
+        marks_left = takewhile(lambda mark: day_of(mark.last[0]) not in days, self.marks)
         longer = History(list(marks_left), {day: Profit(*astuple(profit)) for day, profit in self.days.items()})
         for mark in marks:
             if not longer.marks or mark.trade_count - longer.marks[-1].trade_count >= TRADES_OF_A_MARK:
@@ -112,7 +72,7 @@ class Checkpoint:
 
 
 _LOAD = """
-select number, checkpoint.splits, checkpoint.state, broken.timestamp::text, broken.id
+select number, checkpoint.splits, checkpoint.state, broken.timestamp, broken.id
 from unnest(%(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[])
 with ordinality as wanted(account, ticker, currency, number)
 join position_checkpoints as checkpoint on checkpoint.account = wanted.account and checkpoint.ticker = wanted.ticker
@@ -139,14 +99,14 @@ def load(
     """Return where each position can be carried on from that has a checkpoint which counts, or a mark of one."""
     snapshot.cursor.execute(_LOAD, {**columns(keys), "method": method, "version": VERSION})
     starts, broken = {}, {}
-    for number, splits, state, *since in snapshot.cursor.fetchall():
+    for number, splits, state, broken_at, broken_id in snapshot.cursor.fetchall():
         key = keys[number - 1]
         if splits != shares[key.ticker].splits:
             continue
-        if since[1] is None:
+        if broken_at is None:
             starts[key] = Start(_state(state), None)
         else:
-            broken[key] = tuple(since)
+            broken[key] = timestamp_of(broken_at), broken_id
     for key, history in histories(snapshot, list(broken), method).items():
         earlier = history.before(broken[key])
         if earlier.marks:
@@ -203,7 +163,7 @@ def save(snapshot: Snapshot, reached: Sequence[Checkpoint]) -> None:
         {
             **checkpoint.key._asdict(),
             "method": checkpoint.method,
-            "last_at": checkpoint.state.last[0],
+            "last_at": str(instant_of(checkpoint.state.last[0])),
             "last_id": checkpoint.state.last[1],
             "splits": checkpoint.splits,
             "state": astuple(checkpoint.state),

@@ -15,8 +15,8 @@ from trading.prices import last_prices
 from trading.prices.last_prices import LastPrice
 from trading.trades import fifo, standings
 from trading.trades.checkpoints import Method
-from trading.trades.fifo import Entry, rest
-from trading.trades.snapshots import PositionKey, money
+from trading.trades.fifo import Entry, part, rest
+from trading.trades.snapshots import PositionKey, instant_of, money, timestamp_of
 from trading.trades.standings import POSITIONS_AT_ONCE, Reading, Standing
 
 type PriceSource = Literal["tick", "trade"]
@@ -171,8 +171,8 @@ def _lots(
     if not state.lots:
         return [], None
     closed, taken = state.closed, state.taken
-    if after is not None and after > (datetime.fromisoformat(closed[0]), closed[1]):
-        closed, taken = (after[0].isoformat(), after[1]), 0
+    if after is not None and (key := (timestamp_of(after[0]), after[1])) > closed:
+        closed, taken = key, 0
     lots = []
     for entry in reading.lots(standing, closed, limit + 1):
         lots.append(_lot(standing, entry, taken))
@@ -182,16 +182,16 @@ def _lots(
 
 
 def _lot(standing: Standing, entry: Entry, taken: int) -> Lot:
-    at, trade_id, shares, amount, _ = entry
-    left = abs(shares) - taken
-    rest_amount, fee = rest(entry, left)
+    at, trade_id, shares, price, factor, fee = entry
+    size = abs(shares)
+    amount, fee_left = part(price, factor, taken, size), rest(fee, size, taken)
     return Lot(
         trade_id=trade_id,
-        opened_at=datetime.fromisoformat(at),
-        quantity=standing.shares.quantity(left if shares > 0 else -left),
-        price=standing.shares.price(amount, shares),
-        fee=money(fee),
-        cost=money(rest_amount + fee if shares > 0 else fee - rest_amount),
+        opened_at=instant_of(at),
+        quantity=standing.shares.quantity(size - taken if shares > 0 else taken - size),
+        price=standing.shares.price(entry),
+        fee=money(fee_left),
+        cost=money(amount + fee_left if shares > 0 else fee_left - amount),
     )
 
 
@@ -204,7 +204,7 @@ def find_matches(wanted: WantedPosition) -> tuple[list[Match], str | None]:
         standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
         database.DatabaseUnavailableError: the database does not answer.
     """
-    before = pagination.decode_key(wanted.cursor, str, int, str, int) if wanted.cursor is not None else None
+    before = pagination.decode_key(wanted.cursor, int, int, int, int) if wanted.cursor is not None else None
 
     def page(reading: Reading, standing: Standing) -> tuple[list[Match], str | None]:
         found = _last_matches(reading, standing, before, wanted.limit + 1)
@@ -220,7 +220,7 @@ def _last_matches(reading: Reading, standing: Standing, before: list[Any] | None
     found: list[fifo.Match] = []
     for begin, end in reversed(reading.stretches(standing)):
         if before is None or begin.last < tuple(before[:2]):
-            matches = reading.matches(standing, begin, end.last)
+            matches = reading.matches(standing, begin, end)
             found[:0] = deque((each for each in matches if before is None or _match_key(each) < before), limit)
             if len(found) >= limit:
                 break
@@ -238,8 +238,8 @@ def _match(standing: Standing, match: fifo.Match) -> Match:
         opening_trade_id=opening[1],
         closing_trade_id=closing[1],
         quantity=standing.shares.quantity(shares),
-        opened_at=datetime.fromisoformat(opening[0]),
-        closed_at=datetime.fromisoformat(closing[0]),
+        opened_at=instant_of(opening[0]),
+        closed_at=instant_of(closing[0]),
         cost=money(cost),
         proceeds=money(proceeds),
         fees=money(fees),

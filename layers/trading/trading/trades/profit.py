@@ -9,9 +9,9 @@ from typing import Literal
 from trading.core.errors import FieldError, InvalidError
 from trading.core.values import PRECISION, Amount
 from trading.trades import standings
-from trading.trades.checkpoints import Profit
+from trading.trades.fifo import Profit
 from trading.trades.positions import prices_of, valued
-from trading.trades.snapshots import money
+from trading.trades.snapshots import money, timestamp_of
 from trading.trades.standings import Reading, Standing
 
 type Grouping = Literal["day", "month", "ticker", "account", "tag"]
@@ -80,7 +80,7 @@ type _Groups = dict[tuple[str, str], Profit]
 
 def _of_days(reading: Reading, wanted: ProfitFilter) -> _Groups:
     """Add up what positions have earned on each day."""
-    first, last = _days(wanted)
+    first, last = map(str, _days(wanted))
     groups: _Groups = defaultdict(Profit)
     for keys in reading.pages(wanted.account):
         for key, day, profit in reading.days(reading.standings(keys)):
@@ -92,23 +92,25 @@ def _of_days(reading: Reading, wanted: ProfitFilter) -> _Groups:
 
 def _of_tags(reading: Reading, wanted: ProfitFilter) -> _Groups:
     """Add up what tagged trades have earned by closing others, match by match, for tags may change at any time."""
-    first, last = _days(wanted)
+    first_day, last_day = _days(wanted)
+    first = timestamp_of(datetime.combine(first_day, time.min, UTC))
+    last = timestamp_of(datetime.combine(last_day, time.max, UTC))
     groups: _Groups = defaultdict(Profit)
     for standing in reading.standings(reading.snapshot.tagged(wanted.account)):
         for begin, end in reading.stretches(standing):
             tags = reading.snapshot.tags(standing.key, begin.last, end.last)
-            if not tags or end.last[0][:10] < first or begin.last[0][:10] > last:
+            if not tags or end.last[0] < first or begin.last[0] > last:
                 continue
-            for match in reading.matches(standing, begin, end.last):
+            for match in reading.matches(standing, begin, end):
                 closed_at, trade_id = match[1][:2]
-                if first <= closed_at[:10] <= last:
+                if first <= closed_at <= last:
                     for tag in tags.get(trade_id, ()):
-                        groups[tag, standing.key.currency].count(match)
+                        groups[tag, standing.key.currency].add(Profit.of(match))
     return groups
 
 
-def _days(wanted: ProfitFilter) -> tuple[str, str]:
-    return str(wanted.start_date or date.min), str(wanted.end_date or date.max)
+def _days(wanted: ProfitFilter) -> tuple[date, date]:
+    return wanted.start_date or date.min, wanted.end_date or date.max
 
 
 def portfolio(account: str | None) -> list[PortfolioCurrency]:

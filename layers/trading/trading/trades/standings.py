@@ -1,10 +1,11 @@
 """Standings: where positions stand at one moment, each carried on from its checkpoint."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ from trading.core import database
 from trading.core.errors import UnavailableError
 from trading.trades import checkpoints
 from trading.trades.average_cost import AverageCost
-from trading.trades.checkpoints import Checkpoint, Days, History, Method, Profit, Start
-from trading.trades.fifo import START, Entry, Fifo, Key, Match, State
-from trading.trades.snapshots import Chunk, PositionKey, Shares, Snapshot
+from trading.trades.checkpoints import Checkpoint, Days, History, Method, Start
+from trading.trades.fifo import Entry, Fifo, Key, Match, Profit, State
+from trading.trades.snapshots import Chunk, PositionKey, Shares, Snapshot, day_of
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FIRST_TRADES = 200  # of each position, read for many at once
 FIRST_LOTS = 20
 CHUNK = 10_000  # trades of one position
+DAY = timedelta(days=1) // timedelta(microseconds=1)
 POSITIONS_AT_ONCE = 200
 WORTH_KEEPING = 50  # so many trades need not be read again
 READING_SECONDS = 20.0  # API Gateway waits for 30
@@ -34,7 +36,7 @@ class StillReadingError(UnavailableError):
 class Standing:
     """Where a position stands, and what came after the state that it was carried on from."""
 
-    def __init__(self, key: PositionKey, method: Method, shares: Shares, start: Start) -> None:
+    def __init__(self, key: PositionKey, method: Method, shares: Shares, start: Start, first_unsettled: Key) -> None:
         self.key = key
         self.method = method
         self.shares = shares
@@ -42,16 +44,17 @@ class Standing:
         self.state = replace(start.state)
         self.marks: list[State] = []  # at the ends of days
         self.days: Days = {}
+        self._first_unsettled = first_unsettled
         # How far a checkpoint may go: a state, how many of the marks come before it, and the days until then.
         self._covered: tuple[State, int, Days] = start.state, 0, {}
         self._is_covered = True  # all that is counted so far
 
-    def add(self, engine: Fifo | AverageCost, chunk: Chunk) -> None:
+    def add(self, engine: Fifo | AverageCost, entries: Sequence[Entry]) -> None:
         """Count more trades."""
-        entries = chunk.entries
         if self._is_covered:
-            self._match(engine, entries[: chunk.settled])
-            entries = entries[chunk.settled :]
+            settled = bisect_left(entries, self._first_unsettled)
+            self._match(engine, entries[:settled])
+            entries = entries[settled:]
             if entries:
                 self.end_cover()
         self._match(engine, entries)
@@ -74,21 +77,17 @@ class Standing:
         return Checkpoint(self.key, self.method, self.shares.splits, state, history)
 
     def _match(self, engine: Fifo | AverageCost, entries: Sequence[Entry]) -> None:
-        begin = _last_day(self.state.last, entries)
-        if begin is not None:
-            checkpoints.count(self.days, engine.match(entries[:begin]))
-            self.marks.append(replace(self.state))
-            entries = entries[begin:]
-        checkpoints.count(self.days, engine.match(entries))
-
-
-def _last_day(last: Key, entries: Sequence[Entry]) -> int | None:
-    """Return where in some trades their last day begins, if a trade of another day comes before it."""
-    for at in range(len(entries) - 1, -1, -1):
-        before = entries[at - 1][0] if at else last[0]
-        if entries[at][0][:10] != before[:10]:
-            return None if before == START[0] else at
-    return None
+        """Count trades day by day, and mark where the last day begins."""
+        end = 0
+        while end < len(entries):
+            begin = end
+            day = entries[begin][0] // DAY
+            end = bisect_left(entries, ((day + 1) * DAY,), begin)
+            if end == len(entries) and self.state.trade_count and self.state.last[0] // DAY != day:
+                self.marks.append(replace(self.state))
+            earned = engine.match(entries[begin:end])
+            if earned.matches:
+                self.days.setdefault(day_of(entries[begin][0]), Profit()).add(earned)
 
 
 class Reading:
@@ -118,7 +117,10 @@ class Reading:
         shares = self.snapshot.shares({key.ticker for key in keys})
         starts = {} if self.snapshot.as_of else checkpoints.load(self.snapshot, keys, method, shares)
         beginning = Start(State(), History())
-        standings = [Standing(key, method, shares[key.ticker], starts.get(key, beginning)) for key in keys]
+        unsettled = self.snapshot.first_unsettled(keys)
+        standings = [
+            Standing(key, method, shares[key.ticker], starts.get(key, beginning), unsettled[key]) for key in keys
+        ]
         try:
             self._carry_on(standings, shares)
         except StillReadingError:
@@ -143,18 +145,18 @@ class Reading:
         states = [State(), *before.marks, *standing.marks, standing.state]
         return [(begin, end) for begin, end in pairwise(states) if begin.matches < end.matches]
 
-    def matches(self, standing: Standing, begin: State, end: Key) -> Iterator[Match]:
-        """Yield by FIFO what a position's trades closed, those after a state up to and including a trade.
+    def matches(self, standing: Standing, begin: State, end: State) -> list[Match]:
+        """Return by FIFO what a position's trades closed, those after one state until another.
 
         Raises:
             StillReadingError: there is no time left.
         """
-        engine = self._engine(standing, replace(begin))
-        first = self._entries(standing, begin.last, CHUNK)
-        for chunk in self._chunks(standing, first):
-            yield from engine.match([entry for entry in chunk.entries if entry[:2] <= end])
-            if chunk.entries and chunk.entries[-1][:2] >= end:
-                break
+        engine = self._fifo(standing, replace(begin))
+        found: list[Match] = []
+        while left := end.trade_count - engine.state.trade_count:
+            self._check_time()
+            engine.match(self._entries(standing, engine.state.last, min(left, CHUNK)).entries, found)
+        return found
 
     def lots(self, standing: Standing, after: Key, limit: int) -> list[Entry]:
         """Return the first so many trades of a position after a key, of the side that is open."""
@@ -172,9 +174,13 @@ class Reading:
         chunks = self.snapshot.entries({each.key: each.state.last for each in standings}, shares, FIRST_TRADES)
         lots = self._first_lots([each for each in standings if _closes(each.state, chunks[each.key])], shares)
         for standing in standings:
-            engine = self._engine(standing, standing.state, lots.get(standing.key, []))
+            engine = (
+                self._fifo(standing, standing.state, lots.get(standing.key, []))
+                if standing.method == "fifo"
+                else AverageCost(standing.state)
+            )
             for chunk in self._chunks(standing, chunks[standing.key]):
-                standing.add(engine, chunk)
+                standing.add(engine, chunk.entries)
             standing.end_cover()
 
     def _first_lots(
@@ -189,10 +195,7 @@ class Reading:
         found = self.snapshot.entries(after, shares, FIRST_LOTS, bought)
         return {key: chunk.entries[: states[key].lots] for key, chunk in found.items()}
 
-    def _engine(self, standing: Standing, state: State, first_lots: Sequence[Entry] = ()) -> Fifo | AverageCost:
-        if standing.method == "average":
-            return AverageCost(state)
-
+    def _fifo(self, standing: Standing, state: State, first_lots: Sequence[Entry] = ()) -> Fifo:
         def read_lots(bought: bool, after: Key, limit: int) -> list[Entry]:  # noqa: FBT001 - a LotReader
             return self._entries(standing, after, limit, bought=bought).entries
 
@@ -203,10 +206,13 @@ class Reading:
         chunk = first
         yield chunk
         while chunk.is_full:
-            if time.monotonic() > self._end:
-                raise StillReadingError("there are more new trades than one request has time for")
+            self._check_time()
             chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
             yield chunk
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise StillReadingError("there are more new trades than one request has time for")
 
     def _entries(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
         key = standing.key

@@ -12,7 +12,7 @@ import secrets
 from typing import Literal
 from urllib.parse import urlsplit
 
-from trading.notifications import events
+from trading.core import topics
 from trading.notifications.events import Event
 
 Kind = Literal["standard", "slack", "telegram"]
@@ -49,7 +49,7 @@ def headers(secret: str | None, message_id: str, timestamp: int, body: str) -> d
 
 def body_of_event(kind: Kind, chat_id: str | None, event: Event, written: str) -> str:
     """Return what is sent of an event: as it was `written`, or prose for a chat."""
-    return written if kind == "standard" else _chat_body(kind, chat_id, events.prose(event))
+    return written if kind == "standard" else _chat_body(kind, chat_id, topics.prose(event))
 
 
 def body_of_test(kind: Kind, chat_id: str | None, event_id: str, time: str, webhook_id: str) -> str:

@@ -117,8 +117,8 @@ def _entry(position: int, trade: FileTrade) -> str:
 def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]]:
     """Return by what the quantities of each ticker's trades count between two of its splits."""
     cursor.execute(
-        "select ticker, id, effective_at::text, numerator, denominator from splits"
-        " where voided_at is null and ticker = any(%(tickers)s) order by ticker, splits.effective_at",
+        "select ticker, id, effective_at, numerator, denominator from splits"
+        " where voided_at is null and ticker = any(%(tickers)s) order by ticker, effective_at",
         {"tickers": list(tickers)},
     )
     by_ticker: dict[str, list[Split]] = {}
@@ -126,7 +126,7 @@ def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]
         by_ticker.setdefault(ticker, []).append(Split(*split))
     factors: list[dict[str, object]] = []
     for ticker, splits in by_ticker.items():
-        instants = ["-infinity", *(split.effective_at for split in splits), "infinity"]
+        instants = ["-infinity", *(split.effective_at.isoformat() for split in splits), "infinity"]
         for (since, until), factor in zip(pairwise(instants), Shares(splits).factors, strict=True):
             factors.append({"ticker": ticker, "since": since, "until": until, "factor": str(factor)})
     return factors
