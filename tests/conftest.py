@@ -332,6 +332,27 @@ def price_services(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterat
         client.cache_clear()
 
 
+@pytest.fixture
+def webhook_tables(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tables of webhooks, as the template declares them and this test's own, which the environment names."""
+    dynamodb, name = aws_services.client("dynamodb"), uuid.uuid4().hex
+    settings_of = {"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode"}
+    for variable, resource in (
+        ("WEBHOOKS_TABLE", "WebhooksTable"),
+        ("WEBHOOK_DELIVERIES_TABLE", "WebhookDeliveriesTable"),
+    ):
+        declared = SYSTEM.services[resource]["Properties"]
+        dynamodb.create_table(
+            TableName=f"{resource}-{name}", **{key: declared[key] for key in settings_of & declared.keys()}
+        )
+        monkeypatch.setenv(variable, f"{resource}-{name}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    monkeypatch.setenv("WEBHOOKS_TO_LOOPBACK", "true")
+    aws.dynamodb.cache_clear()
+    yield
+    aws.dynamodb.cache_clear()
+
+
 def context(seconds: float = 30) -> Any:
     """Return what Lambda would tell a handler that may run for so long."""
     return Context("test", 512, str(uuid.uuid4()), time.time() + seconds)
@@ -366,9 +387,11 @@ def api_answer(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def call(database_url: str, channels: Channels, bucket: Bucket, price_services: PriceServices) -> Call:
+def call(
+    database_url: str, channels: Channels, bucket: Bucket, price_services: PriceServices, webhook_tables: None
+) -> Call:
     """A function that sends the API a request, as API Gateway hands it over, and returns the answer."""
-    del database_url, channels, bucket, price_services
+    del database_url, channels, bucket, price_services, webhook_tables
 
     def send(  # noqa: PLR0913 - a request has these parts
         method: str,

@@ -29,6 +29,9 @@ GROUPS = {
         "watch": ("watch", "Watch the prices of a feed, and its alerts."),
         "alerts": ("alerts", "Create, list, pause and delete alert rules."),
     },
+    "Notifications": {
+        "webhooks": ("webhooks", "Send events to a program, Slack or Telegram."),
+    },
     "Analyses and backtests": {
         "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
         "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),

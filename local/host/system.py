@@ -102,6 +102,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             system = template.read(template.transformed())
             aws_server.declare(aws_services.cloudformation(system, _expressions(system)))
             values = _start(aws_server, addresses)
+            _subscribe(system, aws_server.services, values)
             database.result()
         postgres.create_database(DATABASE)
 
@@ -112,6 +113,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             "AWS_ENDPOINT_URL": aws_server.services.endpoint,
             SOCKETS_SETTING: f"http://{LOOPBACK}:{socket_port}",
             "AUTH_REQUIRED": "false" if authorizer is None else "true",
+            "WEBHOOKS_TO_LOOPBACK": "true",  # receivers on this machine
         }
         functions = {name: _function(declared, values, settings, logs) for name, declared in system.functions.items()}
         for function in functions.values():
@@ -168,6 +170,12 @@ async def _migrate(migrator: LocalFunction) -> None:
         raise StartError(f"the database's schema: {error} - see {migrator.log}") from None
 
 
+def _subscribe(system: System, services: Aws, values: Mapping[str, str]) -> None:
+    for number, _ in enumerate(system.subscriptions):
+        topic, queue = values[f"subscribed-topic/{number}"], values[f"subscribed-queue/{number}"]
+        triggers.subscribe(services, topic, queue)
+
+
 def _triggers(
     system: System, services: Aws, values: Mapping[str, str], functions: Mapping[str, LocalFunction]
 ) -> Iterator[tuple[str, Work]]:
@@ -221,7 +229,8 @@ def _expressions(system: System) -> dict[str, template.Expression]:
     """Return what has to be resolved, by keys that say what it is.
 
     `Function/VARIABLE` of each environment, `queue/number` of each queue source, `events/number` of each rule's queue,
-    `topic/Name` of each topic.
+    `subscribed-topic/number` and `subscribed-queue/number` of each queue that hears a topic, `topic/Name` of each
+    topic.
     """
     variables = {
         f"{name}/{key}": value
@@ -231,12 +240,17 @@ def _expressions(system: System) -> dict[str, template.Expression]:
     }
     queues = {f"queue/{number}": source.queue for number, source in enumerate(system.queue_sources)}
     events = {f"events/{number}": rule.queue for number, rule in enumerate(system.event_rules)}
+    subscriptions = {
+        f"subscribed-{end}/{number}": expression
+        for number, each in enumerate(system.subscriptions)
+        for end, expression in (("topic", each.topic), ("queue", each.queue))
+    }
     topics = {
         f"topic/{name}": {"Ref": name}
         for name, service in system.services.items()
         if service["Type"] == "AWS::SNS::Topic"
     }
-    return {**variables, **queues, **events, **topics}
+    return {**variables, **queues, **events, **subscriptions, **topics}
 
 
 @contextmanager

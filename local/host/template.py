@@ -63,7 +63,7 @@ UNUSED = {
     "AWS::RDS::DBProxyTargetGroup",
     "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
-    "AWS::SNS::Subscription",
+    "AWS::SNS::Subscription",  # `System.subscriptions`; nobody gets mail of a laptop
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
     "Custom::SchemaMigration",  # `local/host/system.py` invokes the migrator itself
@@ -120,6 +120,14 @@ class QueueSource:
 
 
 @dataclass(frozen=True)
+class Subscription:
+    """A queue that is put what is published to a topic, just as it was published."""
+
+    topic: Expression
+    queue: Expression
+
+
+@dataclass(frozen=True)
 class Schedule:
     """A function that is woken by the clock, and with which event, if the template says."""
 
@@ -145,6 +153,7 @@ class System:
     routes: list[Route] = field(default_factory=list)
     socket_routes: list[SocketRoute] = field(default_factory=list)
     queue_sources: list[QueueSource] = field(default_factory=list)
+    subscriptions: list[Subscription] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     event_rules: list[EventRule] = field(default_factory=list)
     page_headers: dict[str, Expression] = field(default_factory=dict)
@@ -184,6 +193,7 @@ def read(template: Mapping[str, Any]) -> System:
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(
+        subscriptions=list(_subscriptions(resources)),
         page_headers=_page_headers(resources),
         parameters=template.get("Parameters", {}),
         conditions=template.get("Conditions", {}),
@@ -248,6 +258,16 @@ def _queue_source(name: str, properties: Mapping[str, Any], functions: set[str])
         raise UnknownResourceError(f"{name} does not report failures item by item")
     function = _function_in(properties["FunctionName"], functions)
     return QueueSource(properties["EventSourceArn"], function, properties["BatchSize"])
+
+
+def _subscriptions(resources: Mapping[str, Any]) -> Iterator[Subscription]:
+    """Yield the queues that hear a topic."""
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::SNS::Subscription" and resource["Properties"]["Protocol"] == "sqs":
+            properties = resource["Properties"]
+            if properties.get("RawMessageDelivery") is not True:
+                raise UnknownResourceError(f"{name} does not hand over messages as they were published")
+            yield Subscription(properties["TopicArn"], properties["Endpoint"])
 
 
 def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:

@@ -52,6 +52,13 @@ async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_si
         await queue.delete([message for message in messages if message["MessageId"] not in failed])
 
 
+def subscribe(aws: Aws, topic_arn: str, queue_arn: str) -> None:
+    """Have what is published to a topic put on a queue, just as it was published; once, however often this is asked."""
+    aws.client("sns").subscribe(
+        TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
+    )
+
+
 async def print_topic(aws: Aws, topic_arn: str) -> None:
     """Print what is published to a topic, for ever: the subscriber that every laptop has."""
     sqs, sns = aws.client("sqs"), aws.client("sns")

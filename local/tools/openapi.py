@@ -11,9 +11,10 @@ from functions.prices_api.app import app as prices_api
 from functions.strategy_simulator.app import app as strategy_simulator
 from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
+from functions.webhooks_api.app import app as webhooks_api
 from trading.http.api import SECURITY_SCHEME, HttpApi
 
-APPS = (trades_api, imports_api, positions_api, prices_api, trade_analyzer, strategy_simulator)
+APPS = (trades_api, imports_api, positions_api, prices_api, trade_analyzer, strategy_simulator, webhooks_api)
 WITHOUT_DATABASE = (trade_analyzer,)
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -55,7 +56,8 @@ def _described(app: HttpApi) -> dict[str, Any]:
         title="Trading",
         version="1",
         description="Record, import and list trades, read positions and profit, publish prices and list alerts, read"
-        " daily analyses, and backtest a strategy. Errors are problems (RFC 9457) that name the field.",
+        " daily analyses, backtest a strategy, and subscribe to events. Errors are problems (RFC 9457) that name the"
+        " field.",
         license_info=License(name="MIT"),
         security_schemes={
             SECURITY_SCHEME: HTTPBearer(bearerFormat="JWT", description="An access token with the route's scope.")

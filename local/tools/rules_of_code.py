@@ -16,6 +16,7 @@ from local.tools.deployed import Deployed, variables_of
 from local.tools.expressions import written
 from trading.analysis import runs
 from trading.notifications import outbox
+from trading.notifications.webhooks import deliveries, sending
 from trading.prices import ticks
 from trading.simulation import records
 from trading.trades import standings
@@ -25,12 +26,14 @@ LEASES = {
     "NotificationPublisher": outbox.LEASE_SECONDS,
     "TradeAnalyzer": runs.LEASE.total_seconds(),
     "TradeExporter": runs.LEASE.total_seconds(),
+    "WebhookSender": deliveries.LEASE_SECONDS,
 }
 # Seconds after which the code gives up with an answer: the function must not be ended before.
 DEADLINES = {
     "PositionsApi": standings.READING_SECONDS,
     "PricesApi": ticks.PUBLISH_SECONDS + ticks.PUBLISH_CALL_SECONDS,
     "StrategySimulator": records.SWEEP_SECONDS,
+    "WebhooksApi": sending.SECONDS,
 }
 # Who needs each night what another made.
 AFTER = {"TradeAnalyzer": "TradeExporter"}
@@ -38,7 +41,8 @@ LAMBDAS_OWN = {"boto3", "botocore"}
 IMPORTED_AS = {"google-re2": "re2", "psycopg2-binary": "psycopg2", "python-mimeparse": "mimeparse"}
 # Variables of all functions, and those of a database: they have rules of their own.
 AS_DEPLOYED = {"AUTH_REQUIRED": "true", "AWS_ENDPOINT_URL": "", "DATABASE_URL": ""}
-COMMON = AS_DEPLOYED.keys()
+LAPTOPS_OWN = {"WEBHOOKS_TO_LOOPBACK"}  # no template may set these
+COMMON = AS_DEPLOYED.keys() | LAPTOPS_OWN
 DATABASE = {"DB_HOST", "DB_NAME", "DB_SECRET_ARN", "DB_USER"}
 
 
@@ -84,6 +88,8 @@ def nothing_of_the_laptop_is_deployed(deployed: Deployed) -> Iterator[str]:
         for variable, value in AS_DEPLOYED.items():
             if variables_of(function).get(variable) != value:
                 yield f"{name} has another {variable} than {value or 'an empty one'}"
+        for variable in sorted(LAPTOPS_OWN & variables_of(function).keys()):
+            yield f"{name} has {variable}, which is for a laptop alone"
 
 
 def every_clock_runs_in_utc_and_in_order(deployed: Deployed) -> Iterator[str]:

@@ -27,6 +27,8 @@ EXAMPLES = {
     "simulation_id": 1,
     "date": "2024-05-15",
     "ticker": "AAPL",
+    "webhook_id": "0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d",
+    "delivery_id": "5d7f2a10-51c4-4f0e-9d0b-0b0000000001",
 }
 # Ways to write a path that some server might take for the same.
 SPELLINGS: list[Callable[[str], str]] = [

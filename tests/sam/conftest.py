@@ -28,6 +28,7 @@ from trading.simulation.results import RESULT, result_of
 
 SAM = (str(ROOT / ".venv-sam" / "bin" / "python"), "-m", "samcli")
 HISTORY = "history/MSFT.csv"
+WEBHOOK = "0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d"
 ARCHITECTURE = "x86_64" if platform.machine() == "x86_64" else "arm64"
 # That of a new terminal, where the region comes from samconfig.toml; `sam local` hands variables on to the functions.
 ENVIRONMENT = {
@@ -246,7 +247,25 @@ def database(laptop: RunningSystem) -> Database:
         "0" * 64,
         RESULT.dump_json(result_of(done, "MSFT")).decode(),
     )
+    _put_webhook(laptop)
     return database
+
+
+def _put_webhook(laptop: RunningSystem) -> None:
+    """Put a webhook into its table, which the receiver of this name never answers."""
+    nothing = {name: {"NULL": True} for name in ("chat_id", "events", "ticker", "account", "rule_id")}
+    item = {
+        "webhook_id": WEBHOOK,
+        "kind": "standard",
+        "url": "https://hooks.invalid/",
+        "secret": "whsec_bm90IGEgc2VjcmV0",
+        "created_at": "2025-06-03T12:00:00+00:00",
+        "created_by": "local",
+    }
+    laptop.aws.client("dynamodb").put_item(
+        TableName=laptop.environment["WEBHOOKS_TABLE"],
+        Item={**{name: {"S": value} for name, value in item.items()}, **nothing},
+    )
 
 
 @pytest.fixture(scope="session")

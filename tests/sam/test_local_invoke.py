@@ -9,7 +9,7 @@ import pytest
 
 from local.host.system import LOOPBACK
 from local.host.template import ROOT, read, transformed
-from tests.sam.conftest import SAM, Database, run, serving
+from tests.sam.conftest import SAM, WEBHOOK, Database, run, serving
 
 FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}
 EVENTS = sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json"))
@@ -374,6 +374,48 @@ def voids_the_import(answer: Any, database: Database) -> None:
     assert database.rows("select reason from trade_changes where trade_id = 9001") == [("Wrong account",)]
 
 
+def creates_a_webhook(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 201
+    assert json.loads(answer["body"])["secret"].startswith("whsec_")
+
+
+def refuses_its_url(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 400
+    assert [error["field"] for error in json.loads(answer["body"])["errors"]] == ["url"]
+
+
+def finds_the_webhook(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert WEBHOOK in [webhook["id"] for webhook in json.loads(answer["body"])]
+
+
+def answers_the_webhook(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], json.loads(answer["body"])["id"]) == (200, WEBHOOK)
+
+
+def says_why_it_did_not_arrive(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    delivery = json.loads(answer["body"])
+    assert delivery["status"] == "failed"
+    assert delivery["attempts"][0]["error"]
+
+
+def lists_deliveries(answer: Any, _: Database) -> None:
+    assert (answer["statusCode"], type(json.loads(answer["body"]))) == (200, list)
+
+
+def records_it_for_the_webhook(answer: Any, _: Database) -> None:
+    assert answer == {"batchItemFailures": []}
+
+
+def gives_back_the_unknown_event(answer: Any, _: Database) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "7c2f9a10-51c4-4f0e-9d0b-0b0000000002"}]}
+
+
+def sweeps(answer: Any, _: Database) -> None:
+    assert answer.keys() == {"delivered", "postponed", "given_up", "paused"}
+
+
 OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "not_found/no_such_path.json": says_that_there_is_nothing,
     "not_found/slash_at_the_end.json": redirects_to_the_path_without_its_slash,
@@ -447,6 +489,16 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "trades_api/record_trades.json": records_both_trades,
     "trades_api/void_split.json": voids_the_split,
     "trades_api/void_trade.json": voids_the_trade,
+    "webhook_sender/every_minute.json": sweeps,
+    "webhook_sender/published.json": records_it_for_the_webhook,
+    "webhook_sender/published_one_poisoned.json": gives_back_the_unknown_event,
+    "webhooks_api/change_webhook.json": answers_the_webhook,
+    "webhooks_api/create_webhook.json": creates_a_webhook,
+    "webhooks_api/create_webhook_refused.json": refuses_its_url,
+    "webhooks_api/delete_webhook.json": answers_the_webhook,
+    "webhooks_api/find_deliveries.json": lists_deliveries,
+    "webhooks_api/find_webhooks.json": finds_the_webhook,
+    "webhooks_api/test_webhook.json": says_why_it_did_not_arrive,
 }
 
 

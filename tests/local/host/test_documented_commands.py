@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make start": "test_start_serves_heals_and_stops_cleanly",
     "./trading watch --replay": "test_rules_of_each_kind_are_tried_on_it_in_the_place_of_the_default",
     "./trading watch": "test_as_a_program_it_leaves_at_ctrl_c_with_a_summary",
+    "./trading webhooks listen": "test_listening_creates_a_webhook_prints_what_arrives_and_deletes_it",
     "make build": "test_a_function_is_one_small_file",
     ". .venv-sam/bin/activate": "test_a_function_is_one_small_file",
     "sam local start-api": "test_a_trade_is_recorded_and_found_as_it_was_sent",

@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import psutil
 import psycopg2
 import pytest
+from standardwebhooks import Webhook
 
 import local.__main__
 from local.cli import console
@@ -25,6 +26,7 @@ from local.host.postgres import Postgres
 from local.host.system import RunningSystem, free_port
 from local.host.template import ROOT
 from tests.local.conftest import Invoke
+from tests.trading.notifications.webhooks.receivers import listening
 
 
 def ask(url: str, body: object = None, token: str = "") -> tuple[int, Any]:
@@ -58,6 +60,23 @@ def test_a_trade_over_http_is_recorded_found_and_its_notification_delivered(
     status, found = ask(f"{running.url}/api/trades/?{query}")
     assert status == 200
     assert {name: found[0][name] for name in trade} == trade
+
+
+def test_a_trade_reaches_a_webhook_on_this_machine(running: RunningSystem, trade: dict[str, Any]) -> None:
+    with listening() as receiver:
+        status, webhook = ask(f"{running.url}/api/webhooks", {"url": receiver.url, "ticker": "HOOK"})
+        assert status == 201
+        _, recorded = ask(f"{running.url}/api/trades", {**trade, "ticker": "HOOK"})
+        ask(f"{running.url}/api/trades", trade)
+        assert until(lambda: bool(receiver.requests), seconds=20)
+        [request] = receiver.requests
+        event = Webhook(webhook["secret"]).verify(request.body.decode(), request.headers)
+        assert (event["type"], event["data"]["id"]) == ("trade.recorded.v1", recorded["id"])
+        deliveries = f"{running.url}/api/webhooks/{webhook['id']}/deliveries"
+        assert until(lambda: [each["status"] for each in ask(deliveries)[1]] == ["delivered"], seconds=5)
+    running.aws.client("dynamodb").delete_item(
+        TableName=running.environment["WEBHOOKS_TABLE"], Key={"webhook_id": {"S": webhook["id"]}}
+    )
 
 
 def test_a_file_that_is_put_into_the_bucket_wakes_the_analyzer_and_its_result_does_not(running: RunningSystem) -> None:

@@ -44,7 +44,7 @@ BEYOND_SCHEMAS = re.compile(
     "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
     "|is required for|is not a setting of|must be below 100 for fall|must name a ticker for"
     "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
-    "|must have a year|and may have %"
+    "|must have a year|and may have %|must be an https URL"
 )
 
 
@@ -75,7 +75,15 @@ def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> No
         answer = call(
             method.upper(),
             path.rstrip("/").format(
-                trade_id=1, split_id=1, import_id=1, rule_id=1, simulation_id=1, date="2024-05-15", ticker="AAPL"
+                trade_id=1,
+                split_id=1,
+                import_id=1,
+                rule_id=1,
+                simulation_id=1,
+                date="2024-05-15",
+                ticker="AAPL",
+                webhook_id="0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d",
+                delivery_id="0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d",
             ),
         )
         assert answer.status == 405
@@ -91,10 +99,14 @@ class Queue:
 
 @pytest.fixture
 def silent_queue(
-    database_url: str, bucket: Bucket, price_services: PriceServices, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    bucket: Bucket,
+    price_services: PriceServices,
+    webhook_tables: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A database to record in, a bucket and tables, and nobody who hears of it."""
-    del database_url, bucket, price_services
+    del database_url, bucket, price_services, webhook_tables
     monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
     monkeypatch.setattr(aws, "sqs", lambda _: Queue())
 

@@ -244,6 +244,11 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         put("false", "TradesApi", "Environment", "Variables", "AUTH_REQUIRED"),
         "TradesApi has another AUTH_REQUIRED than",
     ),
+    (
+        put("true", "WebhookSender", "Environment", "Variables", "WEBHOOKS_TO_LOOPBACK"),
+        "WebhookSender has WEBHOOKS_TO_LOOPBACK, which is for a laptop alone",
+    ),
+    (take("WebhookSubscription", "RawMessageDelivery"), "the laptop cannot run this"),
     (put("notifications", QUEUE, "QueueName"), f"{QUEUE} has the fixed name notifications"),
     (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} shows a message again before the window"),
     (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm tells nobody"),  # noqa: FBT003 - AWS's words

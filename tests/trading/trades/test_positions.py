@@ -189,6 +189,23 @@ def check_profit(rows: Rows) -> None:
         assert {(each.group, each.currency): each.matches for each in answer} == dict(counts)
 
 
+@pytest.mark.usefixtures("small_steps")
+def test_profit_counts_once_after_two_late_trades_of_one_day(rows: Rows) -> None:
+    def day(number: int, hour: int) -> datetime:
+        return datetime(2025, 6, number, hour, tzinfo=UTC)
+
+    late = [
+        [new("BUY", 9, 10, day(3, 9)), new("SELL", 1, 8, day(3, 10)), new("SELL", 1, 9, day(4, 9))],
+        [new("SELL", 1, 7, day(3, 12))],
+        [new("SELL", 1, 6, day(3, 11))],
+        [new("SELL", 1, 5, day(3, 13))],
+    ]
+    for trades_of_a_moment in late:
+        record(*trades_of_a_moment)
+        let_pass(90)
+        check_profit(rows)
+
+
 INSTANTS = st.integers(0, 5).map(lambda half_days: NOON + timedelta(hours=12 * half_days))
 QUANTITIES = st.sampled_from(["0", "1", "2", "3", "7", "0.3333333333"])
 PRICES = st.sampled_from(["0", "10", "310.50", "0.000001", "7.123457"])

@@ -36,6 +36,8 @@ CURRENCY_PATTERN = r"^[A-Z]{3}$"
 TAG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 RATIO_PATTERN = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
 TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+UUID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+CHAT_ID_PATTERN = r"^(-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{4,31})$"
 # An instant as ISO 8601 writes it; RE2 reads this pattern too.
 INSTANT_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
@@ -51,6 +53,8 @@ PATTERN_PHRASES = {
     TAG_PATTERN: "must be a word of 1 to 40 lower-case letters, digits, underscores or hyphens",
     RATIO_PATTERN: "must be a ratio of two whole numbers below a million, such as 10:1",
     TEXT_PATTERN: "must not contain control characters",
+    UUID_PATTERN: "must be an id, such as 0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d",
+    CHAT_ID_PATTERN: "must be the number of a chat, such as -1001234567890, or the name of a channel, such as @trades",
 }
 
 _SIX_DECIMALS = Decimal("0.000001")

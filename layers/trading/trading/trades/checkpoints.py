@@ -78,8 +78,12 @@ class History:
         return History(marks, {day: profit for day, profit in self.days.items() if day <= last_day})
 
     def followed_by(self, marks: Sequence[State], days: Days) -> "History":
-        """Return this history with what came after it."""
-        longer = History(list(self.marks), {day: Profit(*astuple(profit)) for day, profit in self.days.items()})
+        """Return this history with what came after it.
+
+        What came may be of the day of the last mark, whose end that mark then no longer is: it is left out.
+        """
+        marks_left = takewhile(lambda mark: mark.last[0][:10] not in days, self.marks)
+        longer = History(list(marks_left), {day: Profit(*astuple(profit)) for day, profit in self.days.items()})
         for mark in marks:
             if not longer.marks or mark.trade_count - longer.marks[-1].trade_count >= TRADES_OF_A_MARK:
                 longer.marks.append(mark)

@@ -1,0 +1,257 @@
+"""Deliveries: each event on its way to a webhook, kept in DynamoDB for thirty days with what became of each attempt.
+
+A delivery is written before it is attempted, so no event is lost with the function that works on it. `due_at` is when
+the sweep may attempt it next; who attempts it puts that off by a lease, so that no two do at once.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from trading.core.errors import BAD_CURSOR, InvalidError, NotFoundError
+from trading.core.pagination import decode_key, encode_key
+from trading.core.settings import setting
+from trading.core.values import ID_LIMIT
+from trading.notifications.webhooks import tables
+from trading.notifications.webhooks.tables import ConditionError
+
+KEPT_SECONDS = 30 * 86_400
+# Longer than a function may run that attempts deliveries: see the rule in local/tools/rules_of_code.py.
+LEASE_SECONDS = 60
+EVENT_ID_LIMIT = 100  # characters
+ATTEMPTS_KEPT = 20  # of each delivery, the newest
+
+Status = Literal["pending", "delivered", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, how long it took, and the receiver's status or why there was none."""
+
+    attempted_at: datetime
+    status: int | None
+    milliseconds: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to a webhook. Its id is the event's, and so the `webhook-id` of its messages.
+
+    `failed` means given up; a pending one is attempted next at `next_attempt_at` or within a minute after.
+    """
+
+    id: str
+    event: str
+    status: Status
+    created_at: datetime
+    next_attempt_at: datetime | None
+    attempts: list[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is this process's to attempt: what is sent, since when it is tried and how often it was."""
+
+    delivery: Delivery
+    body: str
+    started_at: datetime
+    tries: int
+
+
+def record(webhook_id: str, event_id: str, event_type: str, body: str, *, is_claimed: bool) -> Claimed | None:
+    """Write a delivery; the sweep takes it up now, or, if it is claimed, only when its claimant is gone.
+
+    Nothing is written, and nothing returned, if it was recorded before: an event may come twice.
+
+    Raises:
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    now = time.time()
+    item = {
+        "webhook_id": webhook_id,
+        "event_id": event_id,
+        "event": event_type,
+        "status": "pending",
+        "body": body,
+        "attempts": [],
+        "tries": 0,
+        "created_at": _milliseconds(now),
+        "started_at": _milliseconds(now),
+        "due_at": _milliseconds(now + LEASE_SECONDS * is_claimed),
+        "expires_at": int(now) + KEPT_SECONDS,
+    }
+    try:
+        tables.call("put_item", TableName=_table(), Item=item, ConditionExpression="attribute_not_exists(webhook_id)")
+    except ConditionError:
+        return None
+    return _claimed(item)
+
+
+def due(webhook_id: str) -> Iterator[str]:
+    """Yield the ids of a webhook's deliveries that wait to be attempted, the longest waiting first.
+
+    Raises:
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    items = tables.every(
+        "query",
+        TableName=_table(),
+        IndexName="due",
+        KeyConditionExpression="webhook_id = :webhook_id AND due_at <= :now",
+        Values={":webhook_id": webhook_id, ":now": _milliseconds(time.time())},
+    )
+    yield from (item["event_id"] for item in items)
+
+
+def claim(webhook_id: str, delivery_id: str) -> Claimed | None:
+    """Take a delivery that is due, for as long as the lease; nothing if somebody else has it, or it is not due.
+
+    Raises:
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    now = time.time()
+    try:
+        answer = tables.call(
+            "update_item",
+            TableName=_table(),
+            Key={"webhook_id": webhook_id, "event_id": delivery_id},
+            UpdateExpression="SET due_at = :leased",
+            ConditionExpression="due_at <= :now",
+            Values={":now": _milliseconds(now), ":leased": _milliseconds(now + LEASE_SECONDS)},
+            ReturnValues="ALL_NEW",
+        )
+    except ConditionError:
+        return None
+    return _claimed(answer["Attributes"])
+
+
+def restart(webhook_id: str, delivery_id: str) -> Claimed:
+    """Take any delivery, whatever became of it, to attempt it as if it were new.
+
+    Raises:
+        NotFoundError: the webhook has no such delivery.
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    now = time.time()
+    try:
+        answer = tables.call(
+            "update_item",
+            TableName=_table(),
+            Key={"webhook_id": webhook_id, "event_id": delivery_id},
+            UpdateExpression="SET due_at = :leased, started_at = :now, tries = :none, #status = :pending",
+            ConditionExpression="attribute_exists(webhook_id)",
+            ExpressionAttributeNames={"#status": "status"},
+            Values={
+                ":leased": _milliseconds(now + LEASE_SECONDS),
+                ":now": _milliseconds(now),
+                ":none": 0,
+                ":pending": "pending",
+            },
+            ReturnValues="ALL_NEW",
+        )
+    except ConditionError:
+        raise NotFoundError(f"There is no delivery {delivery_id} of the webhook {webhook_id}.") from None
+    return _claimed(answer["Attributes"])
+
+
+def settle(
+    webhook_id: str, claimed: Claimed, attempt: Attempt, status: Status, next_attempt_at: datetime | None
+) -> Delivery:
+    """Write what became of an attempt, and when the next one is, if there is one. Return the delivery.
+
+    Raises:
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    attempts = [*claimed.delivery.attempts, attempt][-ATTEMPTS_KEPT:]
+    values: dict[str, Any] = {
+        ":status": status,
+        ":tries": claimed.tries + 1,
+        ":attempts": [
+            {
+                "attempted_at": each.attempted_at.isoformat(),
+                "status": each.status,
+                "milliseconds": each.milliseconds,
+                "error": each.error,
+            }
+            for each in attempts
+        ],
+    }
+    due_at = "REMOVE due_at"
+    if next_attempt_at:
+        due_at, values[":due_at"] = ", due_at = :due_at", _milliseconds(next_attempt_at.timestamp())
+    answer = tables.call(
+        "update_item",
+        TableName=_table(),
+        Key={"webhook_id": webhook_id, "event_id": claimed.delivery.id},
+        UpdateExpression=f"SET #status = :status, tries = :tries, attempts = :attempts {due_at}",
+        ExpressionAttributeNames={"#status": "status"},
+        Values=values,
+        ReturnValues="ALL_NEW",
+    )
+    return _delivery(answer["Attributes"])
+
+
+def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery], str | None]:
+    """Return a page of a webhook's deliveries, the newest first, and the cursor of the next page if there is one.
+
+    Raises:
+        InvalidError: the cursor is not one of ours.
+        tables.TableUnavailableError: DynamoDB does not answer.
+    """
+    parameters: dict[str, Any] = {}
+    if cursor is not None:
+        created_at, event_id = decode_key(cursor, int, str)
+        if not (0 <= created_at < ID_LIMIT and 0 < len(event_id) <= EVENT_ID_LIMIT):
+            raise InvalidError(BAD_CURSOR)
+        parameters["ExclusiveStartKey"] = {"webhook_id": webhook_id, "created_at": created_at, "event_id": event_id}
+    answer = tables.call(
+        "query",
+        TableName=_table(),
+        IndexName="newest",
+        KeyConditionExpression="webhook_id = :webhook_id",
+        Values={":webhook_id": webhook_id},
+        ScanIndexForward=False,
+        Limit=limit,
+        **parameters,
+    )
+    last = answer.get("LastEvaluatedKey")
+    following = encode_key(int(last["created_at"]), last["event_id"]) if last else None
+    return [_delivery(item) for item in answer["Items"]], following
+
+
+def _claimed(item: Mapping[str, Any]) -> Claimed:
+    return Claimed(_delivery(item), item["body"], _instant(item["started_at"]), int(item["tries"]))
+
+
+def _delivery(item: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        id=item["event_id"],
+        event=item["event"],
+        status=item["status"],
+        created_at=_instant(item["created_at"]),
+        next_attempt_at=_instant(item["due_at"]) if "due_at" in item else None,
+        attempts=[
+            Attempt(
+                datetime.fromisoformat(each["attempted_at"]),
+                None if each["status"] is None else int(each["status"]),
+                int(each["milliseconds"]),
+                each["error"],
+            )
+            for each in item["attempts"]
+        ],
+    )
+
+
+def _milliseconds(timestamp: float) -> int:
+    return int(timestamp * 1_000)
+
+
+def _instant(milliseconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1_000, UTC)
+
+
+def _table() -> str:
+    return setting("WEBHOOK_DELIVERIES_TABLE")
