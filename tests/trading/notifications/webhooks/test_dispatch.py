@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,10 +22,13 @@ from tests.trading.notifications.webhooks.receivers import (
     repeats,
     sends,
 )
+from trading.notifications import events
+from trading.notifications.events import PriceAlerted
 from trading.notifications.webhooks import deliveries, dispatch, sending, subscriptions
 from trading.notifications.webhooks.deliveries import Delivery
 from trading.notifications.webhooks.dispatch import Outcome
 from trading.notifications.webhooks.subscriptions import CreatedWebhook
+from trading.prices.alert_rules import Alert
 
 pytestmark = pytest.mark.usefixtures("webhook_tables")
 
@@ -150,6 +154,21 @@ def test_a_webhook_is_sent_what_meets_all_of_its_settings(
 ) -> None:
     webhook(receiver, **settings)
     assert publish(trade_event(**data)).delivered == is_wanted
+
+
+def test_an_alert_reaches_the_webhooks_of_its_rule_and_ticker_alone(receiver: Receiver) -> None:
+    now = datetime.now(UTC)
+    alert = Alert(str(uuid.uuid4()), "AAPL", Decimal("100.1"), now, Decimal(98), now, Decimal("2.14"))
+    written = events.write(PriceAlerted.of(alert, alert.id))
+    assert alert.rule.id is not None
+    for settings in (
+        {"rule_id": alert.rule.id},
+        {"rule_id": alert.rule.id + 1},
+        {"ticker": "AAPL"},
+        {"account": "main"},
+    ):
+        webhook(receiver, **settings)
+    assert publish(written).delivered == 2
 
 
 def test_a_correction_concerns_the_ticker_and_account_that_were_and_that_are_and_an_import_its_account(
