@@ -23,7 +23,7 @@ from moto.events.models import events_backends
 from moto.s3.models import MultipartDict, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 from moto.sns.models import sns_backends
-from moto.sqs.models import Message, Queue, sqs_backends
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 SCHEMA = """
 create table if not exists kept (
@@ -55,7 +55,7 @@ class UnreadableStateError(Exception):
 
 
 def adapt_moto() -> None:
-    """Have queues wait by `turn`, items noted that are looked up, and models forgotten that nothing holds."""
+    """Have queues wait by `turn` and count nothing, items noted that are looked up, and models forgotten."""
 
     def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
         return object.__new__(model)
@@ -69,10 +69,16 @@ def adapt_moto() -> None:
         # would keep its turn, and nobody else be answered.
         turn.wait(HELD_SECONDS if queue._messages else timeout)  # noqa: SLF001
 
+    def is_kept(services: Any, queue_name: str, message: Any) -> bool:
+        # moto's own counts all messages of the queue, for each that is received.
+        age = time.time() - message.sent_timestamp / 1000
+        return bool(age < services.get_queue(queue_name).message_retention_period)
+
     look_up = Table.get_item
     BaseModel.__new__ = new  # type: ignore[method-assign, assignment]
     Table.get_item = get_item  # type: ignore[method-assign, assignment]
     Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign, assignment]
+    SQSBackend.is_message_valid_based_on_retention_period = is_kept  # type: ignore[method-assign, assignment]
     Queue._messages_lock = property(lambda _: turn, lambda *_: None)  # type: ignore[assignment]  # noqa: SLF001
 
 
