@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 CLIENTS = 16
 START_SECONDS = 60
 DELIVERY_SECONDS = 240
-STILL_SECONDS = 5
+STILL_SECONDS = 2
 TRIES = 300  # of a request, five a second
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 POSTGRES, AWS, FUNCTION = "postgres -D", "local.host.aws_server", "runtime.py"

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from functools import cache
+from typing import Literal, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from trading.analysis.announcements import AnalysisCompleted
 from trading.core import values
@@ -204,7 +205,13 @@ type Event = (
     TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted | AnalysisCompleted
 )
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_KINDS: dict[str, type[Event]] = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(Event.__value__)}
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Event]:
+    """Return what reads and writes events of a type; it takes milliseconds to make, so only those needed are made."""
+    return TypeAdapter(_KINDS[kind])
 
 
 def read(text: str) -> Event:
@@ -213,12 +220,16 @@ def read(text: str) -> Event:
     Raises:
         ValueError: the text is no event of ours (pydantic's ValidationError is one).
     """
-    return _EVENT.validate_python(values.read_json(text))
+    message = values.read_json(text)
+    kind = str(message.get("type")) if isinstance(message, dict) else ""
+    if kind not in _KINDS:
+        raise ValueError("this is no event of ours")
+    return _adapter(kind).validate_python(message)
 
 
 def write(event: Event) -> str:
     """Return an event as the JSON text of a message."""
-    return _EVENT.dump_json(event).decode()
+    return _adapter(event.type).dump_json(event).decode()
 
 
 def _trade_line(trade: Trade) -> str:
