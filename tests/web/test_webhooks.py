@@ -19,7 +19,7 @@ def item(dialog: Locator, url: str) -> Locator:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1440)])
-def test_a_webhook_is_added_tested_sent_again_paused_and_deleted(open_page: Open, width: int, scheme: str) -> None:
+def test_a_webhook_is_added_and_tested_and_its_delivery_is_sent_again(open_page: Open, width: int, scheme: str) -> None:
     page = open_page("prices", width, scheme)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     with listening() as receiver:
@@ -64,6 +64,14 @@ def test_a_webhook_is_added_tested_sent_again_paused_and_deleted(open_page: Open
         assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
         assert len(receiver.requests) == 3
 
+
+def test_a_webhook_is_paused_resumed_and_deleted_after_a_question(open_page: Open, width: int) -> None:
+    page = open_page("prices", width)
+    with listening() as receiver:
+        dialog = open_webhooks(page)
+        dialog.get_by_label("URL").fill(receiver.url)
+        dialog.get_by_role("button", name="Add the webhook").click()
+        webhook = item(dialog, receiver.url)
         webhook.get_by_role("button", name="Pause").click()
         expect(webhook.get_by_role("button", name="Resume")).to_be_focused()
         expect(webhook).to_contain_text("Paused")
@@ -73,7 +81,7 @@ def test_a_webhook_is_added_tested_sent_again_paused_and_deleted(open_page: Open
 
         dialog = open_webhooks(page)
         webhook = item(dialog, receiver.url)
-        expect(webhook).to_contain_text("last success")
+        expect(webhook).to_contain_text("no success yet")
         expect(dialog.get_by_label("Secret")).to_have_count(0)  # it is shown once
         webhook.get_by_role("button", name="Delete").click()
         question = page.get_by_role("dialog", name="Question")
