@@ -6,10 +6,12 @@ With `--check`, as `make lint` calls it: check the types of the page's scripts, 
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from local.host.page import BUILT
 from local.host.template import ROOT
@@ -22,6 +24,8 @@ TOOLS = "node_modules/axe-core"
 # A Node of this checkout's own, for machines that have none: see the Makefile.
 OWN_NODE = ROOT / ".venv-web" / "bin"
 NO_SIGN_IN = {"signIn": None}
+# Comments that have their lines to themselves. Others stay: to find those takes a parser.
+COMMENT = re.compile(rb"^[ \t]*(//.*|/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*)$", re.MULTILINE)
 
 
 class PageError(Exception):
@@ -59,7 +63,7 @@ def build() -> int:
 def _assets() -> dict[str, bytes]:
     """Return the files of the page by their names, and of its packages what a browser needs."""
     own = {
-        str(file.relative_to(SOURCE / "assets")): file.read_bytes()
+        str(file.relative_to(SOURCE / "assets")): without_comments(file) if file.suffix == ".js" else file.read_bytes()
         for file in sorted((SOURCE / "assets").rglob("*"))
         if file.is_file() and not file.name.endswith(".d.ts")
     }
@@ -71,6 +75,11 @@ def _assets() -> dict[str, bytes]:
         "vendor/inter.woff2": (font / "files/inter-latin-wght-normal.woff2").read_bytes(),
         "vendor/inter-LICENSE.txt": (font / "LICENSE").read_bytes(),
     }
+
+
+def without_comments(script: Path) -> bytes:
+    """Return what a browser needs of a script, each statement on the line where it is in the source."""
+    return COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script.read_bytes())
 
 
 def _digest(files: Iterable[tuple[str, bytes]]) -> str:

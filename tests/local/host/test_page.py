@@ -104,6 +104,16 @@ def test_a_build_names_its_folder_after_what_is_in_it(source: Path) -> None:
     assert second.name != first.name
 
 
+def test_a_build_leaves_out_lines_of_comments_and_keeps_every_statement_on_its_line(source: Path) -> None:
+    script = (
+        '// What it does.\n/**\n * @param {string} a\n */\n  /** One. */\n/** @type {A} */ (a).go("// b"); // why\n'
+    )
+    (source / "assets" / "main.js").write_text(script)
+    build_page.build()
+    [main] = (source.parent / "built").glob("assets-*/main.js")
+    assert main.read_text() == "\n\n\n\n\n" + '/** @type {A} */ (a).go("// b"); // why\n'
+
+
 def test_a_build_refuses_scripts_that_are_too_large(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (source / "assets" / "large.js").write_bytes(bytes(range(256)) * 4)
     build_page.build()

@@ -13,6 +13,7 @@ export const PORTFOLIO = "/api/portfolio";
 export const PROFIT = "/api/profit";
 export const IMPORTS = "/api/imports";
 export const IMPORT_FORMATS = "/api/imports/formats";
+export const WEBHOOKS = "/api/webhooks";
 
 /** @param {number | string} id */
 export const trade = (id) => `/api/trades/${id}`;
@@ -52,3 +53,6 @@ export const importRows = (id) => `/api/imports/${id}/rows`;
 
 /** @param {number} id */
 export const voidImport = (id) => `/api/imports/${id}/void`;
+
+/** @param {string} id */
+export const webhook = (id) => `/api/webhooks/${id}`;

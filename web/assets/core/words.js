@@ -14,6 +14,7 @@ const WORDS = [
   [/three capital letters/, "Three letters, such as USD."],
   [/letters, digits, spaces and/, "Letters, digits, spaces, . _ -"],
   [/lower-case letters/, "Small letters, digits, - and _."],
+  [/must be an https URL/, "Such as https://example.com/hooks."],
   [/the quantity is 0/, "No fee without shares."],
 ];
 

@@ -2,6 +2,7 @@
 
 import { h, setText } from "../core/dom.js";
 import { shortTimeElement } from "../core/time.js";
+import { showToast } from "../core/toasts.js";
 import { openRules } from "./rule_dialog.js";
 import { alertMark, alertPath } from "./rules.js";
 
@@ -12,6 +13,7 @@ export function alertList(alerts) {
   const notify = h("button", { type: "button", class: "quiet", title: "Also while another window is in front", onclick: () => alerts.toggleNotifications() });
   const silence = h("button", { type: "button", class: "quiet", onclick: () => alerts.toggle() });
   const rules = h("button", { type: "button", class: "quiet", onclick: () => openRules() }, "Rules");
+  const webhooks = h("button", { type: "button", class: "quiet", onclick: openWebhooks }, "Webhooks");
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Muted tickers" });
   const list = h("ol", { class: "alerts", tabindex: "0", "aria-label": "Alerts, newest first" });
   const row = (/** @type {Alert} */ alert) =>
@@ -50,8 +52,20 @@ export function alertList(alerts) {
   return h(
     "section",
     { class: "panel alerts-panel", "aria-labelledby": "alerts-title" },
-    h("div", { class: "panel-head" }, h("h2", { id: "alerts-title" }, "Alerts"), h("div", { class: "row" }, rules, notify, silence)),
+    h("div", { class: "panel-head" }, h("h2", { id: "alerts-title" }, "Alerts"), h("div", { class: "row" }, rules, webhooks, notify, silence)),
     chips,
     list,
   );
+}
+
+let failures = 0;
+
+async function openWebhooks() {
+  try {
+    (await import(`../webhooks/webhook_dialog.js${failures ? `?again=${failures}` : ""}`)).openWebhooks();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // a load that fails is one
+    failures += 1; // browsers remember a failed load
+    showToast("Webhooks could not be loaded. Try again.");
+  }
 }

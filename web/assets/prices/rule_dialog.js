@@ -1,10 +1,11 @@
 // The alert rules: what there is, to pause and to delete, and a form that adds one.
 
-import { ApiError, get, patch, post, request } from "../core/api.js";
+import { get, patch, post, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
-import { h, setText } from "../core/dom.js";
+import { h } from "../core/dom.js";
+import { act, entryForm } from "../core/entry_form.js";
 import { failureNotice } from "../core/failure.js";
-import { field, focusFirstError, showErrors, tickerInput } from "../core/fields.js";
+import { field, tickerInput } from "../core/fields.js";
 import { ALERT_RULES, alertRule } from "../core/paths.js";
 import { describeRule } from "./rules.js";
 
@@ -22,8 +23,6 @@ export function openRules() {
 
 class RuleDialog {
   #list = h("ul", { class: "rules", "aria-label": "Alert rules" }, h("li", { class: "muted" }, "Loading…"));
-  #outcome = h("p", { class: "outcome", role: "status" });
-  #submit = h("button", { type: "submit", class: "primary" }, "Add the rule");
   #kind = h("select", { name: "kind", onchange: () => this.#showFields() }, ...KINDS.map(([value, text]) => h("option", { value }, text)));
   #once = h("input", { type: "checkbox", name: "once" });
   #fields = {
@@ -33,18 +32,14 @@ class RuleDialog {
     window_seconds: field("Within", h("select", { name: "window_seconds" }, ...WINDOWS.map(([value, text]) => h("option", { value, selected: value === 60 }, text)))),
     price: field("Price", h("input", { name: "price", inputmode: "decimal", autocomplete: "off", placeholder: "180.00" })),
   };
+  #form = entryForm("Add the rule", this.#fields, [
+    h("div", { class: "fields" }, ...Object.values(this.#fields).map(({ element }) => element)),
+    h("label", { class: "check" }, this.#once, "Once only"),
+  ], () => this.#add());
 
   constructor() {
-    const form = h("form", { class: "change-form", novalidate: true, "aria-label": "Add a rule" },
-      h("div", { class: "fields" }, ...Object.values(this.#fields).map(({ element }) => element)),
-      h("div", { class: "row" }, this.#submit, h("label", { class: "check" }, this.#once, "Once only")),
-      this.#outcome);
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#add();
-    });
     this.#showFields();
-    openDialog("Alert rules", [this.#list, form]);
+    openDialog("Alert rules", [this.#list, this.#form.element]);
     this.#load();
   }
 
@@ -72,33 +67,17 @@ class RuleDialog {
   }
 
   /** @param {() => Promise<unknown>} send */
-  async #change(send) {
-    try {
+  #change(send) {
+    act(async () => {
       await send();
-      this.#say("");
       await this.#load();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#say(error.message, true);
-    }
+    }, this.#form.say);
   }
 
   async #add() {
-    if (this.#submit.disabled) return;
-    this.#submit.disabled = true;
-    try {
-      await post(ALERT_RULES, this.#body());
-      showErrors(this.#fields, []);
-      this.#say("The rule applies to prices from now on.");
-      await this.#load();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const elsewhere = showErrors(this.#fields, error.errors);
-      this.#say(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
-      focusFirstError(this.#fields);
-    } finally {
-      this.#submit.disabled = false;
-    }
+    await post(ALERT_RULES, this.#body());
+    await this.#load();
+    return "The rule applies to prices from now on.";
   }
 
   #body() {
@@ -116,14 +95,5 @@ class RuleDialog {
   #showFields() {
     this.#fields.percent.element.hidden = this.#fields.window_seconds.element.hidden = !this.#isMove;
     this.#fields.price.element.hidden = this.#isMove;
-  }
-
-  /**
-   * @param {string} text
-   * @param {boolean} [isBad]
-   */
-  #say(text, isBad = false) {
-    this.#outcome.classList.toggle("bad", isBad);
-    setText(this.#outcome, text);
   }
 }

@@ -3,8 +3,9 @@
 import { ApiError, get, patch, post } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
 import { h, setText } from "../core/dom.js";
+import { entryForm } from "../core/entry_form.js";
 import { failureNotice } from "../core/failure.js";
-import { field, focusFirstError, showErrors } from "../core/fields.js";
+import { field } from "../core/fields.js";
 import { formatAmount } from "../core/format.js";
 import { correctTrade, trade as tradePath, voidTrade } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
@@ -108,38 +109,21 @@ export class TradeDialog {
    * @param {() => Promise<TrackedTrade> | null} send sends the change, unless something is wrong with a field
    */
   #form(action, hint, fields, content, send) {
-    const outcome = h("p", { class: "outcome", role: "status" });
-    const submit = h("button", { type: "submit", class: "primary" }, action);
-    const form = h("form", { class: "change-form", novalidate: true, "aria-label": action }, h("p", { class: "muted small" }, hint), content, h("div", { class: "row" }, submit), outcome);
-    const refuse = (/** @type {string} */ text) => {
-      outcome.classList.add("bad");
-      setText(outcome, text);
-    };
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      if (submit.disabled) return;
-      submit.disabled = true;
-      try {
-        const sent = send();
-        if (!sent) return refuse("Correct what is marked.");
-        const changed = await sent;
-        this.onChanged(changed.id);
-        this.id = String(changed.id);
-        setText(/** @type {HTMLElement} */ (this.#dialog.querySelector("h2")), `Trade ${changed.id}`);
-        await this.#load();
-        /** @type {HTMLElement | null} */ (this.#dialog.querySelector("h2"))?.focus();
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        const errors = error.errors.map(({ field: name, message }) => ({ field: name.replace(/\[\d+\]$/, ""), message }));
-        const elsewhere = showErrors(fields, errors);
-        if (elsewhere.length < errors.length) elsewhere.unshift("Correct what is marked.");
-        refuse(errors.length ? elsewhere.join(" ") : `${error.message}${error.isTemporary ? " Send it again: it is done once." : ""}`);
-        focusFirstError(fields);
-      } finally {
-        submit.disabled = false;
-      }
-    });
-    return form;
+    return entryForm(action, fields, [h("p", { class: "muted small" }, hint), content], () => {
+      const sent = send();
+      return sent && this.#showChanged(sent);
+    }, " Send it again: it is done once.").element;
+  }
+
+  /** @param {Promise<TrackedTrade>} sent */
+  async #showChanged(sent) {
+    const { id } = await sent;
+    this.onChanged(id);
+    this.id = String(id);
+    const title = /** @type {HTMLElement} */ (this.#dialog.querySelector("h2"));
+    setText(title, `Trade ${id}`);
+    await this.#load();
+    title.focus();
   }
 }
 

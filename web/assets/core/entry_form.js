@@ -1,0 +1,59 @@
+// A form that is sent once at a time, and says what came of it.
+
+import { ApiError } from "./api.js";
+import { h, setText } from "./dom.js";
+import { focusFirstError, showErrors } from "./fields.js";
+
+/**
+ * @param {string} action what its button says
+ * @param {Record<string, import("./fields.js").Field>} fields by their names in the API
+ * @param {Node[]} content
+ * @param {() => Promise<string | void> | null} send returns what to say; null where something is wrong with a field
+ * @param {string} [retryHint] what is said of a failure that is expected to pass
+ */
+export function entryForm(action, fields, content, send, retryHint = "") {
+  const outcome = h("p", { class: "outcome", role: "status" });
+  const submit = h("button", { type: "submit", class: "primary" }, action);
+  const say = (/** @type {string} */ text, isBad = false) => {
+    outcome.classList.toggle("bad", isBad);
+    setText(outcome, text);
+  };
+  const onsubmit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (submit.disabled) return;
+    submit.disabled = true;
+    try {
+      const sent = send();
+      if (!sent) return say("Correct what is marked.", true);
+      const text = await sent;
+      showErrors(fields, []);
+      say(text ?? "");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const errors = error.errors.map(({ field: name, message }) => ({ field: name.replace(/\[\d+\]$/, ""), message }));
+      const elsewhere = showErrors(fields, errors);
+      if (elsewhere.length < errors.length) elsewhere.unshift("Correct what is marked.");
+      say(errors.length ? elsewhere.join(" ") : `${error.message}${error.isTemporary ? retryHint : ""}`, true);
+      focusFirstError(fields);
+    } finally {
+      submit.disabled = false;
+    }
+  };
+  const element = h("form", { class: "change-form", novalidate: true, "aria-label": action, onsubmit }, ...content, h("div", { class: "row" }, submit), outcome);
+  return { element, say };
+}
+
+/**
+ * Do what a button asks for, and say why if it fails.
+ * @param {() => Promise<unknown>} action
+ * @param {(text: string, isBad?: boolean) => void} say
+ */
+export async function act(action, say) {
+  say("");
+  try {
+    await action();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    say(error.message, true);
+  }
+}
