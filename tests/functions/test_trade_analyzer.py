@@ -252,6 +252,24 @@ def test_over_http_a_day_is_exported_while_nobody_waits(
     assert call("POST", "/api/exports", {"date": "2999-01-01"}).names() == ["date"]
 
 
+def test_a_trade_recorded_late_reaches_its_day_and_the_new_revision_says_what_changed(
+    call: Call, requested: Callable[[], list[dict[str, Any]]], trade: dict[str, Any]
+) -> None:
+    from functions.trade_exporter.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
+
+    for price in ("310.50", "311.00"):
+        assert call("POST", "/api/trades", {**trade, "price": price}).status == 201
+        assert call("POST", "/api/exports", {"date": "2025-06-03"}).status == 202
+        [event] = requested()
+        handler(event, context())
+        invoke({"date": "2025-06-03"})  # as the put of the export does
+    found = call("GET", "/api/analyses/2025-06-03").body
+    assert (found["status"], found["revision"]) == ("current", 2)
+    changes = {change["figure"]: (change["old"], change["new"]) for change in found["changes"]}
+    assert changes["close"] == ("310.50", "311.00")
+    assert changes["trade_count"] == ("1", "2")
+
+
 def test_over_http_the_stored_analysis_is_its_csv_for_who_accepts_that(
     with_trades: Bucket, call: Call, analyze: Callable[[], Any]
 ) -> None:
