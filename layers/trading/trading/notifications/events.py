@@ -205,13 +205,13 @@ type Event = (
     TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted | AnalysisCompleted
 )
 
-_KINDS: dict[str, type[Event]] = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(Event.__value__)}
+KINDS: dict[str, type[Event]] = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(Event.__value__)}
 
 
 @cache
 def _adapter(kind: str) -> TypeAdapter[Event]:
     """Return what reads and writes events of a type; it takes milliseconds to make, so only those needed are made."""
-    return TypeAdapter(_KINDS[kind])
+    return TypeAdapter(KINDS[kind])
 
 
 def read(text: str) -> Event:
@@ -222,7 +222,7 @@ def read(text: str) -> Event:
     """
     message = values.read_json(text)
     kind = str(message.get("type")) if isinstance(message, dict) else ""
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise ValueError("this is no event of ours")
     return _adapter(kind).validate_python(message)
 

@@ -114,18 +114,16 @@ def claim(webhook_id: str, delivery_id: str) -> Claimed | None:
     """
     now = time.time()
     try:
-        answer = tables.call(
-            "update_item",
-            TableName=_table(),
-            Key={"webhook_id": webhook_id, "event_id": delivery_id},
-            UpdateExpression="SET due_at = :leased",
+        item = _update(
+            webhook_id,
+            delivery_id,
+            "SET due_at = :leased",
+            {":now": _milliseconds(now), ":leased": _milliseconds(now + LEASE_SECONDS)},
             ConditionExpression="due_at <= :now",
-            Values={":now": _milliseconds(now), ":leased": _milliseconds(now + LEASE_SECONDS)},
-            ReturnValues="ALL_NEW",
         )
     except ConditionError:
         return None
-    return _claimed(answer["Attributes"])
+    return _claimed(item)
 
 
 def restart(webhook_id: str, delivery_id: str) -> Claimed:
@@ -137,24 +135,22 @@ def restart(webhook_id: str, delivery_id: str) -> Claimed:
     """
     now = time.time()
     try:
-        answer = tables.call(
-            "update_item",
-            TableName=_table(),
-            Key={"webhook_id": webhook_id, "event_id": delivery_id},
-            UpdateExpression="SET due_at = :leased, started_at = :now, tries = :none, #status = :pending",
-            ConditionExpression="attribute_exists(webhook_id)",
-            ExpressionAttributeNames={"#status": "status"},
-            Values={
+        item = _update(
+            webhook_id,
+            delivery_id,
+            "SET due_at = :leased, started_at = :now, tries = :none, #status = :pending",
+            {
                 ":leased": _milliseconds(now + LEASE_SECONDS),
                 ":now": _milliseconds(now),
                 ":none": 0,
                 ":pending": "pending",
             },
-            ReturnValues="ALL_NEW",
+            ConditionExpression="attribute_exists(webhook_id)",
+            ExpressionAttributeNames={"#status": "status"},
         )
     except ConditionError:
         raise NotFoundError(f"There is no delivery {delivery_id} of the webhook {webhook_id}.") from None
-    return _claimed(answer["Attributes"])
+    return _claimed(item)
 
 
 def settle(
@@ -182,16 +178,14 @@ def settle(
     due_at = "REMOVE due_at"
     if next_attempt_at:
         due_at, values[":due_at"] = ", due_at = :due_at", _milliseconds(next_attempt_at.timestamp())
-    answer = tables.call(
-        "update_item",
-        TableName=_table(),
-        Key={"webhook_id": webhook_id, "event_id": claimed.delivery.id},
-        UpdateExpression=f"SET #status = :status, tries = :tries, attempts = :attempts {due_at}",
+    item = _update(
+        webhook_id,
+        claimed.delivery.id,
+        f"SET #status = :status, tries = :tries, attempts = :attempts {due_at}",
+        values,
         ExpressionAttributeNames={"#status": "status"},
-        Values=values,
-        ReturnValues="ALL_NEW",
     )
-    return _delivery(answer["Attributes"])
+    return _delivery(item)
 
 
 def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery], str | None]:
@@ -220,6 +214,23 @@ def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery
     last = answer.get("LastEvaluatedKey")
     following = encode_key(int(last["created_at"]), last["event_id"]) if last else None
     return [_delivery(item) for item in answer["Items"]], following
+
+
+def _update(
+    webhook_id: str, delivery_id: str, expression: str, values: Mapping[str, Any], **more: Any
+) -> Mapping[str, Any]:
+    """Change a delivery and return it as it is then."""
+    answer = tables.call(
+        "update_item",
+        TableName=_table(),
+        Key={"webhook_id": webhook_id, "event_id": delivery_id},
+        UpdateExpression=expression,
+        Values=values,
+        ReturnValues="ALL_NEW",
+        **more,
+    )
+    attributes: Mapping[str, Any] = answer["Attributes"]
+    return attributes
 
 
 def _claimed(item: Mapping[str, Any]) -> Claimed:

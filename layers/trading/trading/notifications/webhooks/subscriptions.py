@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.notifications.events import Event
+from trading.notifications import events
 from trading.notifications.webhooks import messages, tables
 from trading.notifications.webhooks.messages import Kind
 from trading.notifications.webhooks.tables import ConditionError
@@ -20,9 +20,7 @@ from trading.notifications.webhooks.tables import ConditionError
 LIMIT = 20  # webhooks: every event is held against all of them
 FAILING_LIMIT = timedelta(days=5)
 
-EVENT_TYPES: tuple[str, ...] = tuple(
-    name for event in get_args(Event.__value__) for name in get_args(event.__annotations__["type"])
-)
+EVENT_TYPES: tuple[str, ...] = tuple(events.KINDS)
 
 PauseReason = Literal["requested", "gone", "failing"]
 
