@@ -71,8 +71,11 @@ def there(price_services: PriceServices, monkeypatch: pytest.MonkeyPatch) -> Ite
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # the default of 5 drops connections when 32 threads post at once
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setenv("SOCKETS_URL", f"http://127.0.0.1:{server.server_port}/live")
         yield there
