@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from local.host import template
 from local.host.gateway import http_event
 from local.tools import openapi
-from tests.conftest import GATEWAY, Bucket, Call, PriceServices, api_answer
+from tests.conftest import GATEWAY, Call, api_answer
 from trading.core import aws
 
 DESCRIPTION = openapi.description()
@@ -98,16 +98,9 @@ class Queue:
 
 
 @pytest.fixture
-def silent_queue(
-    database_url: str,
-    bucket: Bucket,
-    price_services: PriceServices,
-    webhook_tables: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def silent_queue(database_url: str, shared_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database to record in, a bucket and tables, and nobody who hears of it."""
-    del database_url, bucket, price_services, webhook_tables
-    monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
+    del database_url, shared_environment
     monkeypatch.setattr(aws, "sqs", lambda _: Queue())
 
 
