@@ -152,7 +152,7 @@ def find_days(bucket: str, limit: int, cursor: str | None) -> tuple[list[date], 
     """Return a page of the days that have an analysis, the newest first, and the cursor of the next page if any.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
     """
     try:
         before = parse_date(cursor) if cursor is not None else date.max
@@ -175,7 +175,7 @@ def stored(
     Raises:
         NotFoundError: there is none, and nobody has asked for one.
         ConflictError: it is not one of ours.
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         storage.IncompleteBodyError: it could not be read whole.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,9}", cursor, re.ASCII):
@@ -235,7 +235,7 @@ def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tu
 
     Raises:
         NotFoundError: there is no analysis.
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         storage.IncompleteBodyError: it could not be read whole.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):

@@ -282,7 +282,7 @@ def find_averages(wanted: PriceFilter) -> tuple[list[PriceAverage], str | None]:
     """Return a page of a ticker's averages, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find(
@@ -303,7 +303,7 @@ def find_alerts(wanted: PriceFilter) -> tuple[list[Alert], str | None]:
     """Return a page of alerts, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find(

@@ -192,7 +192,7 @@ def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery
     """Return a page of a webhook's deliveries, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     parameters: dict[str, Any] = {}

@@ -346,7 +346,7 @@ def find(wanted: ImportFilter) -> tuple[list[Import], str | None]:
     """Return a page of imports, the newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find("imports", IMPORT_COLUMNS, asdict(wanted), key=("recorded_at", "id"), equal=())
@@ -405,7 +405,7 @@ def find_rows(wanted: RowFilter) -> tuple[list[ImportRow], str | None]:
     """Return a page of an import's rows in the order of the file, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         NotFoundError: there is no such import.
         database.DatabaseUnavailableError: the database does not answer.
     """
