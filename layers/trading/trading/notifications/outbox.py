@@ -32,7 +32,7 @@ from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
 
 logger = Logger(child=True)
 
-# A client waits at most a second for announcements: no call starts after the first limit or lasts longer than the other.
+# A client waits at most a second for announcements: no call starts after the first limit or exceeds the second one.
 ANNOUNCE_SECONDS = 0.3
 ANNOUNCE_CALL_SECONDS = 0.7
 SWEEP_CALL_SECONDS = 5.0

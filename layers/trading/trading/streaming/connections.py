@@ -55,13 +55,13 @@ class Connection:
 
 
 def issue_ticket(subject: str) -> Ticket:
-    """Return a ticket that nobody can guess, for a subject, who is known on the socket by it."""
+    """Return an unguessable, single-use ticket that identifies a subject on the socket."""
     ticket, expires_at = secrets.token_urlsafe(32), int(time.time()) + TICKET_SECONDS
     aws.dynamodb().put_item(
         TableName=setting("TICKETS_TABLE"),
         Item={"ticket": {"S": ticket}, "subject": {"S": subject}, "expires_at": {"N": str(expires_at)}},
     )
-    # The socket is served at the address of its management, over ws instead of http.
+    # The socket has the URL of its management API, with ws instead of http.
     url = f"ws{setting('SOCKETS_URL').removeprefix('http')}?ticket={ticket}"
     return Ticket(ticket, url, datetime.fromtimestamp(expires_at, UTC))
 
