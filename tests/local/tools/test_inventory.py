@@ -261,10 +261,10 @@ MUTATIONS: dict[str, Change] = {
     # Schedules
     "the export is in New York's time": put("TradeExporterEveryNight ScheduleExpressionTimezone", "America/New_York"),
     "the export is after the analysis": put("TradeExporterEveryNight ScheduleExpression", "cron(15 3 * * ? *)"),
-    "the sweeper is disabled": put("NotificationSweeperEveryMinute State", "DISABLED"),
-    "the sweeper runs once a day": put("NotificationSweeperEveryMinute ScheduleExpression", "rate(1 day)"),
+    "the sweeper is disabled": put("NotificationSweeperSweep State", "DISABLED"),
+    "the sweeper runs once a day": put("NotificationSweeperSweep ScheduleExpression", "rate(1 day)"),
     "a schedule without a time": put("TradeAnalyzerEveryNight ScheduleExpression", ""),
-    "the hourly export exports yesterday": take("TradeExporterEveryHour Target Input"),
+    "the export of stale days exports yesterday": take("TradeExporterStaleDays Target Input"),
     "a schedule wakes another function": put(
         "TradeAnalyzerEveryNight Target Arn", {"Fn::GetAtt": ["TradeExporter", "Arn"]}
     ),
@@ -369,6 +369,6 @@ def test_of_ten_careless_changes_nine_at_least_are_seen(deployed: Template, show
         changed = json.loads(text)
         change(changed)
         assert changed != deployed, f"{name}: nothing is changed"
-        if inventory.text(changed) == shown and not rules.complaints(changed):
+        if inventory.text(changed) == shown and not any(rules.complaints(changed)):
             unseen.append(name)
     assert len(unseen) <= len(MUTATIONS) / 10, unseen

@@ -8,7 +8,6 @@ import pytest
 
 from local.host import template
 from local.tools import rules
-from local.tools.deployed import Deployed
 
 Resources = dict[str, Any]
 QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
@@ -21,7 +20,7 @@ def deployed() -> dict[str, Any]:
 
 
 def test_nothing_is_wrong_with_this_template(deployed: dict[str, Any]) -> None:
-    assert rules.complaints(deployed) == []
+    assert list(rules.complaints(deployed)) == []
 
 
 def properties(resources: Resources, name: str) -> dict[str, Any]:
@@ -316,7 +315,7 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (put("America/New_York", NIGHTLY, "ScheduleExpressionTimezone"), f"{NIGHTLY} is in the time of America/New_York"),
     (put("cron(46 1 * * ? *)", NIGHTLY, "ScheduleExpression"), "TradeAnalyzer begins before TradeExporter has ended"),
     (put("cron(0 3)", NIGHTLY, "ScheduleExpression"), f"{NIGHTLY}: cron(0 3): only rate"),
-    (put("DISABLED", "NotificationSweeperEveryMinute", "State"), "NotificationSweeperEveryMinute is switched off"),
+    (put("DISABLED", "NotificationSweeperSweep", "State"), "NotificationSweeperSweep is switched off"),
     (put("DISABLED", "TradeAnalyzerTradesPut", "State"), "TradeAnalyzerTradesPut is switched off"),
     (put(False, SOURCE, "Enabled"), f"{SOURCE} is switched off"),  # noqa: FBT003
     (put('{"widgets": [}', "Dashboard", "DashboardBody"), "Dashboard is no JSON with widgets"),
@@ -363,10 +362,13 @@ def test_a_template_that_is_broken_is_complained_about(
 
 
 def test_every_rule_is_shown_failing(deployed: dict[str, Any]) -> None:
-    complained: set[str] = set()
+    silent = set(rules.RULES)
     for break_it, _ in BROKEN:
         broken = copy.deepcopy(deployed)
         break_it(broken["Resources"])
-        judged = Deployed(broken)
-        complained |= {rule.__name__ for rule in rules.RULES if list(rule(judged))}
-    assert complained == {rule.__name__ for rule in rules.RULES}
+        for variant in rules.variants(broken):
+            heard = {rule for rule in silent if any(rule(variant))}
+            silent -= heard
+            if heard:
+                break
+    assert not silent
