@@ -38,7 +38,7 @@ class _Choice:
 
     def _chosen(self, part: Any) -> Any:
         match part:
-            case {"Fn::If": [condition, then, otherwise]}:
+            case {"Fn::If": [condition, then, otherwise]} if len(part) == 1:
                 return self._chosen(then if self._is_true(condition) else otherwise)
             case dict():
                 return {key: chosen for key, each in part.items() if (chosen := self._chosen(each)) != NOTHING}

@@ -100,13 +100,13 @@ def _step(label: str, node: Any, step: str) -> Iterator[tuple[str, Any]]:
 
 def _item(item: Any) -> dict[str, Any]:
     """Return an item of a list as a mapping; one that only some stacks have says which."""
+    if isinstance(item, dict) and not is_function(item):
+        return item
     match item:
         case {"Fn::If": ["IsProduction", dict() as there, {"Ref": "AWS::NoValue"}]} if not is_function(there):
             return {**there, ONLY: "prod"}
         case {"Fn::If": ["IsProduction", {"Ref": "AWS::NoValue"}, dict() as there]} if not is_function(there):
             return {**there, ONLY: "dev"}
-        case dict() if not is_function(item):
-            return item
     return {VALUE: item}
 
 

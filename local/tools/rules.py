@@ -13,7 +13,7 @@ from typing import Any
 
 from local.host import conditions, template
 from local.host.template import ROOT, RouteKeyError, check_route_key, names_in
-from local.tools import rules_of_access, rules_of_code
+from local.tools import rules_at_rest, rules_of_access, rules_of_code
 from local.tools.deployed import Deployed, as_list, environments, is_socket, scopes_of, variables_of
 
 ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
@@ -377,6 +377,7 @@ RULES = (
     rules_of_access.no_role_may_do_everything,
     rules_of_access.no_role_has_a_wide_policy_of_aws,
     rules_of_access.groups_let_in_groups,
+    *rules_at_rest.RULES,
     rules_of_code.code_and_template_agree_on_time,
     rules_of_code.every_function_has_the_layers_that_it_imports,
     rules_of_code.every_function_is_told_what_it_asks_for,

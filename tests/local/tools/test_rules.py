@@ -322,6 +322,42 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (add("Url", "AWS::Lambda::Url", AuthType="NONE"), "the laptop cannot run this: UnknownResourceError: Url is an"),
     (add("Way", "AWS::EC2::InternetGateway"), "the laptop cannot run this: UnknownResourceError: Way is an"),
     (
+        lambda resources: resources["DatabaseProxy"].pop("Condition"),
+        "DatabaseCluster never pauses, for a proxy keeps connections to it",
+    ),
+    (
+        take("DatabaseClusterParameters", "Parameters", "idle_session_timeout"),
+        "DatabaseCluster never pauses, for DatabaseClusterParameters lets connections idle",
+    ),
+    (
+        put("rate(1 hour)", "NotificationSweeperSweep", "ScheduleExpression"),
+        "NotificationSweeperSweep wakes a database that would pause, more than once a day",
+    ),
+    (
+        take("TradesApi", "Environment", "Variables", "DB_CONNECT_SECONDS"),
+        "TradesApi does not wait until a paused database has resumed",
+    ),
+    (put(15, "PricesApi", "Timeout"), "PricesApi is ended while it waits for a paused database"),
+    (
+        put("true", "TradesApi", "Environment", "Variables", "AWS_USE_DUALSTACK_ENDPOINT"),
+        "TradesApi asks for other names than those that the endpoints have",
+    ),
+    (take("TradesApi", "VpcConfig", "Ipv6AllowedForDualStack"), "TradesApi does not say whether it uses IPv6"),
+    (drop("FunctionsOverIpv6"), "TradesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6BlockOfB"), "PricesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6Route"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SnsEndpoint"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SecretsEndpoint"), "SchemaMigrator may secretsmanager:GetSecretValue, and does not reach secretsmanager"),
+    (put("postgres", "DatabaseCluster", "Engine"), "DatabaseCluster is a Multi-AZ cluster of RDS"),
+    (add("Readers", "AWS::RDS::DBProxyEndpoint", TargetRole="READ_ONLY"), "a proxy has a second endpoint"),
+    (
+        put(
+            {"Fn::GetAtt": ["DatabaseCluster", "ReadEndpoint.Address"]},
+            *("TradesApi", "Environment", "Variables", "DB_HOST"),
+        ),
+        "TradesApi speaks of the readers' endpoint",
+    ),
+    (
         lambda resources: resources["DatabaseInstance"].update(DeletionPolicy="Delete"),
         "DatabaseInstance is deleted with its stack",
     ),
