@@ -238,6 +238,7 @@ MUTATIONS: dict[str, Change] = {
     "functions sign in to dev's database as anybody": put(
         f"TradesApiRole {POLICY} 0 Resource", {"Fn::Sub": "arn:aws:rds-db:*:*:dbuser:${DatabaseCluster}/*"}
     ),
+    "nobody hears that dev's database stays awake": drop("DatabaseAwakeAlarm"),
     "there is always a machine client": put("MachineClient Condition", "HasOwnUserPool"),
     # Functions
     "a function runs for ever": put("TradesApi Timeout", 900),
