@@ -1,4 +1,4 @@
-"""Every minute: announce again what the queue lost or could not be told."""
+"""Every minute, in dev every night: announce again what the queue lost or could not be told."""
 
 from dataclasses import asdict
 from typing import Any

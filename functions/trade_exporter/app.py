@@ -1,4 +1,4 @@
-"""A day's trades from the database to the bucket: every night, every hour for days that changed, or as asked for."""
+"""A day's trades from the database to the bucket: nightly, hourly in prod for days that changed, or as asked for."""
 
 from dataclasses import asdict
 from datetime import date
