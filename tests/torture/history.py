@@ -28,7 +28,7 @@ FACTS = ("id", "ticker", "side", "client_trade_id", "account", "currency")
 
 @dataclass(frozen=True)
 class Call:
-    """A request of a client's, when it was sent and answered, in seconds, and its answer; status `none` if it had none."""
+    """A request of a client's, when it was sent and answered, in seconds, and its answer; its status may be `none`."""
 
     client: str
     method: str
@@ -222,12 +222,17 @@ def readings(calls: Iterable[Call]) -> list[list[Call]]:
 def _of_a_reading(story: Story, pages: Sequence[Call]) -> Iterator[str]:
     query = {name: values[0] for name, values in parse_qs(urlsplit(pages[0].path).query).items()}
     read = [trade for page in pages for trade in page.answer]
-    found = [*_of_the_order(read), *_of_each_page(story, pages, query), *_of_what_is_read(story, pages, query)]
-    for trade in read:
-        if story.ledger.get(trade["id"]) != facts(trade):
-            found.append(f"trade {trade['id']} as {facts(trade)}, which is {story.ledger.get(trade['id'])}")
-    for problem in found:
-        yield f"{pages[0].client} read {pages[0].path}: {problem}"
+    found = [
+        *_of_the_order(read),
+        *_of_each_page(story, pages, query),
+        *_of_what_is_due(story, pages, query),
+        *(
+            f"trade {trade['id']} as {facts(trade)}, which is {story.ledger.get(trade['id'])}"
+            for trade in read
+            if story.ledger.get(trade["id"]) != facts(trade)
+        ),
+    ]
+    yield from (f"{pages[0].client} read {pages[0].path}: {problem}" for problem in found)
 
 
 def _of_the_order(read: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -246,7 +251,7 @@ def _of_each_page(story: Story, pages: Sequence[Call], query: Mapping[str, str])
             yield f"{both} beside what they replace"
 
 
-def _of_what_is_read(story: Story, pages: Sequence[Call], query: Mapping[str, str]) -> Iterator[str]:
+def _of_what_is_due(story: Story, pages: Sequence[Call], query: Mapping[str, str]) -> Iterator[str]:
     began, ended, is_active = pages[0].asked_at, pages[-1].answered_at, query["status"] == "active"
     ids = {trade["id"] for page in pages for trade in page.answer}
     for trade_id, known in story.known.items():

@@ -87,6 +87,16 @@ class System:
             return status, answer, link[1] if link else None
         return "none", None, None
 
+    def processes(self) -> dict[str, psutil.Process]:
+        """Return its processes, by what they do and their ids."""
+        assert self._process is not None
+        found = {}
+        host = psutil.Process(self._process.pid)
+        for process in (host, *host.children(recursive=True)):
+            with suppress(psutil.Error):
+                found[f"{_work(process)} {process.pid}"] = process
+        return found
+
     def _children(self, part: str) -> list[int]:
         assert self._process is not None
         found = []
@@ -96,6 +106,14 @@ class System:
                     if part in " ".join(child.cmdline()):
                         found.append(child.pid)
         return found
+
+
+def _work(process: psutil.Process) -> str:
+    command = process.cmdline()
+    if "local.host.aws_server" in command:
+        return "AWS's services"
+    function = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    return function or (" ".join(command[0].split()[:2]).rpartition("/")[2] if "postgres" in command[0] else "local")
 
 
 @contextmanager

@@ -99,6 +99,10 @@ class Client:
         while path:
             path = self._ask("GET", path).next_path
 
+    def read_page(self) -> None:
+        """Read the newest trades."""
+        self._ask("GET", f"{TRADES}?limit={PAGE}")
+
     def read_positions(self) -> None:
         """Read all positions."""
         self._ask("GET", "/api/positions")
