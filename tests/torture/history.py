@@ -68,6 +68,7 @@ class History:
 
     seed: int
     calls: list[Call] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # why clients gave up
     kills: list[Kill] = field(default_factory=list)
     calm_from: float = 0  # nothing was killed from then on, and everything answered
     heard: list[Heard] = field(default_factory=list)
@@ -163,6 +164,7 @@ def problems(history: History) -> list[str]:
     """Return what must not be, a sentence for each: nothing where all is well."""
     story = Story(history)
     return [
+        *history.failures,
         *story.contradictions,
         *_of_answers(history),
         *_of_the_ledger(story),
@@ -321,29 +323,31 @@ def _expected_positions(story: Story) -> dict[Key, tuple[Fraction, ...]]:
 
 
 def _of_announcements(story: Story) -> Iterator[str]:
-    history = story.history
-    heard: Counter[str] = Counter()
-    told: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)  # type and trade: events by their ids
-    for each in history.heard:
-        data = each.event["data"]
-        subject = data["voided"]["id"] if "voided" in data else data["id"]
-        told[each.event["type"], subject][each.event["id"]] = data
-        heard[each.event["id"]] += 1
+    told = _told(story.history.heard)
     expected = dict(_due_announcements(story))
     for (type_, trade_id), asked_at in expected.items():
-        events = told.get((type_, trade_id), {})
-        if not events:
-            yield f"{type_} of trade {trade_id} was not heard"
-        if len(events) > 1:
-            yield f"{type_} of trade {trade_id} has the ids {sorted(events)}"
-        for event_id, data in events.items():
-            if heard[event_id] > 1 and asked_at > history.calm_from:
-                yield f"{type_} of trade {trade_id} was heard {heard[event_id]} times, and nothing was killed"
-            for trade in data.values() if "voided" in data else [data]:
-                if facts(trade) != story.ledger.get(trade["id"]):
-                    yield f"{type_} of trade {trade_id} tells of {facts(trade)}"
+        name, events = f"{type_} of trade {trade_id}", told.get((type_, trade_id), {})
+        if len(events) != 1:
+            yield f"{name} has the ids {sorted(events)}" if events else f"{name} was not heard"
+        for messages in events.values():
+            if len(messages) > 1 and asked_at > story.history.calm_from:
+                yield f"{name} was heard {len(messages)} times, and nothing was killed"
+            for data in messages:
+                for trade in data.values() if "voided" in data else [data]:
+                    if facts(trade) != story.ledger.get(trade["id"]):
+                        yield f"{name} tells of {facts(trade)}"
     for type_, trade_id in told.keys() - expected.keys():
         yield f"{type_} of trade {trade_id} was heard, and did not happen"
+
+
+def _told(heard: Iterable[Heard]) -> dict[tuple[str, int], dict[str, list[Any]]]:
+    """Return the data of events by their type and trade, and their ids."""
+    told: dict[tuple[str, int], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for each in heard:
+        data = each.event["data"]
+        if each.event["type"] != "price.alerted.v1":  # of the feed that runs beside
+            told[each.event["type"], data.get("voided", data)["id"]][each.event["id"]].append(data)
+    return told
 
 
 def _due_announcements(story: Story) -> Iterator[tuple[tuple[str, int], float]]:
