@@ -86,12 +86,14 @@ def test_on_a_bad_network_to_sqs_clients_notice_nothing_and_what_is_not_announce
     from functions.notification_sweeper.app import handler as sweep  # noqa: PLC0415 - its environment is set
 
     to_aws.faults = faults
-    assert [call("POST", "/api/trades", trade).status for _ in range(2)] == [201, 201]
-    assert (to_aws.broken > 0) == (faults.ends != "never")
+    posted = 0
+    while posted < 2 or (faults.ends != "never" and not to_aws.broken):
+        assert call("POST", "/api/trades", trade).status == 201
+        posted += 1
     to_aws.faults = Faults()
     _forget_clients()
     rows("update notifications set due_at = now() returning id")
-    assert sweep({}, context())["announced"] == 2
+    assert sweep({}, context())["announced"] == posted
     assert {each["id"] for each in channels.announced()} == {
         str(id_) for (id_,) in rows("select id from notifications")
     }
@@ -108,9 +110,9 @@ def test_on_a_bad_network_to_sns_a_notification_is_delivered_at_least_once(
     outbox.announce(TradeRecorded.of_new(ledger.record([NewTrade.model_validate(trade)] * 3, "local")))
     messages = channels.sqs.receive_message(QueueUrl=channels.queue_url, MaxNumberOfMessages=10)["Messages"]
     to_aws.faults = faults
-    for attempt in range(50):
+    for attempt in range(20):
         _forget_clients()
-        if attempt == 40:
+        if attempt == 15:
             to_aws.faults = Faults()
         if not publish(sqs_event(messages, "arn:aws:sqs:eu-west-1:123456789012:queue"), context())["batchItemFailures"]:
             break
@@ -141,6 +143,7 @@ def test_on_a_bad_network_to_s3_a_file_is_whole_or_not_there(
                 assert len(bucket.get("2025/06/03/trades.csv").splitlines()) == 101
             continue
         assert outcome["records_exported"] == 100
-        break
+        if to_aws.broken or faults.ends == "never":
+            break
     assert (to_aws.broken > 0) == (faults.ends != "never")
     assert len(bucket.get("2025/06/03/trades.csv").splitlines()) == 101
