@@ -62,31 +62,32 @@ Flag = Literal["true", "false"]
     responses={
         200: described_json(
             ImportResult | Comparison,
-            "What came of the file's rows, or would come of them; with mode=compare how it and the ledger agree.",
+            "The outcome of each row; with mode=compare, how the file and the ledger differ.",
         ),
-        409: described_problem("The import was voided while this request went on with it."),
+        409: described_problem("The import was voided while this request was processing it."),
     },
 )
 def import_file(  # noqa: PLR0913, PLR0917 - a file can be read in so many ways
     file_format: Annotated[
-        str, Query(alias="format", description="`auto`, `generic`, or one that is listed.")
+        str, Query(alias="format", description="`auto`, `generic`, or the name of a listed format.")
     ] = "auto",
-    account: Annotated[Account, Query(description="Where trades are recorded for which the file names none.")] = "main",
+    account: Annotated[Account, Query(description="The account of trades whose rows name none.")] = "main",
     source_account: Annotated[
-        str | None, Query(description="The broker's account whose trades are wanted, where a file has several.")
+        str | None, Query(description="The broker's account to import, if the file has several.")
     ] = None,
     timezone: Annotated[
-        str | None, Query(description="Of dates without an offset, such as Europe/Zurich; by default the format's.")
+        str | None,
+        Query(description="That of dates without an offset, such as Europe/Zurich. By default, the format's."),
     ] = None,
-    currency: Annotated[Currency, Query(description="Of trades whose currency the file does not tell.")] = "USD",
-    tickers: Annotated[str | None, Query(description="The tickers of ISINs: ISIN:TICKER,ISIN:TICKER,…")] = None,
+    currency: Annotated[Currency, Query(description="The currency of trades whose rows name none.")] = "USD",
+    tickers: Annotated[str | None, Query(description="The ticker of each ISIN: ISIN:TICKER,ISIN:TICKER,…")] = None,
     columns: Annotated[
-        str | None, Query(description="Of a file of no known format: ticker:Symbol,price:Price,…")
+        str | None, Query(description="The columns of a file of no known format: ticker:Symbol,price:Price,…")
     ] = None,
     date_format: Annotated[
-        str | None, Query(description="How such a file writes dates, such as %d.%m.%Y; by default ISO 8601.")
+        str | None, Query(description="The date format of such a file, such as %d.%m.%Y. By default, ISO 8601.")
     ] = None,
-    dry_run: Annotated[Flag, Query(description="Whether to record nothing, and say what would be.")] = "false",
+    dry_run: Annotated[Flag, Query(description="Whether to report the outcome without recording anything.")] = "false",
     mode: Annotated[Literal["import", "compare"], Query()] = "import",
 ) -> Response[str]:
     """Record the trades of a broker's file that are not recorded yet; each row is accounted for."""
@@ -107,8 +108,8 @@ def import_file(  # noqa: PLR0913, PLR0917 - a file can be read in so many ways
 @app.get(
     PATH,
     scope="trades:read",
-    summary="Find imports",
-    responses={200: described_json(list[Import], "The newest first; the Link header leads to the next page.")},
+    summary="List imports",
+    responses={200: described_json(list[Import], "Newest first; the Link header has the next page.")},
 )
 def find_imports(
     start_date: From = None,
@@ -116,7 +117,7 @@ def find_imports(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find imports, the newest first."""
+    """List imports, the newest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find(ImportFilter(start_date, end_date, limit, cursor))
     return json_response(HTTPStatus.OK, IMPORTS.dump_json(found), next_page(PATH, given, next_cursor))
@@ -136,9 +137,9 @@ def list_formats() -> Response[str]:
 @app.get(
     f"{PATH}/<import_id>/rows",
     scope="trades:read",
-    summary="Find what came of an import's rows",
+    summary="List an import's rows",
     responses={
-        200: described_json(list[ImportRow], "In the order of the file; the Link header leads to the next page."),
+        200: described_json(list[ImportRow], "In file order; the Link header has the next page."),
         404: NO_IMPORT,
     },
 )
@@ -159,7 +160,7 @@ def find_rows(
     f"{PATH}/<import_id>/void",
     scope="trades:write",
     summary="Void an import",
-    responses={200: described_json(Import, "The import, voided now or before."), 404: NO_IMPORT},
+    responses={200: described_json(Import, "The voided import; it may have been voided before."), 404: NO_IMPORT},
 )
 def void_import(import_id: Id, new: NewVoid) -> Response[str]:
     """Take back all trades that an import recorded, and announce that once."""

@@ -140,7 +140,7 @@ def create_rule(new: NewAlertRule) -> Response[str]:
     RULES_PATH,
     scope="prices:read",
     summary="List alert rules",
-    responses={200: described_json(list[RecordedRule], "All rules that are not deleted, oldest first.")},
+    responses={200: described_json(list[RecordedRule], "Oldest first; deleted rules are not listed.")},
 )
 def find_rules() -> Response[str]:
     """List the rules; the first is the one that is there from the start, unless it was deleted."""
@@ -162,7 +162,7 @@ def get_rule(rule_id: Id) -> Response[str]:
     f"{RULES_PATH}/<rule_id>",
     scope="alerts:write",
     summary="Change, pause or resume an alert rule",
-    responses={200: described_json(RecordedRule, "The rule as it is now."), 404: NO_RULE, 409: TOO_MANY},
+    responses={200: described_json(RecordedRule, "The updated rule."), 404: NO_RULE, 409: TOO_MANY},
 )
 def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
     """Change a rule. One that watches something else, or goes on after a pause, sees prices from now on only."""
@@ -173,7 +173,7 @@ def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
     f"{RULES_PATH}/<rule_id>",
     scope="alerts:write",
     summary="Delete an alert rule",
-    responses={200: described_json(RecordedRule, "The rule that is deleted. Its alerts stay."), 404: NO_RULE},
+    responses={200: described_json(RecordedRule, "The deleted rule. Its alerts are kept."), 404: NO_RULE},
 )
 def delete_rule(rule_id: Id) -> Response[str]:
     """Delete a rule; its alerts, each with a copy of it, stay."""

@@ -47,13 +47,13 @@ Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN), Path()]
 
 
 class NewWebhook(BaseModel):
-    """A webhook to create. `events`, `ticker`, `account` and `rule_id` choose what it is sent; without them, all."""
+    """A webhook to create. `events`, `ticker`, `account` and `rule_id` select the events; omit them for all events."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Url
     kind: Kind = "standard"
-    chat_id: ChatId | None = Field(None, description="Where a bot of Telegram writes; required there.")
+    chat_id: ChatId | None = Field(None, description="The chat that a Telegram bot writes to; required for Telegram.")
     events: Events | None = None
     ticker: Ticker | None = None
     account: Account | None = None
@@ -61,7 +61,7 @@ class NewWebhook(BaseModel):
 
 
 class WebhookChange(BaseModel):
-    """What to change of a webhook; null takes a choice back."""
+    """The fields of a webhook to change; null removes a selection."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,7 +103,7 @@ def create_webhook(new: NewWebhook) -> Response[str]:
     PATH,
     scope="webhooks:write",
     summary="List webhooks",
-    responses={200: described_json(list[Webhook], "All of them, oldest first, without their secrets.")},
+    responses={200: described_json(list[Webhook], "Oldest first, without their secrets.")},
 )
 def find_webhooks() -> Response[str]:
     """List the webhooks. URLs of Slack and Telegram are secrets too, of which only the host is shown."""
@@ -126,7 +126,7 @@ def get_webhook(webhook_id: Id) -> Response[str]:
     f"{PATH}/<webhook_id>",
     scope="webhooks:write",
     summary="Change, pause or resume a webhook",
-    responses={200: described_json(Webhook, "The webhook as it is now."), 404: NO_WEBHOOK},
+    responses={200: described_json(Webhook, "The updated webhook."), 404: NO_WEBHOOK},
 )
 def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
     """Change a webhook. While paused, no events are recorded for it, what waits goes on waiting."""
@@ -138,7 +138,7 @@ def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
     f"{PATH}/<webhook_id>",
     scope="webhooks:write",
     summary="Delete a webhook",
-    responses={200: described_json(Webhook, "The webhook that is deleted."), 404: NO_WEBHOOK},
+    responses={200: described_json(Webhook, "The deleted webhook."), 404: NO_WEBHOOK},
 )
 def delete_webhook(webhook_id: Id) -> Response[str]:
     """Delete a webhook. What has not been delivered is not sent any more."""
@@ -161,7 +161,9 @@ def test_webhook(webhook_id: Id) -> Response[str]:
     scope="webhooks:write",
     summary="List the deliveries of a webhook",
     responses={
-        200: described_json(list[Delivery], "Those of thirty days, newest first; the Link header has the next page."),
+        200: described_json(
+            list[Delivery], "The deliveries of the last thirty days, newest first; the Link header has the next page."
+        ),
         404: NO_WEBHOOK,
     },
 )

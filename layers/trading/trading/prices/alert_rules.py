@@ -31,7 +31,7 @@ _NAMESPACE = uuid.UUID("6a5b2e2e-6f0b-4a8e-9a54-2f6d3a1f7c10")
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """What alerts. A rise or fall has `percent` and `window_seconds`; above and below have `price`.
+    """An alert rule. A rise or fall has `percent` and `window_seconds`; above and below have `price`.
 
     `id` is null in a rule that was only given to `trading watch`.
     """
@@ -74,7 +74,7 @@ class ActiveRule:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A price that met a rule. A rise has the low that it began at, a fall the high (the latest, of several equal)."""
+    """A price that met a rule. A rise has the low where it began, a fall the high (the latest of equal ones)."""
 
     id: str
     ticker: str

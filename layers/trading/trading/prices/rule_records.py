@@ -28,7 +28,7 @@ class NewAlertRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ticker: TickerOrEvery = Field(examples=["AAPL"], description="`*` is every ticker, of rises and falls only.")
+    ticker: TickerOrEvery = Field(examples=["AAPL"], description="`*` is every ticker; for rises and falls only.")
     kind: Kind
     percent: Percent | None = Field(default=None, examples=["3"])
     window_seconds: WindowSeconds | None = Field(default=None, examples=[300])
@@ -38,7 +38,7 @@ class NewAlertRule(BaseModel):
 
 
 class AlertRuleChange(BaseModel):
-    """What changes of a rule. A new kind drops what only the old one has."""
+    """The fields of a rule to change. A new kind removes the fields that only the old one has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
@@ -48,14 +48,12 @@ class AlertRuleChange(BaseModel):
     window_seconds: WindowSeconds | None = None
     price: PositivePrice | None = None
     once: bool = Field(default=False, strict=True)
-    paused: bool = Field(
-        default=False, strict=True, description="false starts a paused rule again, and one that has ended."
-    )
+    paused: bool = Field(default=False, strict=True, description="false resumes a paused rule, or one that has ended.")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRule:
-    """A recorded rule. It sees ticks with timestamps from `active_from` on, until `ended_at` if it alerts once."""
+    """A recorded rule. It applies to ticks from `active_from`, until `ended_at` if it alerts once."""
 
     id: int
     ticker: str

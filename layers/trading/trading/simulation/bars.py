@@ -41,7 +41,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class ReadingNotes:
-    """What was changed or left out when a file of bars was read.
+    """What was adjusted or skipped when a file of bars was read.
 
     `adjusted`: prices are those after dividends and splits. `rounded_prices` had more than six decimals.
     `widened_bars` had an open or close beyond their high or low by a rounding, which has been moved there.

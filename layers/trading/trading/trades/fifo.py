@@ -105,8 +105,9 @@ class Fifo:
                             held.extend(self._read_lots(signed < 0, closed, min(lots, LOTS_HELD)))
                         lot = held[0]
                         _, _, lot_size, lot_price, lot_factor, lot_fee = lot
-                        lot_size = abs(lot_size)
-                        lot_fee_left = rest(lot_fee, lot_size, taken)
+                        if lot_size < 0:
+                            lot_size = -lot_size
+                        lot_fee_left = rest(lot_fee, lot_size, taken) if taken else lot_fee
                     opening, begin, opened_fee, received_fee = lot, taken, lot_fee_left, fee_left
                     met = lot_size - taken
                     if met > left:

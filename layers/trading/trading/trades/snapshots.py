@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, Inexact, localcontext
-from io import BytesIO
 from itertools import accumulate
 from math import prod
-from operator import itemgetter, mul
+from operator import mul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trading.core.values import PRECISION, SETTLED
@@ -98,24 +97,18 @@ class Shares:
         _, _, _, price, factor, _ = entry
         return quotient(price * self.unit, factor * 10**MONEY_DECIMALS)
 
-    def entries(self, rows: Sequence[tuple[Any, ...]]) -> list[Entry]:
-        """Return trades in whole numbers, of rows that begin with a number and go on with the columns of `_ENTRY`."""
+    def entries(self, packed: bytes) -> list[Entry]:
+        """Return trades in whole numbers, as `_PACKED` has them."""
+        trades = _TRADE.iter_unpack(packed)
         if not self.splits:
             return [
-                (
-                    at,
-                    id_,
-                    quantity + _QUANTITY_LESS if is_buy else -_QUANTITY_LESS - quantity,
-                    price,
-                    1,
-                    fee * _FEE_UNIT,
-                )
-                for _, at, id_, is_buy, quantity, price, fee in rows
+                (at, id_, quantity + _LESS if is_buy else -_LESS - quantity, price, 1, fee * _FEE_UNIT)
+                for at, id_, is_buy, quantity, price, fee in trades
             ]
         entries = []
-        for _, at, id_, is_buy, quantity, price, fee in rows:
+        for at, id_, is_buy, quantity, price, fee in trades:
             factor = self._factor(at)
-            shares = (quantity + _QUANTITY_LESS) * factor
+            shares = (quantity + _LESS) * factor
             entries.append((at, id_, shares if is_buy else -shares, price, factor, fee * _FEE_UNIT))
         return entries
 
@@ -153,18 +146,15 @@ class Chunk(NamedTuple):
     is_full: bool
 
 
-# A trade's row in whole numbers. A quantity has nineteen digits, which a bigint does not always hold: so it is sent
-# less the half of its range.
-_QUANTITY_LESS = 10 ** (9 + QUANTITY_DECIMALS) // 2
-_ENTRY = f"""
-trade.timestamp, trade.id, trade.side = 'BUY', (trade.quantity * 1e{QUANTITY_DECIMALS} - {_QUANTITY_LESS})::bigint,
-(trade.price * 1e{PRICE_DECIMALS})::bigint, (trade.fee * 1e{PRICE_DECIMALS})::bigint
+# A trade in whole numbers. PostgreSQL packs those of a position into one value, which is read twice as fast as rows.
+# A quantity has nineteen digits, which a bigint does not always hold: so it is sent less the half of its range.
+_LESS = 10 ** (9 + QUANTITY_DECIMALS) // 2
+_PACKED = f"""
+timestamptz_send(timestamp) || int8send(id) || boolsend(side = 'BUY')
+|| int8send((quantity * 1e{QUANTITY_DECIMALS} - {_LESS})::bigint)
+|| int8send((price * 1e{PRICE_DECIMALS})::bigint) || int8send((fee * 1e{PRICE_DECIMALS})::bigint)
 """
-
-# Such a row after a number as COPY sends it in binary: how many columns there are, and each after its size. None is
-# null, so all rows have the same size. A header comes before them and a trailer after them.
-_ROW = struct.Struct("> 2x 4xq 4xq 4xq 4x? 4xq 4xq 4xq")
-_HEADER_SIZE, _TRAILER_SIZE = 19, 2
+_TRADE = struct.Struct("> q q ? q q q")
 
 
 def columns(keys: Sequence[PositionKey]) -> dict[str, list[str]]:
@@ -372,20 +362,24 @@ class Snapshot:
         Where `bought` has a position, those of that side alone, without those of no shares: its lots.
         """
         of_side = "and trade.side = (%(sides)s::text[])[wanted.number] and trade.quantity > 0" if bought else ""
-        rows = self._copy(
+        rows = self._query(
             f"""
-            select number, entry.*
+            select packed.trades
             from unnest(
                 %(accounts)s::text[], %(tickers)s::text[], %(currencies)s::text[], %(ats)s::timestamptz[],
                 %(ids)s::bigint[]
             ) with ordinality as wanted(account, ticker, currency, at, id, number)
             cross join lateral (
-                select {_ENTRY} from trades as trade
-                where trade.account = wanted.account and trade.ticker = wanted.ticker
-                and trade.currency = wanted.currency and (trade.timestamp, trade.id) > (wanted.at, wanted.id)
-                and {self._is_active} {of_side}
-                order by trade.timestamp, trade.id limit %(limit)s
-            ) as entry
+                select coalesce(string_agg({_PACKED}, '' order by timestamp, id), '') as trades
+                from (
+                    select timestamp, id, side, quantity, price, fee from trades as trade
+                    where trade.account = wanted.account and trade.ticker = wanted.ticker
+                    and trade.currency = wanted.currency and (trade.timestamp, trade.id) > (wanted.at, wanted.id)
+                    and {self._is_active} {of_side}
+                    order by trade.timestamp, trade.id limit %(limit)s
+                ) as entry
+            ) as packed
+            order by number
             """,  # noqa: S608 - constants
             **columns(list(after)),
             ats=[_parameter(at) for at, _ in after.values()],
@@ -393,12 +387,10 @@ class Snapshot:
             sides=["BUY" if each else "SELL" for each in (bought or {}).values()],
             limit=limit,
         )
-        found, begin = {}, 0
-        for number, key in enumerate(after, 1):
-            end = bisect_right(rows, number, begin, key=itemgetter(0))
-            found[key] = Chunk(shares[key.ticker].entries(rows[begin:end]), is_full=end - begin == limit)
-            begin = end
-        return found
+        return {
+            key: Chunk(shares[key.ticker].entries(packed), is_full=len(packed) == limit * _TRADE.size)
+            for key, (packed,) in zip(after, rows, strict=True)
+        }
 
     def first_unsettled(self, keys: Sequence[PositionKey]) -> dict[PositionKey, Key]:
         """Return the key from which on no checkpoint may cover the trades of each position.
@@ -425,13 +417,6 @@ class Snapshot:
         recent = timestamp_of(self.covered_before - timedelta(minutes=1)), 0
         late = {keys[number - 1]: (timestamp_of(at), id_) for number, at, id_ in rows}
         return {key: min(recent, late.get(key, recent)) for key in keys}
-
-    def _copy(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement that have the columns of `_ROW`: in half the time that `_query` takes."""
-        sent = BytesIO()
-        copy = f"copy ({statement}) to stdout (format binary)"
-        self.cursor.copy_expert(self.cursor.mogrify(copy, {**self._parameters, **parameters}), sent)
-        return list(_ROW.iter_unpack(sent.getbuffer()[_HEADER_SIZE:-_TRAILER_SIZE]))
 
     def _query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         self.cursor.execute(statement, {**self._parameters, **parameters})

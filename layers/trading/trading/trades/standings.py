@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -93,8 +94,9 @@ class Standing:
 class Reading:
     """The ledger of one moment, and the positions that are worked out from it."""
 
-    def __init__(self, cursor: "Cursor", as_of: datetime | None, end: float) -> None:
+    def __init__(self, cursor: "Cursor", as_of: datetime | None, end: float, reader: ThreadPoolExecutor) -> None:
         self.snapshot = Snapshot(cursor, as_of)
+        self._reader = reader  # one thread: a connection answers one statement at a time
         self._end = end
         self._reached: list[Checkpoint] = []
 
@@ -204,17 +206,21 @@ class Reading:
     def _chunks(self, standing: Standing, first: Chunk) -> Iterator[Chunk]:
         """Yield a chunk of a position's trades, and those after it."""
         chunk = first
-        yield chunk
         while chunk.is_full:
+            following = self._reader.submit(self._read, standing, chunk.entries[-1][:2], CHUNK)
+            yield chunk  # PostgreSQL reads those that follow meanwhile
+            chunk = following.result()
             self._check_time()
-            chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
-            yield chunk
+        yield chunk
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
             raise StillReadingError("there are more new trades than one request has time for")
 
     def _entries(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
+        return self._reader.submit(self._read, standing, after, limit, bought=bought).result()
+
+    def _read(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
         key = standing.key
         side = None if bought is None else {key: bought}
         return self.snapshot.entries({key: after}, {key.ticker: standing.shares}, limit, side)[key]
@@ -249,8 +255,9 @@ def read[Result](work: Callable[[Reading], Result], as_of: datetime | None = Non
     readings: list[Reading] = []
 
     def begin(cursor: "Cursor") -> Result:
-        readings.append(Reading(cursor, as_of, end))
-        return work(readings[-1])
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            readings.append(Reading(cursor, as_of, end, reader))
+            return work(readings[-1])
 
     try:
         result = database.run(begin, repeatable=True, snapshot=True)

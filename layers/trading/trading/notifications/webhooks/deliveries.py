@@ -38,7 +38,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to a webhook. Its id is the event's, and so the `webhook-id` of its messages.
+    """The delivery of an event to a webhook. Its id is that of the event, and the `webhook-id` of its messages.
 
     `failed` means given up; a pending one is attempted next at `next_attempt_at` or within a minute after.
     """

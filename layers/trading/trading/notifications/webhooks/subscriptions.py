@@ -27,7 +27,7 @@ PauseReason = Literal["requested", "gone", "failing"]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook as it may be shown. Of `events`, `ticker`, `account` and `rule_id`, null means any.
+    """A webhook without its secret. `events`, `ticker`, `account` and `rule_id` are null for any.
 
     `paused_because` says why it is paused: somebody asked for it; the receiver answered 410; or it failed for five
     days. `failing_since` is when the first of the deliveries failed since the last one that succeeded.

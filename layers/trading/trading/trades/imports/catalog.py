@@ -37,7 +37,7 @@ FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, slots=True)
 class KnownFormat:
-    """A format as requests name it, the columns that tell it, its time zone, and its public samples."""
+    """A format: its name, the columns by which it is recognized, its time zone, and its public samples."""
 
     name: str
     title: str

@@ -24,7 +24,7 @@ LEDGER_LIMIT = 200_000  # trades of the days of a file: more take longer than a 
 
 @dataclass(frozen=True, slots=True)
 class ComparedTrade:
-    """A trade of the file, of the ledger, or of both, and in what they differ.
+    """A trade of the file, the ledger or both, and the fields in which they differ.
 
     `line` is None where the file has no such trade, `trade_id` where the ledger has none. `trade` is the file's if it
     has one, and `recorded` the ledger's where the two differ.
@@ -49,7 +49,7 @@ class ComparedTrades:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How a file and the ledger agree about the days from the file's first trade to its last.
+    """How a file and the ledger differ, from the day of the file's first trade to that of its last.
 
     `missing_here` are trades that the ledger lacks, `missing_there` those that the file lacks.
     """

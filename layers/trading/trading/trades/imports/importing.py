@@ -25,9 +25,9 @@ _KEYS = 5_000  # of a statement
 
 @dataclass(frozen=True, slots=True)
 class ProposedSplit:
-    """A stock split that the file tells of, for `POST /api/splits`.
+    """A stock split found in the file, for `POST /api/splits`.
 
-    `quantity` is what its row has: with most brokers, how many shares came. Files have no ratios.
+    `quantity` is that of its row: for most brokers, the shares that were added. Files have no ratios.
     """
 
     line: int
@@ -49,7 +49,7 @@ class FirstRows:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What came of a file, or would come of it: rows read = recorded + already recorded + skipped + rejected.
+    """The outcome of a file: rows read = recorded + already recorded + skipped + rejected.
 
     `adjusted` counts rows among these whose price or fee was rounded to six decimals. `turns_short` is known of a dry
     run alone.

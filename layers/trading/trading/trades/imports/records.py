@@ -31,9 +31,9 @@ OUTCOMES: tuple[Outcome, ...] = ("recorded", "already_recorded", "skipped", "rej
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A broker's file that was imported, how many of its rows came to what, and whether it was taken back.
+    """An imported broker's file, the number of rows of each outcome, and whether it was voided.
 
-    `adjusted` counts rows among the others: those with a price or fee that was rounded.
+    `adjusted` counts those of these rows whose price or fee was rounded.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class RowTrade:
-    """The trade that a row tells of."""
+    """The trade of a row."""
 
     account: str
     ticker: str
@@ -83,7 +83,7 @@ class RowTrade:
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """What came of a row; `line` is where it begins, the file's first line being 1."""
+    """The outcome of a row. `line` is where it begins; the file's first line is 1."""
 
     line: int
     outcome: Outcome

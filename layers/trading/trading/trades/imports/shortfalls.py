@@ -22,9 +22,9 @@ _LAST_DIGIT = Decimal(1).scaleb(-QUANTITY_FRACTION_DIGITS)
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A position that would be short from `since` on.
+    """A position that would be short from `since`.
 
-    It would not be with an opening lot: `quantity` shares, bought before `before`. What they cost the file cannot say.
+    An opening lot prevents that: `quantity` shares bought before `before`. Their cost is not in the file.
     """
 
     account: str
