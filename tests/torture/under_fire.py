@@ -32,7 +32,7 @@ from local.host.aws_services import Aws
 from local.host.functions import LocalFunction
 from local.host.template import REGION, ROOT
 from tests.torture.history import EXPECTED, TRADES, Call, Heard, History, Kill, problems, readings
-from tests.torture.system import System, checkout
+from tests.torture.system import START_SECONDS, System, checkout
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
@@ -165,6 +165,7 @@ def under_fire(system: System, fire: Fire) -> History:
         works += [threads.submit(client.read, end) for client in readers]
         try:
             shoot(system, fire, history)
+            wait_for_queues(system)
             auditor.read_positions()
             with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection, twice(system):
                 connection.autocommit = True
@@ -198,6 +199,17 @@ def shoot(system: System, fire: Fire, history: History) -> None:
         history.kills.append(Kill(time.monotonic(), target))
         if target == ALL:
             system.start()
+
+
+def wait_for_queues(system: System) -> None:
+    """Return when AWS's services answer again."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(BotoCoreError, ClientError):
+            Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs").list_queues()
+            return
+        time.sleep(0.1)
+    raise AssertionError("AWS's services do not start again")
 
 
 @contextmanager
