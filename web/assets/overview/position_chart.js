@@ -3,6 +3,7 @@
 import { get } from "../core/api.js";
 import { loadLibrary } from "../charts/library.js";
 import { h } from "../core/dom.js";
+import { formatPlural } from "../core/format.js";
 import { TRADES } from "../core/paths.js";
 import { PriceChart } from "../prices/chart.js";
 
@@ -26,7 +27,7 @@ export function positionChart({ account, ticker, currency }, { market, alerts, b
     const chart = new PriceChart(library, canvas, () => {}, signal);
     const trades = all.filter((/** @type {import("../trades/trade.js").Trade} */ trade) => trade.currency === currency);
     chart.draw(stock, "hour", "candles", { trades, alerts: alerts.shown.filter((alert) => alert.ticker === ticker), rules: book.of(ticker) });
-    canvas.setAttribute("aria-label", `Chart of ${ticker} with ${trades.length} trades`);
+    canvas.setAttribute("aria-label", `${ticker}: ${formatPlural(trades.length, "trade")}`);
     market.addEventListener("ticks", () => chart.update(), { signal });
   };
   load().catch(() => {}); // the window has the figures, and a link to the chart

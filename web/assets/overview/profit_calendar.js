@@ -24,7 +24,7 @@ export class ProfitCalendar {
     { class: "calendar" },
     h("div", { class: "row" }, this.#before, this.#title, this.#after, this.#sum),
     h("table", { "aria-label": "Profit of each day of the month" },
-      h("thead", {}, h("tr", {}, ...[...WEEKDAYS, "Week"].map((text) => h("th", { scope: "col" }, text)))), this.#body),
+      h("thead", {}, h("tr", {}, ...WEEKDAYS.map((text) => h("th", { scope: "col" }, text)), h("th", { scope: "col", class: "number" }, "Week"))), this.#body),
   );
 
   /** @param {Day[]} days */
@@ -75,16 +75,17 @@ export function describeDay({ profit, currency, wins, losses }) {
  * @param {boolean} isKnown
  */
 function amountCell(name, profit, isKnown) {
-  const amount = h("span", { class: "number" }, isKnown ? terse(profit) : "");
-  return h("td", { class: name, "data-trend": isKnown ? trendOfAmount(profit) : null }, amount);
+  const amounts = isKnown ? [h("span", { class: "number full" }, formatGain(profit, 0)), h("span", { class: "number terse", "aria-hidden": "true" }, terse(profit))] : [];
+  return h("td", { class: name, "data-trend": isKnown ? trendOfAmount(profit) : null }, ...amounts);
 }
 
-/** Write a gain where there is room for five signs: +189, −1.2k. @param {string} profit */
+/** Write a gain where there is room for five signs: +189, −1.2k, +17k. @param {string} profit */
 function terse(profit) {
-  const value = Number(profit);
-  const [unit, letter] = Math.abs(value) >= 999_500 ? [1_000_000, "m"] : Math.abs(value) >= 9_999.5 ? [1_000, "k"] : [1, ""];
-  const text = formatFloat(Math.abs(value) / unit, unit > 1 && Math.abs(value) < 99.95 * unit ? 1 : 0);
-  return `${value < 0 && Number(text) !== 0 ? "−" : value > 0 ? "+" : ""}${text}${letter}`;
+  const size = Math.abs(Number(profit));
+  const [unit, letter] = size >= 999_500 ? [1_000_000, "m"] : size >= 999.5 ? [1_000, "k"] : [1, ""];
+  const text = formatFloat(size / unit, unit > 1 && size < 9.95 * unit ? 1 : 0);
+  const sign = text === "0" ? "" : Number(profit) < 0 ? "−" : "+";
+  return `${sign}${text}${letter}`;
 }
 
 /**

@@ -41,8 +41,8 @@ export class PriceChart {
   #bars = new Map();
   /** @type {Marks} */
   #marks = { alerts: [], trades: [], rules: [] };
-  /** @type {import("../vendor/lightweight-charts.js").IPriceLine[]} */
-  #lines = [];
+  /** Removes the lines of rules. */
+  #removeLines = () => {};
 
   /**
    * @param {Library} library
@@ -207,8 +207,10 @@ export class PriceChart {
     const isCandles = mode !== "live" && this.#style === "candles";
     this.marksOfCandles.setMarkers(/** @type {any} */ (isCandles ? all : []));
     this.marksOfLine.setMarkers(/** @type {any} */ (isCandles ? [] : all));
-    for (const series of [this.candles, this.line]) for (const line of series.priceLines()) if (this.#lines.includes(line)) series.removePriceLine(line);
-    this.#lines = ruleLines(marks.rules).map((line) => (isCandles ? this.candles : this.line).createPriceLine(line));
+    this.#removeLines();
+    const series = isCandles ? this.candles : this.line;
+    const lines = ruleLines(marks.rules).map((line) => series.createPriceLine(line));
+    this.#removeLines = () => lines.forEach((line) => series.removePriceLine(line));
   }
 
   /** @param {Stock} stock */

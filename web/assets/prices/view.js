@@ -44,6 +44,8 @@ class PricesView {
   /** The own trades of the chosen ticker, newest first. @type {Trade[]} */
   #trades = [];
   #isShown = false;
+  /** Whether the chart has nothing to show yet. */
+  #isEmpty = true;
   #isPainting = false;
   /** Until when another ticker may be shown than the one that came first, as long as nobody has chosen one. */
   #undecidedUntil = Infinity;
@@ -164,7 +166,8 @@ class PricesView {
       for (const ticker of this.#news) this.list.paint(ticker);
       if (this.#news.has(this.#ticker)) {
         this.#showHead();
-        if (this.#style !== "table") this.#chart?.update();
+        if (this.#isEmpty) this.#draw();
+        else if (this.#style !== "table") this.#chart?.update();
       }
       this.#news.clear();
     });
@@ -240,7 +243,8 @@ class PricesView {
     const drawn = this.#chart?.draw(stock, mode, style, { alerts, trades: this.#trades, rules }) ?? 0;
     const marks = [formatPlural(this.#trades.length, "trade"), formatPlural(rules.length, "rule"), formatPlural(alerts.length, "alert")];
     this.#canvas.setAttribute("aria-label", `${stock.ticker}: ${formatPlural(drawn, mode === "live" ? "price" : "bar")}, ${marks.join(", ")}`);
-    const isEmpty = drawn === 0 && this.#chart;
+    this.#isEmpty = drawn === 0;
+    const isEmpty = this.#isEmpty && this.#chart;
     const meaning = { live: "Each price since this page was opened", "1min": "Bars since this page was opened; below: the number of prices in each" }[/** @type {string} */ (mode)] ?? "Below: the number of prices in each bar";
     setText(this.#note, isEmpty ? `There are no prices of ${stock.ticker} yet.` : `${meaning}. Where there were none, there is a gap.`);
   }
