@@ -23,6 +23,13 @@ TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Build the page, and install what checks it, once for all processes of tests."""
+    if not hasattr(config, "workerinput"):
+        build_page.install_tools()
+        build_page.build()
+
+
 def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
     """Send the API what a test needs, and return what it answers."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -76,13 +83,6 @@ def market(running: RunningSystem) -> Iterator[Market]:  # noqa: F811 - the fixt
     market.stop()
 
 
-@pytest.fixture(scope="session")
-def built() -> None:
-    """The page is built, and what checks it is installed."""
-    build_page.install_tools()
-    build_page.build()
-
-
 # Names of other origins, which resolve to this machine, as a rebound one does.
 FOREIGN_NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
 
@@ -124,9 +124,8 @@ def width(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def open_page(running: RunningSystem, built: None, browser: Browser, viewer: BrowserContext) -> Iterator[Open]:  # noqa: F811
+def open_page(running: RunningSystem, browser: Browser, viewer: BrowserContext) -> Iterator[Open]:  # noqa: F811
     """A function that opens a view of the page; no script may fail there, and nothing break the policy of the page."""
-    del built
     pages: list[Page] = []
     others: list[BrowserContext] = []
     faults: list[str] = []

@@ -166,11 +166,17 @@ class PricesView {
       for (const ticker of this.#news) this.list.paint(ticker);
       if (this.#news.has(this.#ticker)) {
         this.#showHead();
-        if (this.#isEmpty) this.#draw();
-        else if (this.#style !== "table") this.#chart?.update();
+        this.#showNews();
       }
       this.#news.clear();
     });
+  }
+
+  /** Draw what is new of the chosen ticker. */
+  #showNews() {
+    if (this.#style === "table") return;
+    if (this.#isEmpty) this.#draw();
+    else this.#chart?.update();
   }
 
   #listAll() {
