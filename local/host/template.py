@@ -13,6 +13,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from local.host.conditions import resolved
+
 logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,12 +44,17 @@ UNUSED = {
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::EgressOnlyInternetGateway",
+    "AWS::EC2::Route",
     "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetCidrBlock",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPC",
+    "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::VPCEndpoint",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
@@ -159,7 +166,6 @@ class System:
     page_headers: dict[str, Expression] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    conditions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scopes(self) -> list[str]:
@@ -183,20 +189,19 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
 
 
 def read(template: Mapping[str, Any]) -> System:
-    """Sort a transformed template's resources by what the laptop does with them.
+    """Sort a transformed template's resources by what the laptop does with them, which is what runs in production.
 
     Raises:
         UnknownResourceError: it has a kind of resource, route or event that the laptop does not know.
         RouteKeyError: it has a route that API Gateway refuses to create.
     """
-    resources = template["Resources"]
+    resources = resolved(template, {"Environment": "prod"})["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(
         subscriptions=list(_subscriptions(resources)),
         page_headers=_page_headers(resources),
         parameters=template.get("Parameters", {}),
-        conditions=template.get("Conditions", {}),
     )
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
