@@ -247,7 +247,7 @@ def main(chosen: Sequence[Step]) -> None:
             with aws_services.running(free_port(0, [LOOPBACK])) as services:
                 for step in chosen:
                     check(step, postgres, services)
-                    print(f"{step}: the code before it and its own work side by side")  # noqa: T201 - as it says
+                    print(f"{step}: the code before it and its own work side by side")
         finally:
             postgres.stop()
             postgres.erase()

@@ -16,7 +16,7 @@ from statistics import linear_regression
 
 import psutil
 
-from tests.torture.system import System, checkout
+from tests.torture.system import System, installed
 from tests.torture.under_fire import Client
 
 SAMPLE_SECONDS = 30
@@ -102,14 +102,12 @@ def slopes(samples: dict[str, list[Sample]], hours: float) -> tuple[list[str], b
 
 def main(hours: float) -> int:
     """Soak a system, and say what its processes came to need."""
-    with checkout() as folder:
-        system = System(folder)
+    with installed() as system:
         system.start()
         samples = soak(system, hours)
-        system.stop()
     lines, grows = slopes(samples, hours)
     said = f"A process grows by more than {LIMIT:g} MB an hour." if grows else f"None grows by {LIMIT:g} MB an hour."
-    print("\n".join([system.said, *lines, said]))  # noqa: T201 - that is what it is for
+    print("\n".join([system.said, *lines, said]))
     return 1 if grows else 0
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,9 +66,11 @@ class System:
 
     def stop(self) -> None:
         """Stop it as Ctrl-C does."""
-        assert self._process is not None
-        self._process.send_signal(2)
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
         self._process.wait(START_SECONDS)
+        self._process = None
         self.said = self._console.read_text()
 
     def environment(self) -> dict[str, str]:
@@ -117,15 +120,17 @@ def _work(process: psutil.Process) -> str:
 
 
 @contextmanager
-def checkout() -> Iterator[Path]:
-    """A copy of what a system needs of this checkout, to be removed with all that it leaves."""
+def installed() -> Iterator[System]:
+    """A system in a copy of what it needs of this checkout, which is stopped and removed with all that it leaves."""
     folder = Path(tempfile.mkdtemp(prefix="trading-fire-"))
     folder.chmod(0o755)
     for part in ("functions", "layers", "local", "docs"):
         shutil.copytree(ROOT / part, folder / part)
     shutil.copy(ROOT / "template.yaml", folder)
+    system = System(folder)
     try:
-        yield folder
+        yield system
     finally:
+        system.stop()
         Postgres(folder / ".local" / "postgres", 0).erase()
         shutil.rmtree(folder)

@@ -32,7 +32,7 @@ from local.host.aws_services import Aws
 from local.host.functions import LocalFunction
 from local.host.template import REGION, ROOT
 from tests.torture.history import EXPECTED, TRADES, Call, Heard, History, Kill, problems, readings
-from tests.torture.system import START_SECONDS, System, checkout
+from tests.torture.system import START_SECONDS, System, installed
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
@@ -165,8 +165,7 @@ def under_fire(system: System, fire: Fire) -> History:
         works += [threads.submit(client.read, end) for client in readers]
         try:
             shoot(system, fire, history)
-            wait_for_queues(system)
-            auditor.read_positions()
+            wait_until_up(system)
             with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection, twice(system):
                 connection.autocommit = True
                 [(calm_from,)] = rows_of(connection, "select now()")
@@ -182,7 +181,6 @@ def under_fire(system: System, fire: Fire) -> History:
             auditor.read_trades(status=status, limit=PAGE)
         auditor.read_positions()
     history.calls = [call for client in (*writers, *readers, auditor) for call in client.calls]
-    system.stop()
     return history
 
 
@@ -201,15 +199,16 @@ def shoot(system: System, fire: Fire, history: History) -> None:
             system.start()
 
 
-def wait_for_queues(system: System) -> None:
-    """Return when AWS's services answer again."""
+def wait_until_up(system: System) -> None:
+    """Wait until what was killed last has been started again."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with suppress(BotoCoreError, ClientError):
-            Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs").list_queues()
-            return
+            Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs").get_queue_url(QueueName=QUEUE)
+            if system.ask("GET", "/api/positions")[0] == "200":
+                return
         time.sleep(0.1)
-    raise AssertionError("AWS's services do not start again")
+    raise AssertionError("it does not come back")
 
 
 @contextmanager
@@ -373,13 +372,13 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--calm", type=float, default=5)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between the requests of a client")
-    with checkout() as folder:
-        system = System(folder)
-        history = under_fire(system, Fire(**vars(parser.parse_args())))
+    fire = Fire(**vars(parser.parse_args()))
+    with installed() as system:
+        history = under_fire(system, fire)
     found = judged(history)
     said = "\n".join(found) or "Nothing is lost, doubled, altered or skipped; positions are right; all is announced."
     did = "\n".join(f"{what}: {number}" for what, number in counts(history).items())
-    print(f"{system.said}\n{did}\n{said}")  # noqa: T201 - that is what it is for
+    print(f"{system.said}\n{did}\n{said}")
     return 1 if found else 0
 
 
