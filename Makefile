@@ -47,6 +47,11 @@ test: .venv/.ready ## run the tests; needs no Docker
 .PHONY: torture
 torture: .venv/.ready ## kill the parts of a system under load for a minute, and count what is lost
 	$(RUN) tests.torture.under_fire
+	$(RUN) tests.torture.previous_code
+
+.PHONY: soak
+soak: .venv/.ready ## run a system under light load, and say what its processes come to need (HOURS=2)
+	$(RUN) tests.torture.soak $(or $(HOURS),2)
 
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium

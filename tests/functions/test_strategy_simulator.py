@@ -17,6 +17,8 @@ from trading.prices.ticks import Tick
 from trading.simulation import histories, records
 from trading.simulation.records import RecordedSimulation
 
+pytestmark = pytest.mark.usefixtures("bucket")
+
 PATH = "/api/simulations"
 HISTORIES = "/api/histories"
 EVENTS = ROOT / "events"

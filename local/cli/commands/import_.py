@@ -43,7 +43,7 @@ OPTIONS = {"format=generic&columns=": "--columns ", "tickers=": "--tickers ", "s
 @click.option("--account", help="Where to record trades. [default: main]")
 @click.option("--source-account", help="The broker's account whose trades are wanted, if the file has several.")
 @click.option("--timezone", help="Of dates without an offset, such as Europe/Zurich. [default: the format's]")
-@click.option("--currency", help="Of trades whose currency the file does not tell. [default: USD]")
+@click.option("--currency", help="The currency of trades whose rows name none. [default: USD]")
 @click.option("--format", "file_format", help="The file's format. [default: what its header tells]")
 @click.option("--tickers", metavar="ISIN:TICKER,…", help="The tickers of ISINs, or of other names in the file.")
 @click.option("--columns", metavar="FIELD:COLUMN,…", help="The columns of a file of no known format.")
