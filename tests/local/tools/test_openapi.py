@@ -50,7 +50,7 @@ BEYOND_SCHEMAS = re.compile(
     "is not a valid cursor|must not be after end_date|in the future|at least a minute ago|digits|must be a whole number"
     "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
     "|is required for|is not a setting of|must be below 100 for fall|must name a ticker for"
-    "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
+    "|is in none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
     "|must have a year|and may have %|must be an https URL"
 )
 
