@@ -50,7 +50,7 @@ torture: .venv/.ready ## kill the parts of a system under load for a minute, and
 
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## use the page in a browser; needs Chromium
-	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web --numprocesses=2
 
 .PHONY: pictures
 pictures: page .venv-browser/.ready ## take the pictures of the page for the documents; needs Chromium
