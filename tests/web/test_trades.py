@@ -349,6 +349,18 @@ def test_a_search_without_result_says_what_to_do(open_page: Open, ticker: str) -
     expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
 
 
+def test_the_beginning_of_a_ticker_leads_to_it(
+    open_page: Open, running: RunningSystem, width: int, ticker: str
+) -> None:
+    send(f"{running.url}/api/trades", some(ticker, 1)[0])
+    page = open_page("trades", width)
+    filters = page.get_by_role("form", name="Filter trades")
+    filters.get_by_label("Ticker").press_sequentially(ticker[:4].lower())
+    page.get_by_role("group", name="Tickers that begin so").get_by_role("button", name=ticker).click()
+    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
+    expect(filters.get_by_label("Ticker")).to_have_value(ticker)
+
+
 def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(
     open_page: Open, running: RunningSystem, width: int, tmp_path: Path, ticker: str
 ) -> None:
