@@ -50,12 +50,12 @@ torture: .venv/.ready ## kill parts of the system under load for a minute, and c
 	$(RUN) tests.torture.previous_code
 
 .PHONY: soak
-soak: .venv/.ready ## run a system under light load, and say what its processes come to need (HOURS=2)
+soak: .venv/.ready ## run a system under light load, and measure the growth of its processes (HOURS=2)
 	$(RUN) tests.torture.soak $(or $(HOURS),2)
 
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## test the page in a browser; needs Chromium
-	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web --numprocesses=2
 
 .PHONY: pictures
 pictures: page .venv-browser/.ready ## take the screenshots of the page for the documents; needs Chromium

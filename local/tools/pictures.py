@@ -40,8 +40,9 @@ MOOD = Mood(volatility=0.35, quiet_seconds=6 * 3_600)
 HISTORY_DAYS = 1_000
 VIEWS = {
     "overview": "overview",
+    "profit": "overview",
     "position": "overview?of=main&ticker=MSFT&currency=USD",
-    "prices": "prices?ticker=AAPL",
+    "prices": "prices?ticker=AAPL&interval=hour",
     "trades": "trades?status=all",
     "import": "import",
     "analysis": f"analysis?date={DAY}",
@@ -58,6 +59,7 @@ BROKERS_FILE = """Date,Action,Symbol,Quantity,Price,Fees & Comm
 11/03/2026,MoneyLink Transfer,,,,
 """
 ALERTS = 4  # before the first screenshot
+TIMEOUT_MS = 120_000
 SIZES = {"": (1440, 900), "-phone": (375, 812)}
 
 
@@ -79,6 +81,7 @@ def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
     _put_day(environment, s3, trades)
     for age in range(2, 8):
         send(f"{url}/api/exports", {"date": str(date.fromisoformat(DAY) - timedelta(days=age))})
+    send(f"{url}/api/alert-rules", {"ticker": "AAPL", "kind": "above", "price": "195"})
     for ticker in ("MSFT", "AAPL"):
         send(f"{url}/api/histories/{ticker}", _history(ticker), "PUT", "text/csv")
 
@@ -205,6 +208,7 @@ def take(browser: Browser, url: str, folder: Path) -> None:
                 context = browser.new_context(
                     viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="Europe/Berlin"
                 )
+                context.set_default_timeout(TIMEOUT_MS)
                 page = context.new_page()
                 page.goto(f"{url}/#/{view}")
                 page.locator("main h1").first.wait_for()
@@ -219,20 +223,24 @@ def _prepare(page: Page, view: str) -> None:
     """Bring a view into the state for its screenshot."""
     if view == "overview":
         page.locator(".profit-panel canvas").first.wait_for()
+    if view == "profit":
+        page.get_by_role("button", name="Calendar").click()
+        page.locator(".profit-panel").scroll_into_view_if_needed()
     if view == "position":
         page.locator("dialog tbody tr").first.wait_for()
+        page.locator("dialog canvas").first.wait_for()
     if view == "prices":
-        page.locator(".ticker-row").first.wait_for(timeout=30_000)
+        page.locator(".ticker-row").first.wait_for()
         time.sleep(4)
     if view == "import":
         file = {"name": "Transactions.csv", "mimeType": "text/csv", "buffer": BROKERS_FILE.encode()}
         page.locator("input[type=file]").set_input_files(file)
-        page.locator(".import-lists tbody tr").first.wait_for(timeout=30_000)
+        page.locator(".import-lists tbody tr").first.wait_for()
     if view == "simulation":
         page.get_by_label("Ticker").fill("MSFT")
         page.get_by_role("button", name="Sweep", exact=True).click()
         page.get_by_role("button", name="Simulate").click()
-        page.locator("#simulation-figures dd").first.wait_for(timeout=30_000)
+        page.locator("#simulation-figures dd").first.wait_for()
     if view == "trades":
         page.locator(".trade-row[data-id]").first.wait_for()
     page.wait_for_timeout(1_000)
