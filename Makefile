@@ -49,6 +49,10 @@ torture: .venv/.ready ## kill the parts of a system under load for a minute, and
 	$(RUN) tests.torture.under_fire
 	$(RUN) tests.torture.previous_code
 
+.PHONY: break
+break: .venv/.ready ## break parts of the system that `make start` runs, from a menu, and say what was lost
+	@$(RUN) tests.torture.menu
+
 .PHONY: soak
 soak: .venv/.ready ## run a system under light load, and say what its processes come to need (HOURS=2)
 	$(RUN) tests.torture.soak $(or $(HOURS),2)

@@ -48,7 +48,7 @@ class Outcome:
     def __str__(self) -> str:
         is_well = f"All announced after {self.seconds:.0f} s."
         return (
-            f"{len(self.answered)} trades were recorded meanwhile; {self.refused} requests failed and were repeated, and"
+            f"{len(self.answered)} trades were recorded meanwhile; {self.refused} requests failed and were repeated;"
             f" the slowest trade took {self.slowest:.1f} s.\n"
             f"Lost: {self.lost}. Recorded twice: {self.doubled}. "
             + (f"Not announced yet: {self.waiting}." if self.waiting else is_well)
