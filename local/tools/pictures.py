@@ -26,6 +26,7 @@ from local.host import system
 from local.host.system import RunningSystem
 from local.host.template import ROOT
 from local.tools import build_page
+from local.tools.browser import executable
 
 PICTURES = ROOT / "docs" / "pictures"
 SEED = "sample"
@@ -69,8 +70,8 @@ def send(url: str, body: object, method: str = "POST", content_type: str = "appl
 
 def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
     """Give a system bars of some weeks, trades, a day's analysis and the history of a ticker."""
-    _insert_bars(environment["DATABASE_URL"])
-    trades = list(_trades())
+    closes = _insert_bars(environment["DATABASE_URL"])
+    trades = list(_trades(closes))
     for start in range(0, len(trades), 1_000):
         send(f"{url}/api/trades/batch", {"trades": trades[start : start + 1_000]})
     send(f"{url}/api/trades/2/void", {"reason": "Entered twice"})
@@ -82,8 +83,11 @@ def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
         send(f"{url}/api/histories/{ticker}", _history(ticker), "PUT", "text/csv")
 
 
-def _insert_bars(database_url: str) -> None:
-    """Write bars that end at the prices with which a market opens: a random walk that is reversed is one, too."""
+def _insert_bars(database_url: str) -> dict[tuple[str, datetime], Decimal]:
+    """Write bars that end at the prices with which a market opens, and return their closes.
+
+    A random walk that is reversed is one, too.
+    """
     market = Market(list(STARTING_PRICES), SEED, MOOD)
     paths: list[dict[str, Decimal]] = []
     for _ in range(BARS * TICKS_OF_A_BAR):
@@ -93,6 +97,7 @@ def _insert_bars(database_url: str) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     last = now - timedelta(seconds=now.timestamp() % BAR.total_seconds()) - BAR
     rows: list[tuple[object, ...]] = []
+    closes: dict[tuple[str, datetime], Decimal] = {}
     for number in range(BARS):
         start = last - BAR * (BARS - 1 - number)
         if start.hour in CLOSED_HOURS:
@@ -102,6 +107,7 @@ def _insert_bars(database_url: str) -> None:
             prices = [tick[ticker] for tick in ticks]
             count = random.Random(f"{ticker}{number}").randint(60, 150)  # noqa: S311 - sample data
             total = sum(prices) / len(prices) * count
+            closes[ticker, start] = prices[-1]
             extremes = (prices[0], start, max(prices), min(prices), prices[-1], start + BAR - timedelta(seconds=1))
             rows.append((ticker, start, total, count, *extremes))
     connection = psycopg2.connect(database_url)
@@ -115,20 +121,24 @@ def _insert_bars(database_url: str) -> None:
             page_size=1_000,
         )
     connection.close()
+    return closes
 
 
-def _trades() -> Iterator[dict[str, Any]]:
-    """Yield trades of some weeks, the newest first: prices have risen a little since."""
+def _trades(closes: Mapping[tuple[str, datetime], Decimal]) -> Iterator[dict[str, Any]]:
+    """Yield trades of some weeks, the newest first, at the closes of bars as far as there are some."""
     chance = random.Random(SEED)  # noqa: S311 - sample data
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=7)
+    last = {ticker: Decimal(str(price)) for ticker, price in STARTING_PRICES.items()}
     for number in range(TRADE_COUNT):
         ticker = chance.choice(list(STARTING_PRICES))
-        rise = 1 - 0.08 * number / TRADE_COUNT + chance.gauss(0, 0.015)
+        bar = at.replace(minute=at.minute - at.minute % 5, second=0)
+        drifted = last[ticker] * Decimal(str(1 + chance.gauss(-0.001, 0.015)))
+        last[ticker] = closes.get((ticker, bar), drifted)
         yield {
             "ticker": ticker,
             "side": chance.choice(["BUY", "BUY", "SELL"]),
             "quantity": chance.choice([5, 10, 25, 40, 50, 100, 120, 0.5]),
-            "price": f"{Decimal(str(STARTING_PRICES[ticker])) * Decimal(str(rise)):.2f}",
+            "price": f"{last[ticker]:.2f}",
             "fee": "1.00",
             "timestamp": at.isoformat(),
             "tags": chance.choice([[], [], ["earnings"], ["swing"]]),
@@ -255,10 +265,9 @@ async def _photograph(folder: Path) -> None:
 
 def _take_all(running: RunningSystem) -> None:
     fill(running.url, running.environment, running.aws.client("s3"))
-    chromium = shutil.which("chromium")
     with LiveMarket(running.url), sync_playwright() as playwright:
         _wait_for_alerts(running.url)
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=executable())
         take(browser, running.url, PICTURES)
         browser.close()
 

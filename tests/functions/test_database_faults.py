@@ -24,12 +24,12 @@ def small_disk(
 ) -> Iterator[Path]:
     """A disk of 32 MB with the tables of the database that `call` uses."""
     del call  # before this: it names another database
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk")
     folder, name = tmp_path_factory.mktemp("disk"), f"small_{uuid.uuid4().hex}"
     for parent in folder.parents[:3]:
         parent.chmod(0o755)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=777", name, folder], check=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=777", name, folder], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a disk is not permitted here: it takes root, and in a container CAP_SYS_ADMIN")
     tables = folder / "tables"
     tables.mkdir()
     os.chown(tables, postgres.folder.stat().st_uid, -1)

@@ -13,6 +13,8 @@ from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send, trades_of
 
 MANY = 3_000
+LIVE_MS = 5_000  # after which the list looks for what others have recorded
+PAUSE_MS = 600  # after which somebody is no longer typing
 TRADES = re.compile("/api/trades$")
 RECORDED = re.compile(r"^Trade \d+ is recorded")
 
@@ -68,9 +70,10 @@ def test_a_trade_that_somebody_else_records_appears_by_itself(
     open_page: Open, running: RunningSystem, ticker: str
 ) -> None:
     send(f"{running.url}/api/trades", some(ticker, 1)[0])
-    page = open_page(f"trades?ticker={ticker}")
+    page = open_page(f"trades?ticker={ticker}", clock="now")
     expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
     send(f"{running.url}/api/trades", some(ticker, 1, side="SELL", quantity=2)[0])
+    page.clock.fast_forward(LIVE_MS)
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     expect(page.locator(".totals")).to_contain_text("Net\N{MINUS SIGN}1.5 shares")
 
@@ -174,10 +177,11 @@ def test_a_note_and_tags_can_change_and_are_filtered_by(
 
 def test_what_somebody_else_voids_goes_away_by_itself(open_page: Open, running: RunningSystem, ticker: str) -> None:
     gone, kept = send(f"{running.url}/api/trades/batch", {"trades": some(ticker, 2)})
-    page = open_page(f"trades?ticker={ticker}")
+    page = open_page(f"trades?ticker={ticker}", clock="now")
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     send(f"{running.url}/api/trades/{gone['id']}/void", {"reason": "Twice"})
     send(f"{running.url}/api/trades/{kept['id']}", {"note": "Mine"}, "PATCH")
+    page.clock.fast_forward(LIVE_MS)
     expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
     expect(page.locator(".trade-row[data-id] .note")).to_contain_text("Mine")
 
@@ -317,11 +321,11 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
 
 
 def test_a_filter_that_cannot_be_is_an_error_under_its_field(open_page: Open) -> None:
-    page = open_page("trades")
+    page = open_page("trades", clock="now")
     filters = page.get_by_role("form", name="Filter trades")
     ticker = filters.get_by_label("Ticker")
     ticker.press_sequentially("BRK.")
-    page.wait_for_timeout(600)
+    page.clock.run_for(PAUSE_MS)
     expect(ticker).to_have_accessible_description("")  # it may become BRK.B
     ticker.press("Tab")
     expect(ticker).to_have_accessible_description("Such as AAPL or BRK.B.")
