@@ -1,4 +1,4 @@
-"""What CloudFormation makes of a template's conditions when parameters are chosen."""
+"""Evaluates a template's conditions as CloudFormation does."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return a transformed template as CloudFormation reads it with certain parameters, and else with their defaults.
+    """Return a transformed template with its conditions evaluated for these parameters, and defaults for the others.
 
-    Of each Fn::If one side is left, and what a condition excludes is gone.
+    One side of each Fn::If is left, and resources and outputs whose condition is false are removed.
 
     Raises:
-        ValueError: there is a kind of condition that this does not know.
+        ValueError: a kind of condition is not supported.
     """
     declared = template.get("Parameters", {})
     values = {name: parameters.get(name, each.get("Default")) for name, each in declared.items()}
@@ -27,13 +27,13 @@ class _Choice:
         self._conditions, self._values = conditions, values
 
     def entries(self, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resources or outputs that are there, and what is chosen in them."""
+        """Return the resources or outputs whose condition holds, with each Fn::If in them evaluated."""
         there = {
             name: {key: value for key, value in each.items() if key != "Condition"}
             for name, each in entries.items()
             if "Condition" not in each or self._is_true(each["Condition"])
         }
-        # Most have nothing to choose, and looking for it is a tenth of the work of choosing.
+        # Most contain no Fn::If, and a search is ten times faster than a walk.
         return {name: self._chosen(each) if "Fn::If" in json.dumps(each) else each for name, each in there.items()}
 
     def _chosen(self, part: Any) -> Any:
@@ -58,4 +58,4 @@ class _Choice:
                 return bool(self._values[name] == value)
             case {"Fn::Equals": [one, other]}:
                 return bool(one == other)
-        raise ValueError(f"{condition} is a condition that local/host/conditions.py does not know")
+        raise ValueError(f"{condition} is a condition that local/host/conditions.py does not support")

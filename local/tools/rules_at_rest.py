@@ -1,4 +1,4 @@
-"""Rules of what keeps a system that nobody uses cheap, and of the ways in and out that this leaves."""
+"""Rules for an idle system: its database can pause, and its functions reach AWS without paid endpoints."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ DUAL_STACK = "AWS_USE_DUALSTACK_ENDPOINT"
 
 
 def what_may_pause_is_left_alone(deployed: Deployed) -> Iterator[str]:
-    """Nothing keeps a database awake that may pause: no proxy, no idle connection, and no clock but a nightly one."""
+    """Nothing keeps a database that may pause awake: no proxy, no idle connections, and only nightly schedules."""
     pausing = _pausing(deployed)
     for name, cluster in pausing.items():
         if deployed.of("AWS::RDS::DBProxy"):
@@ -32,7 +32,7 @@ def what_may_pause_is_left_alone(deployed: Deployed) -> Iterator[str]:
 
 
 def who_wakes_a_database_waits_for_it(deployed: Deployed) -> Iterator[str]:
-    """A function tries to connect for longer than a paused database takes to resume, and can answer after that."""
+    """A function tries to connect for longer than a paused database needs to resume, and has time left to answer."""
     for name, function in deployed.of("AWS::Lambda::Function").items():
         if not _pausing(deployed) or not (deployed.uses_database(function) or deployed.migrates(function)):
             continue
@@ -53,7 +53,7 @@ def _pausing(deployed: Deployed) -> Mapping[str, Mapping[str, Any]]:
 
 
 def every_function_reaches_what_it_calls(deployed: Deployed) -> Iterator[str]:
-    """In the VPC, SQS and SNS are reached by endpoints or over IPv6, at their ordinary names, and nothing by a NAT."""
+    """A function in the VPC reaches what it may call through an endpoint or over IPv6, at the ordinary names."""
     endpoints = json.dumps([each["ServiceName"] for each in deployed.of("AWS::EC2::VPCEndpoint").values()])
     open_groups = {
         names.pop()
@@ -85,7 +85,7 @@ def _actions(deployed: Deployed, function: Mapping[str, Any]) -> set[str]:
 
 
 def _routes(deployed: Deployed) -> bool:
-    """Whether every subnet has IPv6, and a way out that nobody can come in by."""
+    """Whether every subnet has IPv6 and a route through a gateway that only lets out."""
     numbered = {
         name
         for each in deployed.of("AWS::EC2::SubnetCidrBlock").values()
@@ -98,7 +98,7 @@ def _routes(deployed: Deployed) -> bool:
 
 
 def the_writer_alone_is_asked(deployed: Deployed) -> Iterator[str]:
-    """No statement goes to a reader, nor to a cluster of three zones: both may answer with what was or never was.
+    """Only the writer is queried: readers and Multi-AZ clusters may return stale or inconsistent data.
 
     https://jepsen.io/analyses/amazon-rds-for-postgresql-17.4
     """

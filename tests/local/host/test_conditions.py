@@ -11,14 +11,14 @@ from local.host import conditions, template
 STACKS = [("dev", "serverless"), ("dev", "db.t4g.small"), ("prod", "serverless"), ("prod", "db.t4g.small")]
 
 
-@pytest.mark.parametrize(("environment", "database"), STACKS)
-def test_nothing_speaks_of_what_is_not_there(environment: str, database: str) -> None:
+def test_nothing_speaks_of_what_is_not_there() -> None:
     whole = template.transformed()
-    chosen = conditions.resolved(whole, {"Environment": environment, "DatabaseClass": database})
-    gone = whole["Resources"].keys() - chosen["Resources"].keys()
-    assert gone
-    assert "Fn::If" not in json.dumps(chosen)
-    assert set(re.findall(r"\w+", json.dumps(chosen["Resources"]))) & gone == set()
+    for environment, database in STACKS:
+        chosen = conditions.resolved(whole, {"Environment": environment, "DatabaseClass": database})
+        gone = whole["Resources"].keys() - chosen["Resources"].keys()
+        assert gone
+        assert "Fn::If" not in json.dumps(chosen)
+        assert set(re.findall(r"\w+", json.dumps(chosen["Resources"]))) & gone == set()
 
 
 def test_of_each_choice_one_side_is_left() -> None:
@@ -49,5 +49,5 @@ def test_of_each_choice_one_side_is_left() -> None:
 
 def test_a_kind_of_condition_that_is_not_known_is_refused() -> None:
     written = {"Conditions": {"A": {"Fn::Or": []}}, "Resources": {"B": {"Condition": "A"}}}
-    with pytest.raises(ValueError, match="is a condition that"):
+    with pytest.raises(ValueError, match="does not support"):
         conditions.resolved(written, {})
