@@ -48,6 +48,11 @@ test: .venv/.ready ## run the tests; needs no Docker
 torture: .venv/.ready ## kill parts of the system under load for a minute, and count what is lost
 	$(RUN) tests.torture.under_fire
 	$(RUN) tests.torture.previous_code
+	$(RUN) pytest -q tests/torture/stateful_api.py
+
+.PHONY: break
+break: .venv/.ready ## break parts of the system that `make start` runs, from a menu, and say what was lost
+	@$(RUN) tests.torture.menu
 
 .PHONY: soak
 soak: .venv/.ready ## run a system under light load, and measure the growth of its processes (HOURS=2)

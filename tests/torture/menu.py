@@ -24,6 +24,7 @@ from local.cli.client import Client, ProblemError, environment
 from local.host.aws_services import Aws
 from local.host.template import ROOT
 
+PAUSE_SECONDS = 1
 HEAL_SECONDS = 150  # the sweeper comes each minute, and leaves a lease of a minute its time
 TRADE = {"ticker": "MSFT", "price": "310.50", "quantity": 1, "side": "BUY", "account": "break"}
 FULL = """
@@ -48,7 +49,7 @@ class Outcome:
     def __str__(self) -> str:
         is_well = f"All announced after {self.seconds:.0f} s."
         return (
-            f"{len(self.answered)} trades were recorded meanwhile; {self.refused} requests failed and were repeated, and"
+            f"{len(self.answered)} trades were recorded meanwhile; {self.refused} requests failed and were repeated;"
             f" the slowest trade took {self.slowest:.1f} s.\n"
             f"Lost: {self.lost}. Recorded twice: {self.doubled}. "
             + (f"Not announced yet: {self.waiting}." if self.waiting else is_well)
@@ -75,23 +76,23 @@ class Breaker:
             "fill the database's disk for four seconds (trades are refused as if it were full)": self._fill,
         }
 
-    def do(self, name: str, heal_seconds: float = HEAL_SECONDS) -> Outcome:
+    def do(self, name: str, pause: float = PAUSE_SECONDS) -> Outcome:
         """Break something while trades are recorded, and return what became of them."""
         outcome, end = Outcome(), threading.Event()
         recorder = threading.Thread(target=self._record, args=[outcome, end])
         recorder.start()
-        time.sleep(0.5)
+        time.sleep(pause)
         broken = time.monotonic()
         self.menu[name]()
-        time.sleep(2)
+        time.sleep(pause)
         end.set()
         recorder.join()
-        self._wait(outcome, broken, heal_seconds)
+        self._wait(outcome, broken)
         return outcome
 
     def _record(self, outcome: Outcome, end: threading.Event) -> None:
         run, number = uuid.uuid4().hex[:8], 0
-        while not end.wait(0.2):
+        while not (number and end.wait(0.2)):
             number += 1
             key = f"break-{run}-{number}"
             trade = {**TRADE, "timestamp": datetime.now(UTC).isoformat(), "client_trade_id": key}
@@ -104,13 +105,13 @@ class Breaker:
                     time.sleep(0.2)
             outcome.slowest = max(outcome.slowest, time.monotonic() - began)
 
-    def _wait(self, outcome: Outcome, broken: float, seconds: float) -> None:
+    def _wait(self, outcome: Outcome, broken: float) -> None:
         while True:
             with suppress(ProblemError):
                 found = {key: self._client.get(f"/api/trades/{id_}") for key, id_ in outcome.answered.items()}
                 outcome.waiting = sum(trade["notified_at"] is None for trade in found.values())
                 outcome.seconds = time.monotonic() - broken
-                if not outcome.waiting or outcome.seconds > seconds:
+                if not outcome.waiting or outcome.seconds > HEAL_SECONDS:
                     break
             time.sleep(0.5)
         keys = [trade["client_trade_id"] for trade in self._client.pages("/api/trades", account=TRADE["account"])]

@@ -51,7 +51,7 @@ QUEUE, PUBLISHER, SWEEPER = "NotificationsQueue", "NotificationPublisher", "Noti
 class Fire:
     """How long clients work while parts are killed, how often each is, and how long they work on in calm.
 
-    The whole system is killed once, half way. Clients wait `pause` seconds between their requests.
+    `system` is how often the whole is killed, and started again. Clients wait `pause` seconds between their requests.
     """
 
     seed: int
@@ -59,6 +59,7 @@ class Fire:
     postgres: int
     functions: int
     aws: int
+    system: int = 1
     calm: float = 2
     clients: int = 16
     pause: float = 0.0
@@ -185,11 +186,10 @@ def under_fire(system: System, fire: Fire) -> History:
 
 
 def shoot(system: System, fire: Fire, history: History) -> None:
-    """Kill parts one after another, in any order, and the whole system half way."""
+    """Kill parts one after another, in any order."""
     chance = random.Random(fire.seed)  # noqa: S311 - any
-    targets = [POSTGRES] * fire.postgres + [FUNCTION] * fire.functions + [AWS] * fire.aws
+    targets = [POSTGRES] * fire.postgres + [FUNCTION] * fire.functions + [AWS] * fire.aws + [ALL] * fire.system
     chance.shuffle(targets)
-    targets.insert(len(targets) // 2, ALL)
     for target in targets:
         time.sleep(fire.seconds / len(targets))
         while not system.kill(target if target != ALL else "", chance):
@@ -368,7 +368,14 @@ def main() -> int:
     """Set a system on fire, and say what became of it."""
     parser = argparse.ArgumentParser(prog="make torture")
     seed = random.randrange(1_000_000)  # noqa: S311 - any
-    for name, number in (("seed", seed), ("seconds", 60), ("postgres", 10), ("functions", 100), ("aws", 3)):
+    for name, number in (
+        ("seed", seed),
+        ("seconds", 60),
+        ("postgres", 10),
+        ("functions", 100),
+        ("aws", 3),
+        ("system", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--calm", type=float, default=5)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between the requests of a client")
