@@ -20,6 +20,7 @@ from benchmarks.peers.rise_detector import RiseDetector
 from benchmarks.peers.window_scan import WindowScan
 from trading.prices.alert_rules import DEFAULT_RULE, ActiveRule, AlertRule, Detector
 from trading.prices.ticks import Tick, frame
+from trading.streaming import broadcasts
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
 WINDOW_SECONDS = 60
@@ -140,18 +141,36 @@ def _processor_of_rules() -> Iterator[Figure]:
 
 def _broadcaster() -> Iterator[Figure]:
     say("  the broadcaster")
-    ticks = [
-        {"ticker": f"T{chr(65 + number)}", "price": "100.10", "timestamp": NOON.isoformat()} for number in range(10)
+    ticks = [Tick(f"T{chr(65 + number)}", Decimal("100.10"), NOON) for number in range(TICKERS)]
+    told = [
+        {"ticker": each.ticker, "price": str(each.price), "timestamp": each.timestamp.isoformat()} for each in ticks
     ]
-    body = json.dumps({"type": "prices.broadcast.v1", "prices": ticks, "alerts": []})
+    body = json.dumps({"type": "prices.broadcast.v1", "prices": told, "alerts": []})
     fresh = {"ApproximateReceiveCount": "1", "SentTimestamp": "0", "ApproximateFirstReceiveTimestamp": "10"}
     event = {"Records": [{"messageId": "1", "body": body, "attributes": fresh}]}
+    frames = {"frame": frame(ticks), "sockets": services.CONNECTIONS, "posters": broadcasts.POSTERS}
     with services.sockets() as there:
         environment = {**services.environment("", there), "CONNECTIONS_TABLE": "connections", "SOCKETS_URL": there}
-        with Handler(f"{price_broadcaster.__name__}.handler", environment) as broadcaster:
-            rounds = take_turns(11, ours=lambda: broadcaster.call(event, 1, 200))
+        with (
+            Handler(f"{price_broadcaster.__name__}.handler", environment) as broadcaster,
+            Handler("benchmarks.handlers.sockets_floor.handler", environment) as floor,
+            Handler("benchmarks.handlers.sockets_boto3.handler", environment) as peer,
+        ):
+            rounds = take_turns(
+                11,
+                ours=lambda: broadcaster.call(event, 1, 200),
+                floor=lambda: floor.call(frames, 1, 200),
+                peer=lambda: peer.call(frames, 1, 200),
+            )
     per_second = services.CONNECTIONS / median(rounds.seconds["ours"])
-    yield Figure(f"Sockets posted to by one process, {services.CONNECTIONS:,} at a time", f"{per_second:,.0f}/s")
+    yield Figure(
+        f"Sockets posted to by one process, {services.CONNECTIONS:,} at a time",
+        f"{per_second:,.0f}/s",
+        ">= 4,000/s",
+        per_second >= 4_000,
+    )
+    yield rounds.at_most("- against the same bytes, signed once for all", None, "ours", "floor")
+    yield rounds.times_as_fast("- against boto3's client", None, "ours", "peer")
 
 
 def _rising(in_window: int) -> list[Tick]:
