@@ -33,6 +33,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.host import template
 from local.host.aws_services import Aws
+from local.host.fork_server import ForkServer
 from local.host.functions import LocalFunction
 from local.host.postgres import Postgres
 from local.host.system import LOOPBACK, free_port
@@ -197,7 +198,7 @@ class System:
         assert self._process is not None
         found = []
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children():
+            for child in psutil.Process(self._process.pid).children(recursive=True):
                 with suppress(psutil.Error):
                     if part in " ".join(child.cmdline()):
                         found.append(child.pid)
@@ -415,9 +416,10 @@ class Sweeper:
         """Announce what is due again."""
 
         async def invoke() -> None:
-            function = LocalFunction(self._declared, self._environment, Path(os.devnull))
-            await function.invoke({})
-            await function.close()
+            async with ForkServer(Path(os.devnull)) as forks:
+                function = LocalFunction(self._declared, self._environment, Path(os.devnull), forks)
+                await function.invoke({})
+                await function.close()
 
         asyncio.run(invoke())
 

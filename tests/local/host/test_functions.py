@@ -7,9 +7,11 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import psutil
 import pytest
 
 from local.host import functions
+from local.host.fork_server import ForkServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import Function
 
@@ -22,7 +24,8 @@ CODE = """
         print("working")
         match event["do"]:
             case "answer":
-                return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
+                given, home = os.environ.get("GIVEN"), os.environ.get("HOME")
+                return {"pid": os.getpid(), "parent": os.getppid(), "variable": given, "home": home}
             case "raise": raise ValueError("on purpose")
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)
@@ -45,9 +48,10 @@ def run(folder: Path, use: Callable[[LocalFunction], Awaitable[Any]], timeout: f
     @asynccontextmanager
     async def opened() -> AsyncIterator[LocalFunction]:
         declared = Function("Worker", "app.handler", folder, (), timeout, 256, {})
-        function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log")
-        yield function
-        await function.close()
+        async with ForkServer(folder / "forks.log", modules=()) as forks:
+            function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log", forks)
+            yield function
+            await function.close()
 
     async def main() -> Any:
         async with opened() as function:
@@ -61,7 +65,7 @@ def test_a_function_answers_in_a_process_of_its_own_that_is_kept_and_sees_its_ow
         return [await function.invoke({"do": "answer"}) for _ in range(2)]
 
     first, second = run(folder, twice)
-    assert first == second == {"pid": first["pid"], "variable": "value", "home": None}
+    assert first == second == {"pid": first["pid"], "parent": first["parent"], "variable": "value", "home": None}
     assert (folder / "log").read_text() == "working\nworking\n"
 
 
@@ -112,6 +116,38 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_said_and_replaced_at_
     assert dead != alive
     assert processes == [alive]
     assert caplog.messages == [f"A process of Worker was ended by signal 9 - see {folder / 'log'}"]
+
+
+def test_functions_go_on_after_the_end_of_the_process_of_which_they_are_forked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(functions, "SHORT_LIFE_SECONDS", 0)
+
+    async def outlive(function: LocalFunction) -> list[Any]:
+        first = await function.invoke({"do": "answer"})
+        os.kill(first["parent"], signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while function.processes in ([], [first["pid"]]):
+                await asyncio.sleep(0.02)
+        return [first["pid"], function.processes, (await function.invoke({"do": "answer"}))["pid"]]
+
+    dead, processes, alive = run(folder, outlive)
+    assert processes == [alive]
+    assert not psutil.pid_exists(dead)
+    assert caplog.messages[0] == (
+        f"The process of which functions are forked was ended by signal 9 - see {folder / 'forks.log'}"
+    )
+
+
+def test_an_event_whose_process_ends_with_the_one_of_which_it_was_forked_fails(folder: Path) -> None:
+    async def fail(function: LocalFunction) -> Any:
+        first = await function.invoke({"do": "answer"})
+        asyncio.get_running_loop().call_later(0.2, os.kill, first["parent"], signal.SIGKILL)
+        with pytest.raises(FunctionError, match="was ended by signal 9 before it answered"):
+            await function.invoke({"do": "sleep", "seconds": 30})
+        return await function.invoke({"do": "answer"})
+
+    assert run(folder, fail)["variable"] == "value"
 
 
 def test_an_event_that_a_dead_process_did_not_get_is_given_to_another(
