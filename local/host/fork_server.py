@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from asyncio import subprocess
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,15 @@ logger = logging.getLogger(__name__)
 RUNTIME = Path(__file__).with_name("runtime.py")
 LINE_LIMIT = 32 * 1024 * 1024  # bytes; Lambda's events and answers end at 6 MB
 # What most functions import, and what none of their settings changes.
-SHARED = ("aws_lambda_powertools.event_handler", "boto3", "botocore.auth", "psycopg2", "pydantic")
+SHARED = (
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.utilities.batch",
+    "boto3",
+    "botocore.auth",
+    "psycopg2",
+    "pydantic.dataclasses",
+    "pydantic.networks",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +50,8 @@ class Process:
         """End it, where it has not ended."""
         self.outgoing.close()
         if not self.ended.done():
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class ForkServer:
@@ -52,8 +62,8 @@ class ForkServer:
         self._modules = modules
         self._control: socket.socket | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._asking = asyncio.Lock()
-        self._answer: asyncio.Future[tuple[int, asyncio.Future[int]]] | None = None
+        self._starting = asyncio.Lock()
+        self._asked: deque[asyncio.Future[tuple[int, asyncio.Future[int]]]] = deque()
         self._ends: dict[int, asyncio.Future[int]] = {}
 
     async def __aenter__(self) -> Self:
@@ -90,20 +100,20 @@ class ForkServer:
         Raises:
             ConnectionError: the process that forks ended meanwhile.
         """
+        async with self._starting:
+            if self._control is None:
+                await self._start()
+        assert self._control is not None
         ours, theirs = socket.socketpair()
-        with log.open("ab") as file, theirs:
-            async with self._asking:
-                if self._control is None:
-                    await self._start()
-                assert self._control is not None
-                self._answer = asyncio.get_running_loop().create_future()
+        try:
+            with log.open("ab") as file, theirs:
                 line = json.dumps(function).encode() + b"\n"
                 socket.send_fds(self._control, [line], [theirs.fileno(), file.fileno()])
-                try:
-                    pid, ended = await self._answer
-                except BaseException:
-                    ours.close()
-                    raise
+            self._asked.append(asyncio.get_running_loop().create_future())
+            pid, ended = await self._asked[-1]
+        except BaseException:
+            ours.close()
+            raise
         return Process(pid, *await asyncio.open_connection(sock=ours, limit=LINE_LIMIT), ended)
 
     async def _listen(
@@ -115,9 +125,11 @@ class ForkServer:
                 told = json.loads(line)
                 if told["status"] is not None:
                     self._ends.pop(told["pid"]).set_result(told["status"])
-                elif self._answer:
-                    self._ends[told["pid"]] = asyncio.get_running_loop().create_future()
-                    self._answer.set_result((told["pid"], self._ends[told["pid"]]))
+                    continue
+                self._ends[told["pid"]] = asyncio.get_running_loop().create_future()
+                asked = self._asked.popleft()
+                if not asked.done():  # who asked may not wait any more
+                    asked.set_result((told["pid"], self._ends[told["pid"]]))
             logger.warning(
                 "The process of which functions are forked %s - see %s", exit_of(await process.wait()), self._log
             )
@@ -126,8 +138,10 @@ class ForkServer:
             assert self._control
             self._control.close()
             self._control = None
-            if self._answer and not self._answer.done():
-                self._answer.set_exception(ConnectionResetError("the process that forks ended"))
+            for asked in self._asked:
+                if not asked.done():
+                    asked.set_exception(ConnectionResetError("the process that forks ended"))
+            self._asked.clear()
             for pid, ended in self._ends.items():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

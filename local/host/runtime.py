@@ -72,7 +72,7 @@ def main(modules: list[str]) -> None:
             if not line:
                 return
             while not line.endswith(b"\n"):
-                line += host.recv(65_536)
+                line += host.recv(65_536)  # the rest of a long one
             process = os.fork()
             if not process:
                 _become(json.loads(line), *descriptors)

@@ -7,7 +7,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import psutil
 import pytest
 
 from local.host import functions
@@ -119,35 +118,20 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_said_and_replaced_at_
 
 
 def test_functions_go_on_after_the_end_of_the_process_of_which_they_are_forked(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(functions, "SHORT_LIFE_SECONDS", 0)
-
-    async def outlive(function: LocalFunction) -> list[Any]:
-        first = await function.invoke({"do": "answer"})
-        os.kill(first["parent"], signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while function.processes in ([], [first["pid"]]):
-                await asyncio.sleep(0.02)
-        return [first["pid"], function.processes, (await function.invoke({"do": "answer"}))["pid"]]
-
-    dead, processes, alive = run(folder, outlive)
-    assert processes == [alive]
-    assert not psutil.pid_exists(dead)
-    assert caplog.messages[0] == (
-        f"The process of which functions are forked was ended by signal 9 - see {folder / 'forks.log'}"
-    )
-
-
-def test_an_event_whose_process_ends_with_the_one_of_which_it_was_forked_fails(folder: Path) -> None:
-    async def fail(function: LocalFunction) -> Any:
+    async def outlive(function: LocalFunction) -> list[int]:
         first = await function.invoke({"do": "answer"})
         asyncio.get_running_loop().call_later(0.2, os.kill, first["parent"], signal.SIGKILL)
         with pytest.raises(FunctionError, match="was ended by signal 9 before it answered"):
             await function.invoke({"do": "sleep", "seconds": 30})
-        return await function.invoke({"do": "answer"})
+        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
 
-    assert run(folder, fail)["variable"] == "value"
+    dead, alive = run(folder, outlive)
+    assert dead != alive
+    assert caplog.messages == [
+        f"The process of which functions are forked was ended by signal 9 - see {folder / 'forks.log'}"
+    ]
 
 
 def test_an_event_that_a_dead_process_did_not_get_is_given_to_another(
