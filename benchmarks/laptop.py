@@ -13,6 +13,7 @@ from statistics import median
 
 import psutil
 
+from benchmarks import measure
 from benchmarks.measure import OURS, ROOT, Figure, megabytes, say
 from local.host.postgres import Postgres
 from local.host.system import LOOPBACK, free_port
@@ -32,10 +33,11 @@ def figures(_: int) -> Iterator[Figure]:
             yield Figure("First start, until it is ready", f"{seconds:.1f} s")
         say("  later starts")
         taken = []
-        for _ in range(STARTS):
+        starts = measure.rounds(STARTS)
+        for _ in range(starts):
             with _started(checkout) as (seconds, system, port):
                 taken.append(seconds)
-                if len(taken) < STARTS:
+                if len(taken) < starts:
                     continue
                 time.sleep(SETTLE_SECONDS)
                 before, _parts = _memory(system)

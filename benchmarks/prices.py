@@ -101,16 +101,21 @@ def _processor() -> Iterator[Figure]:
             "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
         }
         with Handler(f"{price_processor.__name__}.handler", environment) as processor:
-            batches = map(_batch, count())
-            rounds = take_turns(55, ours=lambda: processor.call(next(batches), 1, 200))
+            batches, wide_batches = map(_batch, count()), map(_wide_batch, count())
+            rounds = take_turns(
+                55,
+                ours=lambda: processor.call(next(batches), 1, 200),
+                wide=lambda: processor.call(next(wide_batches), 1, 200),
+            )
     ticks = MESSAGES * TICKS_OF_A_MESSAGE
-    per_second = ticks / median(rounds.seconds["ours"])
-    yield Figure(
-        f"Ticks recorded by one process, {ticks} of {TICKERS} tickers at a time",
-        f"{per_second:,.0f}/s",
-        ">= 5,000/s",
-        per_second >= 5_000,
-    )
+    for name, tickers, target in (("ours", TICKERS, 25_000), ("wide", ticks, 10_000)):
+        per_second = ticks / median(rounds.seconds[name])
+        yield Figure(
+            f"Ticks recorded by one process, {ticks} of {tickers} tickers at a time",
+            f"{per_second:,.0f}/s",
+            f">= {target:,}/s",
+            per_second >= target,
+        )
 
 
 def _processor_of_rules() -> Iterator[Figure]:
@@ -251,6 +256,15 @@ def _batch(number: int) -> dict[str, Any]:
             for second in range(TICKS_OF_A_MESSAGE)
         ]
         for message in range(MESSAGES)
+    )
+
+
+def _wide_batch(number: int) -> dict[str, Any]:
+    """Return the event of a batch of one tick of each of many tickers, a second after the one before it."""
+    at = NOON + timedelta(seconds=number)
+    return _event(
+        [Tick(f"W{chr(65 + ticker // 26)}{chr(65 + ticker % 26)}", Decimal(f"{100 + number % 7 / 100:.2f}"), at)]
+        for ticker in range(MESSAGES * TICKS_OF_A_MESSAGE)
     )
 
 
