@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
-from pydantic import TypeAdapter
 
 from trading.core import aws, queues, values
 from trading.core.settings import setting
+from trading.core.values import adapter
 from trading.prices import ticks
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
@@ -43,9 +43,6 @@ class Broadcast:
     alerts: list[Alert]
 
 
-_MESSAGE = TypeAdapter(Broadcast)
-
-
 @dataclass(frozen=True, slots=True)
 class Posted:
     """What became of a broadcast: clients that got theirs, that were gone, and that did not answer in time."""
@@ -61,7 +58,7 @@ def read_message(text: str) -> Broadcast:
     Raises:
         ValueError: the text is no such message (pydantic's ValidationError is one).
     """
-    return _MESSAGE.validate_python(values.read_json(text))
+    return adapter(Broadcast).validate_python(values.read_json(text))
 
 
 def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
@@ -69,7 +66,7 @@ def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
 
     Best effort: the prices are recorded, so nothing that happens here may bring them again.
     """
-    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
+    body = adapter(Broadcast).dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
     try:
         refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
     except queues.QueueUnavailableError:
