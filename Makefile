@@ -47,10 +47,20 @@ test: .venv/.ready ## run the tests; needs no Docker
 .PHONY: torture
 torture: .venv/.ready ## kill parts of the system under load for a minute, and count what is lost
 	$(RUN) tests.torture.under_fire
+	$(RUN) tests.torture.previous_code
+	$(RUN) pytest -q tests/torture/stateful_api.py
+
+.PHONY: break
+break: .venv/.ready ## break parts of the system that `make start` runs, from a menu, and say what was lost
+	@$(RUN) tests.torture.menu
+
+.PHONY: soak
+soak: .venv/.ready ## run a system under light load, and measure the growth of its processes (HOURS=2)
+	$(RUN) tests.torture.soak $(or $(HOURS),2)
 
 .PHONY: test-web
 test-web: page .venv-browser/.ready ## test the page in a browser; needs Chromium
-	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web
+	PYTHONPATH=layers/trading .venv-browser/bin/python -m pytest tests/web --numprocesses=2
 
 .PHONY: pictures
 pictures: page .venv-browser/.ready ## take the screenshots of the page for the documents; needs Chromium
@@ -81,8 +91,8 @@ build: .venv-sam/.ready ## build the functions and layers (ENVIRONMENT=dev or pr
 	.venv-sam/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*Layer
 
 .PHONY: bench
-bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a peer
-	$(RUN) benchmarks
+bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a peer (ROWS=100000 PARTS=trades: a look)
+	$(RUN) benchmarks $(if $(ROWS),--rows $(ROWS)) $(PARTS)
 
 .PHONY: deploy
 deploy: build ## build and deploy to AWS, after confirming the changes (ENVIRONMENT=dev or prod)

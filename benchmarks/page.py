@@ -5,7 +5,6 @@ second for ten tickers.
 """
 
 import json
-import shutil
 import sys
 from statistics import median, quantiles
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from local.cli.market import STARTING_PRICES
 from local.tools import build_page
+from local.tools.browser import executable
 
 LOADS = 15
 UPDATES_PER_SECOND = 20
@@ -87,7 +87,7 @@ def main() -> None:
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
     print(f"scripts: {build_page.build():,} bytes gzipped")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        browser = playwright.chromium.launch(executable_path=executable())
         for view in ("prices", "trades"):
             paints = first_paints(browser, url, view)
             print(f"first paint of {view}: median {median(paints):.0f} ms, slowest of {LOADS} {max(paints):.0f} ms")

@@ -49,7 +49,10 @@ os.environ.update(
 
 # Tests that start whole systems, which look for the same ports.
 SYSTEMS = {
-    *(f"tests/local/host/test_{name}.py" for name in ("documented_commands", "page", "websocket_gateway", "system")),
+    *(
+        f"tests/local/host/test_{name}.py"
+        for name in ("break_menu", "documented_commands", "page", "system", "websocket_gateway")
+    ),
     "tests/torture/test_under_fire.py",
 }
 

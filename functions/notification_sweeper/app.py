@@ -1,4 +1,4 @@
-"""Every minute: announces notifications again that the queue lost or did not accept."""
+"""Every minute, in dev every night: announces notifications again that the queue lost or did not accept."""
 
 from dataclasses import asdict
 from typing import Any

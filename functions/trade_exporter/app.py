@@ -1,4 +1,4 @@
-"""Exports a day's trades from the database to the bucket: nightly, hourly for changed days, or on request."""
+"""Exports a day's trades from the database to the bucket: nightly, hourly in prod for changed days, or on request."""
 
 from dataclasses import asdict
 from datetime import date

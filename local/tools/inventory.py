@@ -7,15 +7,15 @@ change in the template changes the file, except for settings that have no effect
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from local.host import template
 from local.host.template import ROOT
+from local.tools.deployed import environments
 from local.tools.expressions import is_function, shortened, written
-from local.tools.inventory_tables import ENTRIES, ITEMS, NAME, TABLES, VALUE, Rows
+from local.tools.inventory_tables import ENTRIES, ITEMS, NAME, ONLY, TABLES, VALUE, Rows
 
 FILE = ROOT / "docs" / "inventory.md"
 INTRODUCTION = """# Inventory
@@ -87,7 +87,7 @@ def _each(resource: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, 
 
 def _step(label: str, node: Any, step: str) -> Iterator[tuple[str, Any]]:
     if step == ITEMS and isinstance(node, list):
-        node[:] = [{VALUE: each} if is_function(each) or not isinstance(each, dict) else each for each in node]
+        node[:] = [_item(each) for each in node]
         yield from ((label, each) for each in node)
     elif step == ITEMS:  # a list of one item may be written without brackets
         yield label, node
@@ -96,6 +96,18 @@ def _step(label: str, node: Any, step: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name} {label}".strip(), node[name]) for name in sorted(node))
     elif isinstance(node, dict) and step in node:
         yield label, node[step]
+
+
+def _item(item: Any) -> dict[str, Any]:
+    """Return an item of a list as a mapping; one that only some stacks have says which."""
+    if isinstance(item, dict) and not is_function(item):
+        return item
+    match item:
+        case {"Fn::If": ["IsProduction", dict() as there, {"Ref": "AWS::NoValue"}]} if not is_function(there):
+            return {**there, ONLY: "prod"}
+        case {"Fn::If": ["IsProduction", {"Ref": "AWS::NoValue"}, dict() as there]} if not is_function(there):
+            return {**there, ONLY: "dev"}
+    return {VALUE: item}
 
 
 def _cell(item: dict[str, Any], label: str, cell: str) -> str:
@@ -156,11 +168,7 @@ def _escaped(text: str) -> str:
 
 def _choices(deployed: Mapping[str, Any]) -> Iterator[str]:
     """Return the tables of parameters and conditions."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    dev, prod = (
-        dict(re.findall(r"(\w+)=(\S+)", config[environment]["deploy"]["parameters"]["parameter_overrides"]))
-        for environment in ("dev", "prod")
-    )
+    dev, prod = environments().values()
     parameters = (
         [name, written(each.pop("Default", None)), dev.get(name, ""), prod.get(name, ""), written(each)]
         for name, each in deployed["Parameters"].items()

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from local.host import template
+from local.host import conditions, template
 from local.host.template import ROOT, RouteKeyError, check_route_key, names_in
-from local.tools import rules_of_access, rules_of_code
-from local.tools.deployed import Deployed, as_list, is_socket, scopes_of, variables_of
+from local.tools import rules_at_rest, rules_of_access, rules_of_code
+from local.tools.deployed import Deployed, as_list, environments, is_socket, scopes_of, variables_of
 
 ALARMS_TOPIC = {"Ref": "AlarmsTopic"}
 PUBLIC = {"ANY /api/health", "$default"}
@@ -35,6 +35,7 @@ KEPT = {
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's name for it
 RESOURCE_SERVER = "trading"
+DATABASES = ("serverless", "db.t4g.small")  # of Aurora, which may pause, and an instance
 DATABASE_SETTINGS = {"DB_HOST", "DB_NAME", "DB_USER"}
 # The settings that give a resource a fixed name in an account, which would prevent a second stack.
 NAMES = {
@@ -144,7 +145,7 @@ def what_no_route_matches_reaches_no_rights(deployed: Deployed) -> Iterator[str]
 
 
 def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
-    """A route has its scope with and without Cognito's prefix, and the machine client may request that scope."""
+    """A route has its scope in both spellings, and the machine client, if there is one, may request that scope."""
     servers = deployed.of("AWS::Cognito::UserPoolResourceServer").values()
     clients = [
         client
@@ -152,7 +153,7 @@ def every_scope_can_be_had(deployed: Deployed) -> Iterator[str]:
         if "client_credentials" in client["AllowedOAuthFlows"]
     ]
     known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
-    allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]}
+    allowed = {scope for client in clients for scope in client["AllowedOAuthScopes"]} if clients else known
     for key, operation in deployed.routes().items():
         scopes = scopes_of(operation)
         for scope in sorted({scope.rpartition("/")[2] for scope in scopes}):
@@ -301,17 +302,12 @@ def what_cannot_be_made_again_is_kept(deployed: Deployed) -> Iterator[str]:
                 continue  # the cluster has the data
             if not {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} <= kept:
                 yield f"{name} is deleted with its stack, or when it is replaced"
-            if "S3" not in kind and 0 in _numbers(resource["Properties"].get("BackupRetentionPeriod", 0)):
+            if "S3" not in kind and not resource["Properties"].get("BackupRetentionPeriod"):
                 yield f"{name} has no backups"
     for name, bucket in deployed.of("AWS::S3::Bucket").items():
         for rule in bucket.get("LifecycleConfiguration", {}).get("Rules", []):
             if {"ExpirationInDays", "ExpirationDate"} & rule.keys():
                 yield f"{name} deletes current objects"
-
-
-def _numbers(value: Any) -> set[Any]:
-    """Return the possible values of a number under all conditions."""
-    return set(value["Fn::If"][1:]) if isinstance(value, dict) else {value}
 
 
 def nobody_signs_in_carelessly(deployed: Deployed) -> Iterator[str]:
@@ -382,6 +378,7 @@ RULES = (
     rules_of_access.no_role_may_do_everything,
     rules_of_access.no_role_has_a_wide_policy_of_aws,
     rules_of_access.groups_let_in_groups,
+    *rules_at_rest.RULES,
     rules_of_code.code_and_template_agree_on_time,
     rules_of_code.every_function_has_the_layers_that_it_imports,
     rules_of_code.every_function_is_told_what_it_asks_for,
@@ -404,15 +401,21 @@ RULES = (
 )
 
 
-def complaints(transformed: Mapping[str, Any]) -> list[str]:
-    """Return the violations of the rules in a transformed template."""
-    deployed = Deployed(transformed)
-    return [complaint for rule in RULES for complaint in rule(deployed)]
+def variants(transformed: Mapping[str, Any]) -> Iterator[Deployed]:
+    """Return what a transformed template deploys in each environment, with each kind of database."""
+    for parameters in environments().values():
+        for database in DATABASES:
+            yield Deployed(conditions.resolved(transformed, {**parameters, "DatabaseClass": database}))
+
+
+def complaints(transformed: Mapping[str, Any]) -> Iterator[str]:
+    """Return the violations of the rules in each variant of a transformed template."""
+    return (complaint for deployed in variants(transformed) for rule in RULES for complaint in rule(deployed))
 
 
 def main() -> int:
     """Print the violations of the rules in template.yaml, and return 1 if there are any."""
-    found = complaints(template.transformed())
+    found = dict.fromkeys(complaints(template.transformed()))
     for complaint in found:
         print(complaint, file=sys.stderr)
     print(f"{len(RULES)} custom rules: {len(found)} violations")

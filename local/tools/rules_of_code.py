@@ -43,7 +43,7 @@ IMPORTED_AS = {"google-re2": "re2", "psycopg2-binary": "psycopg2", "python-mimep
 AS_DEPLOYED = {"AUTH_REQUIRED": "true", "AWS_ENDPOINT_URL": "", "DATABASE_URL": ""}
 LAPTOPS_OWN = {"WEBHOOKS_TO_LOOPBACK"}  # no template may set these
 COMMON = AS_DEPLOYED.keys() | LAPTOPS_OWN
-DATABASE = {"DB_HOST", "DB_NAME", "DB_SECRET_ARN", "DB_USER"}
+DATABASE = {"DB_CONNECT_SECONDS", "DB_HOST", "DB_NAME", "DB_SECRET_ARN", "DB_USER"}
 
 
 def code_and_template_agree_on_time(deployed: Deployed) -> Iterator[str]:
@@ -109,7 +109,8 @@ def every_clock_runs_in_utc_and_in_order(deployed: Deployed) -> Iterator[str]:
             yield f"{name}: {error}"
             continue
         if expression.startswith("cron"):
-            nightly |= dict.fromkeys(names_in(schedule["Target"]["Arn"]) & functions.keys(), due - midnight)
+            for function in names_in(schedule["Target"]["Arn"]) & functions.keys():
+                nightly[function] = max(nightly.get(function, due - midnight), due - midnight)
     for later, earlier in AFTER.items():
         if {later, earlier} <= nightly.keys():
             ended = nightly[earlier] + timedelta(seconds=functions[earlier].get("Timeout", 3))

@@ -8,7 +8,6 @@ import pytest
 
 from local.host import template
 from local.tools import rules
-from local.tools.deployed import Deployed
 
 Resources = dict[str, Any]
 QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
@@ -21,7 +20,7 @@ def deployed() -> dict[str, Any]:
 
 
 def test_nothing_is_wrong_with_this_template(deployed: dict[str, Any]) -> None:
-    assert rules.complaints(deployed) == []
+    assert list(rules.complaints(deployed)) == []
 
 
 def properties(resources: Resources, name: str) -> dict[str, Any]:
@@ -334,7 +333,7 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (put("America/New_York", NIGHTLY, "ScheduleExpressionTimezone"), f"{NIGHTLY} is in the time zone America/New_York"),
     (put("cron(46 1 * * ? *)", NIGHTLY, "ScheduleExpression"), "TradeAnalyzer starts before TradeExporter has ended"),
     (put("cron(0 3)", NIGHTLY, "ScheduleExpression"), f"{NIGHTLY}: cron(0 3): only rate"),
-    (put("DISABLED", "NotificationSweeperEveryMinute", "State"), "NotificationSweeperEveryMinute is disabled"),
+    (put("DISABLED", "NotificationSweeperSweep", "State"), "NotificationSweeperSweep is disabled"),
     (put("DISABLED", "TradeAnalyzerTradesPut", "State"), "TradeAnalyzerTradesPut is disabled"),
     (put(False, SOURCE, "Enabled"), f"{SOURCE} is disabled"),  # noqa: FBT003
     (put('{"widgets": [}', "Dashboard", "DashboardBody"), "Dashboard is not JSON with widgets"),
@@ -345,6 +344,42 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (
         add("Way", "AWS::EC2::InternetGateway"),
         "the local system does not support this: UnknownResourceError: Way is an",
+    ),
+    (
+        lambda resources: resources["DatabaseProxy"].pop("Condition"),
+        "DatabaseCluster never pauses, for a proxy keeps connections to it",
+    ),
+    (
+        take("DatabaseClusterParameters", "Parameters", "idle_session_timeout"),
+        "DatabaseCluster never pauses, for DatabaseClusterParameters lets connections idle",
+    ),
+    (
+        put("rate(1 hour)", "NotificationSweeperSweep", "ScheduleExpression"),
+        "NotificationSweeperSweep wakes a database that would pause, more than once a day",
+    ),
+    (
+        take("TradesApi", "Environment", "Variables", "DB_CONNECT_SECONDS"),
+        "TradesApi does not wait until a paused database has resumed",
+    ),
+    (put(15, "PricesApi", "Timeout"), "PricesApi is ended while it waits for a paused database"),
+    (
+        put("true", "TradesApi", "Environment", "Variables", "AWS_USE_DUALSTACK_ENDPOINT"),
+        "TradesApi asks for other names than those that the endpoints have",
+    ),
+    (take("TradesApi", "VpcConfig", "Ipv6AllowedForDualStack"), "TradesApi does not say whether it uses IPv6"),
+    (drop("FunctionsOverIpv6"), "TradesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6BlockOfB"), "PricesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6Route"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SnsEndpoint"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SecretsEndpoint"), "SchemaMigrator may secretsmanager:GetSecretValue, and does not reach secretsmanager"),
+    (put("postgres", "DatabaseCluster", "Engine"), "DatabaseCluster is a Multi-AZ cluster of RDS"),
+    (add("Readers", "AWS::RDS::DBProxyEndpoint", TargetRole="READ_ONLY"), "a proxy has a second endpoint"),
+    (
+        put(
+            {"Fn::GetAtt": ["DatabaseCluster", "ReadEndpoint.Address"]},
+            *("TradesApi", "Environment", "Variables", "DB_HOST"),
+        ),
+        "TradesApi speaks of the readers' endpoint",
     ),
     (
         lambda resources: resources["DatabaseInstance"].update(DeletionPolicy="Delete"),
@@ -387,10 +422,13 @@ def test_a_template_that_is_broken_is_complained_about(
 
 
 def test_every_rule_is_shown_failing(deployed: dict[str, Any]) -> None:
-    complained: set[str] = set()
+    silent = set(rules.RULES)
     for break_it, _ in BROKEN:
         broken = copy.deepcopy(deployed)
         break_it(broken["Resources"])
-        judged = Deployed(broken)
-        complained |= {rule.__name__ for rule in rules.RULES if list(rule(judged))}
-    assert complained == {rule.__name__ for rule in rules.RULES}
+        for variant in rules.variants(broken):
+            heard = {rule for rule in silent if any(rule(variant))}
+            silent -= heard
+            if heard:
+                break
+    assert not silent

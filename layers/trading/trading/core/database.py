@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 # cut while the sandbox was frozen and could not notice, so it is tested first.
 TRUSTED_IDLE_SECONDS = 10.0
 
+CONNECT_SECONDS = 3
+RECONNECT_SECONDS = 0.5  # between attempts, while a paused database resumes
+
 # libpq's parameters: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-_OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
+_OPTIONS: dict[str, Any] = {"tcp_user_timeout": 5_000, "application_name": "trading"}
 
 PORT = 5432
+ROOTS = Path(__file__).with_name("roots.pem")
 PINNING_BYTES = 16 * 1024  # a statement longer than this
 
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
@@ -116,7 +120,7 @@ def release() -> None:
 
 
 def behind_proxy() -> bool:
-    """Whether connections go through RDS Proxy."""
+    """Whether connections may go through RDS Proxy: in AWS. `dev` has none, and loses little."""
     return not os.environ.get("DATABASE_URL")
 
 
@@ -153,20 +157,36 @@ def _is_alive(connection: "Connection") -> bool:
 
 
 def _connect() -> "Connection":
-    url, secret = os.environ.get("DATABASE_URL"), os.environ.get("DB_SECRET_ARN")
-    if url:
-        connection = _open({"dsn": url})
-    elif secret:
-        connection = _open_as_administrator(secret)
-    else:
-        connection = _open(_application())
+    url = os.environ.get("DATABASE_URL")
+    connection = _open({"dsn": url}) if url else _sign_in()
     connection.autocommit = True
     return connection
 
 
-def _open(address: Mapping[str, Any]) -> "Connection":
-    opened: Connection = psycopg2.connect(**address, **_OPTIONS)
+def _open(address: Mapping[str, Any], seconds: float = CONNECT_SECONDS) -> "Connection":
+    opened: Connection = psycopg2.connect(**address, **_OPTIONS, connect_timeout=int(seconds))
     return opened
+
+
+def _sign_in() -> "Connection":
+    """Sign in to a database of AWS, repeatedly for DB_CONNECT_SECONDS if that is set.
+
+    Aurora that has paused resumes when somebody connects. It establishes the connection once it has, in about 15
+    seconds, but it may also refuse it at first.
+
+    Raises:
+        psycopg2.OperationalError: the last attempt failed.
+    """
+    deadline = time.monotonic() + float(os.environ.get("DB_CONNECT_SECONDS") or 0)
+    secret = os.environ.get("DB_SECRET_ARN")
+    while True:
+        seconds = max(CONNECT_SECONDS, deadline - time.monotonic())
+        try:
+            return _open_as_administrator(secret) if secret else _open(_by_token(setting("DB_USER")), seconds)
+        except psycopg2.OperationalError:
+            if time.monotonic() + RECONNECT_SECONDS >= deadline:
+                raise
+            time.sleep(RECONNECT_SECONDS)
 
 
 def _open_as_administrator(secret: str) -> "Connection":
@@ -181,30 +201,27 @@ def _open_as_administrator(secret: str) -> "Connection":
     known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
     user = known["username"]
     try:
-        # Lambda does not ship RDS's root certificates. Channel binding replaces verification: only a server that knows
-        # the password's hash can answer, and only at the other end of this TLS connection.
+        # Channel binding replaces verification, in every region: only a server that knows the password's hash can
+        # answer, and only at the other end of this TLS connection.
         return _open(
             {**_server(), "user": user, "password": known["password"]}
             | {"sslmode": "require", "channel_binding": "require"}
         )
     except psycopg2.OperationalError as refusal:
         try:
-            return _open({**_server(), "user": user, "password": _token(user), "sslmode": "require"})
+            return _open(_by_token(user))
         except psycopg2.OperationalError as error:
             raise psycopg2.OperationalError(f"with the password: {refusal}; with a token: {error}") from error
 
 
-def _application() -> dict[str, Any]:
-    import botocore  # noqa: PLC0415 - as boto3 in `_token`
-
-    user = setting("DB_USER")
+def _by_token(user: str) -> dict[str, Any]:
+    """Return how to sign in by IAM, at RDS Proxy or at the database itself."""
     return {
         **_server(),
         "user": user,
         "password": _token(user),
         "sslmode": "verify-full",
-        # RDS Proxy's certificates are from Amazon Trust Services, whose roots are in botocore's bundle.
-        "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
+        "sslrootcert": str(ROOTS),
     }
 
 
