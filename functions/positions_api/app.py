@@ -1,4 +1,4 @@
-"""Positions over HTTP: what is held, which trades closed which, what was earned, and what it is all worth."""
+"""Positions over HTTP: positions with their lots and matches, realized profit, and the portfolio."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -7,9 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import TypeAdapter
 
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, Currency, Day, PastInstant
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, Currency, Day, PastInstant, adapter
 from trading.http.api import (
     Cursor,
     HttpApi,
@@ -26,17 +25,12 @@ from trading.trades.profit import Grouping, PortfolioCurrency, ProfitFilter, Pro
 
 PATH = "/api/positions"
 
-# What was read by then is kept, so that the same request needs less the next time.
+# The progress is saved, so a repeated request needs less time.
 RETRY_HINT = "Send the request again: it continues where it stopped."
 
 logger = Logger()
 app = HttpApi()
 
-POSITIONS = TypeAdapter(list[Position])
-POSITION = TypeAdapter(DetailedPosition)
-MATCHES = TypeAdapter(list[Match])
-PROFIT = TypeAdapter(list[ProfitGroup])
-PORTFOLIO = TypeAdapter(list[PortfolioCurrency])
 NO_POSITION = described_problem("There is no such position.")
 
 AnyAccount = Annotated[Account | None, Query(description="All accounts if omitted.")]
@@ -58,7 +52,7 @@ AsOf = Annotated[
         )
     },
 )
-def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_positions(  # noqa: PLR0913, PLR0917 - the parameters of a search
     account: AnyAccount = None,
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     method: Annotated[Method, Query(description="How the cost of closed shares is determined.")] = "fifo",
@@ -73,7 +67,7 @@ def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
     given = app.current_event.query_string_parameters
     wanted = PositionFilter(account, ticker, is_open, method, as_of, limit, cursor)
     found, next_cursor = positions.find(wanted)
-    return json_response(HTTPStatus.OK, POSITIONS.dump_json(found), next_page(PATH, given, next_cursor))
+    return json_response(HTTPStatus.OK, adapter(list[Position]).dump_json(found), next_page(PATH, given, next_cursor))
 
 
 @app.get(
@@ -86,7 +80,7 @@ def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
         404: NO_POSITION,
     },
 )
-def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def get_position(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker, Path()],
     account: OneAccount = "main",
     currency: OneCurrency = None,
@@ -94,11 +88,11 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Get one position and its open lots, first in, first out."""
+    """Get one position and its open lots by FIFO."""
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.get(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}", given, next_cursor)
-    return json_response(HTTPStatus.OK, POSITION.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(DetailedPosition).dump_json(found), headers)
 
 
 @app.get(
@@ -111,7 +105,7 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
         404: NO_POSITION,
     },
 )
-def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_matches(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker, Path()],
     account: OneAccount = "main",
     currency: OneCurrency = None,
@@ -123,7 +117,7 @@ def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.find_matches(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}/matches", given, next_cursor)
-    return json_response(HTTPStatus.OK, MATCHES.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[Match]).dump_json(found), headers)
 
 
 @app.get(
@@ -139,9 +133,9 @@ def find_profit(
     end_date: Annotated[Day | None, Query(description="Inclusive, UTC.")] = None,
     account: AnyAccount = None,
 ) -> Response[str]:
-    """Add up realized profit by day, month, ticker, account or tag, first in, first out."""
+    """Sum realized profit (FIFO) by day, month, ticker, account or tag."""
     found = profit.find(ProfitFilter(by, start_date, end_date, account))
-    return json_response(HTTPStatus.OK, PROFIT.dump_json(found))
+    return json_response(HTTPStatus.OK, adapter(list[ProfitGroup]).dump_json(found))
 
 
 @app.get(
@@ -153,10 +147,10 @@ def find_profit(
 )
 def get_portfolio(account: AnyAccount = None) -> Response[str]:
     """Get the cost, value and profit of all positions in each currency, and today's change."""
-    return json_response(HTTPStatus.OK, PORTFOLIO.dump_json(profit.portfolio(account)))
+    return json_response(HTTPStatus.OK, adapter(list[PortfolioCurrency]).dump_json(profit.portfolio(account)))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

@@ -1,4 +1,4 @@
-"""A day's analysis: woken by a file of trades that was put into the bucket, by the clock, over HTTP, or by hand."""
+"""Analyzes a day's trades: triggered by a new trade file in the bucket, on a schedule, over HTTP, or manually."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from trading.analysis import announcements, keys, results, runs
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
@@ -21,7 +21,7 @@ from trading.core import bus, correlation, storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
 from trading.core.topics import TopicUnavailableError
-from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, whole_number_schema
+from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, adapter, whole_number_schema
 from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
 
@@ -49,10 +49,6 @@ class DayAccepted:
     status: Literal["running"] = "running"
 
 
-ACCEPTED = TypeAdapter(DayAccepted)
-DAYS = TypeAdapter(list[Day])
-DAY_ANALYSIS = TypeAdapter(DayAnalysis)
-REJECTS = TypeAdapter(list[RejectedRow])
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 
 
@@ -95,7 +91,7 @@ def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Respons
     """Find the days that have an analysis."""
     found, next_cursor = results.find_days(setting("DATA_BUCKET"), limit, cursor)
     headers = next_page(PATH, app.current_event.query_string_parameters, next_cursor)
-    return json_response(HTTPStatus.OK, DAYS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[Day]).dump_json(found), headers)
 
 
 @app.get(
@@ -122,7 +118,7 @@ def get_analysis(
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     found, next_cursor = results.stored(setting("DATA_BUCKET"), date, limit, cursor)
     headers = next_page(f"{PATH}/{date}", app.current_event.query_string_parameters, next_cursor)
-    return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(DayAnalysis).dump_json(found), headers)
 
 
 @app.get(
@@ -151,12 +147,12 @@ def find_rejects(
     if _wants_csv():
         text = results.rejects_csv(found)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text, headers={**headers})
-    return json_response(HTTPStatus.OK, REJECTS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[RejectedRow]).dump_json(found), headers)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Analyze the day that the event is about. By hand it answers as the original did: a status and a JSON body."""
+    """Analyze the day of the event. A manual invocation returns a status and a JSON body, as the original did."""
     if "requestContext" in event:
         return app.resolve(event, context)
     match event.get("source"):
@@ -182,7 +178,7 @@ def _wants_csv() -> bool:
 
 def _analyze_file(key: str) -> dict[str, Any]:
     day = keys.day_of(key)
-    if day is None:  # the rule lets through what only looks like a day's trades, such as 2024/02/30/trades.csv
+    if day is None:  # the EventBridge rule also matches invalid days, such as 2024/02/30/trades.csv
         logger.info("not a file of trades", key=key)
         return {"skipped": key}
     return _analyzed(day)
@@ -192,7 +188,7 @@ def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     day = keys.day_before(event["time"])
     bucket = setting("DATA_BUCKET")
     run = runs.last(bucket, "analysis", day)
-    if results.is_done(bucket, day) and not (run and run.status == "failed"):  # what failed may be its announcement
+    if results.is_done(bucket, day) and not (run and run.status == "failed"):  # the announcement may have failed
         logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
     try:
@@ -211,7 +207,7 @@ def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
-    """Ask for work on a day, unless it is under way already."""
+    """Request work on a day, unless it is already under way."""
     bucket = setting("DATA_BUCKET")
     if runs.request(bucket, work, day, app.subject):
         event = app.current_event
@@ -221,11 +217,13 @@ def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
         except UnavailableError:
             runs.fail(bucket, work, day, app.subject, "It could not be asked for.")
             raise
-    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"})
+    return json_response(
+        HTTPStatus.ACCEPTED, adapter(DayAccepted).dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"}
+    )
 
 
 def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
-    """Analyze a day, and keep how that went where the API reads it."""
+    """Analyze a day, and record the outcome for the API."""
     bucket = setting("DATA_BUCKET")
     if not results.has_source(bucket, day):
         raise NotFoundError(f"There is no trade file for {day}.")
@@ -233,7 +231,7 @@ def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
         outcome = results.analyze_day(bucket, day)
     try:
         announcements.announce(bucket, day, outcome)
-    except TopicUnavailableError:  # the analysis stays; whoever invoked this tries again, or the next night does
+    except TopicUnavailableError:  # the analysis is kept; the invoker or the next nightly run retries
         runs.fail(bucket, "analysis", day, requested_by, "The analysis is complete, but could not be announced.")
         raise
     logger.info("analyzed", **asdict(outcome))

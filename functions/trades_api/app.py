@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, adapter
 from trading.http.api import (
     Cursor,
     From,
@@ -59,23 +59,17 @@ class TradeBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # Powertools formats a route's arguments for a debug line at every level: a thousand trades need not be in it.
+    # Without repr, because Powertools formats all arguments of a route for a debug log line, even if it is disabled.
     trades: list[NewTrade] = Field(min_length=1, max_length=BATCH_LIMIT, repr=False)
 
 
 @dataclass
 class Health:
-    """Whether this API can do its work."""
+    """The health of this API."""
 
     status: Literal["ok"]
 
 
-TRADE = TypeAdapter(Trade)
-TRADES = TypeAdapter(list[Trade])
-LISTED_TRADES: TypeAdapter[Any] = TypeAdapter(list[ListedTrade])
-SPLIT = TypeAdapter(Split)
-SPLITS = TypeAdapter(list[Split])
-TRACKED_TRADE = TypeAdapter(TrackedTrade)
 NO_TRADE = described_problem("There is no such trade.")
 
 
@@ -100,7 +94,7 @@ def record_trade(new: NewTrade) -> Response[str]:
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
     return json_response(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
-        TRADE.dump_json(trade),
+        adapter(Trade).dump_json(trade),
         {"Location": f"{PATH}/{trade.id}"},
     )
 
@@ -119,7 +113,7 @@ def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = _recorded(batch.trades, "trades[{position}].{field}")
     outbox.announce(TradeRecorded.of_new(recorded))
-    return json_response(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
+    return json_response(HTTPStatus.CREATED, adapter(list[Trade]).dump_json([entry.trade for entry in recorded]))
 
 
 @app.get(
@@ -133,7 +127,7 @@ def record_trades(batch: TradeBatch) -> Response[str]:
         )
     },
 )
-def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_trades(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     side: Annotated[Side | None, Query()] = None,
     account: Annotated[Account | None, Query()] = None,
@@ -147,11 +141,12 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find trades, the newest first."""
+    """Find trades, newest first."""
     given = app.current_event.query_string_parameters
     wanted = TradeFilter(ticker, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
     found, next_cursor = ledger.find(wanted)
-    body = (TRADES if status == "active" else LISTED_TRADES).dump_json(found)
+    rows: Any = list[Trade] if status == "active" else list[ListedTrade]
+    body = adapter(rows).dump_json(found)
     return json_response(HTTPStatus.OK, body, next_page(PATH, given, next_cursor))
 
 
@@ -173,7 +168,7 @@ def get_trade(trade_id: Id) -> Response[str]:
     responses={200: described_json(TrackedTrade, "The trade."), 404: NO_TRADE},
 )
 def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
-    """Change a trade's note or tags; nothing else of it changes in place."""
+    """Change a trade's note or tags, the only fields that can be changed in place."""
     ledger.annotate(trade_id, annotation)
     return _tracked(trade_id)
 
@@ -185,7 +180,7 @@ def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
     responses={200: described_json(TrackedTrade, "The voided trade; it may have been voided before."), 404: NO_TRADE},
 )
 def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
-    """Void a trade and announce that."""
+    """Void a trade and announce the change."""
     voided = changes.void(trade_id, new.reason, app.subject)
     if voided:
         outbox.announce([TradeVoided.of(voided.change, voided.notification_id)])
@@ -206,12 +201,12 @@ def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
     },
 )
 def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
-    """Record a trade that replaces another, and announce that."""
+    """Void a trade, record its replacement, and announce the change."""
     trade, written = changes.correct(trade_id, correction, app.subject)
     if written:
         outbox.announce([TradeCorrected.of(written.change, written.notification_id)])
     status = HTTPStatus.CREATED if written else HTTPStatus.OK
-    return json_response(status, TRACKED_TRADE.dump_json(trade), {"Location": f"{PATH}/{trade.id}"})
+    return json_response(status, adapter(TrackedTrade).dump_json(trade), {"Location": f"{PATH}/{trade.id}"})
 
 
 @app.post(
@@ -227,7 +222,7 @@ def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
 def record_split(new: NewSplit) -> Response[str]:
     """Record a split of a ticker."""
     split, is_new = splits.record(new, app.subject)
-    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, SPLIT.dump_json(split))
+    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, adapter(Split).dump_json(split))
 
 
 @app.get(
@@ -236,7 +231,7 @@ def record_split(new: NewSplit) -> Response[str]:
     summary="List splits",
     responses={200: described_json(list[Split], "Latest first; the Link header has the next page.")},
 )
-def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_splits(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     status: StatusFilter = "active",
     start_date: From = None,
@@ -244,10 +239,12 @@ def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find splits, the last first."""
+    """Find splits, latest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = splits.find(SplitFilter(ticker, status, start_date, end_date, limit, cursor))
-    return json_response(HTTPStatus.OK, SPLITS.dump_json(found), next_page(SPLITS_PATH, given, next_cursor))
+    return json_response(
+        HTTPStatus.OK, adapter(list[Split]).dump_json(found), next_page(SPLITS_PATH, given, next_cursor)
+    )
 
 
 @app.post(
@@ -261,33 +258,33 @@ def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
 )
 def void_split(split_id: Id, new: NewVoid) -> Response[str]:
     """Void a split."""
-    return json_response(HTTPStatus.OK, SPLIT.dump_json(splits.void(split_id, new.reason, app.subject)))
+    return json_response(HTTPStatus.OK, adapter(Split).dump_json(splits.void(split_id, new.reason, app.subject)))
 
 
 @app.get(
     "/api/health",
     scope=PUBLIC,
-    summary="Check whether the database answers",
-    responses={200: described_json(Health, "The database answers.")},
+    summary="Check the health of the API",
+    responses={200: described_json(Health, "The database is reachable.")},
 )
 def check_health() -> Response[str]:
-    """Check whether the database answers."""
+    """Check that the database is reachable."""
     database.query("select 1", {}, repeatable=True)
     return json_response(HTTPStatus.OK, b'{"status":"ok"}')
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)
 
 
 def _tracked(trade_id: int) -> Response[str]:
-    return json_response(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
+    return json_response(HTTPStatus.OK, adapter(TrackedTrade).dump_json(ledger.get(trade_id)))
 
 
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
-    """Record trades of the caller; a clash is answered with the path of each field that clashes."""
+    """Record the caller's trades; a conflict names the path of each conflicting field."""
     try:
         recorded = ledger.record(new, app.subject)
     except DuplicateIdError as clash:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from local.host import functions
+from local.host.fork_server import ForkServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import Function
 
 CODE = """
-    import os, sys, time
+    import os, resource, signal, sys, time
 
     ANSWERS = 3  # the first that the process opened
 
@@ -22,11 +23,17 @@ CODE = """
         print("working")
         match event["do"]:
             case "answer":
-                return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
+                given, home = os.environ.get("GIVEN"), os.environ.get("HOME")
+                return {"pid": os.getpid(), "parent": os.getppid(), "variable": given, "home": home}
             case "raise": raise ValueError("on purpose")
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)
             case "die while answering": os.write(ANSWERS, b'{"result": "ha'); os._exit(3)
+            # Lambda ends a process that needs more memory than its function has; allocations may fail before that.
+            case "need too much": os.kill(os.getpid(), signal.SIGKILL)
+            case "allocate too much":
+                resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+                return len(b"x" * 2**30)
             case "babble": os.write(ANSWERS, b"no JSON\\n"); time.sleep(1)
             case "import": import local
             case "time": return context.get_remaining_time_in_millis()
@@ -45,9 +52,10 @@ def run(folder: Path, use: Callable[[LocalFunction], Awaitable[Any]], timeout: f
     @asynccontextmanager
     async def opened() -> AsyncIterator[LocalFunction]:
         declared = Function("Worker", "app.handler", folder, (), timeout, 256, {})
-        function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log")
-        yield function
-        await function.close()
+        async with ForkServer(folder / "forks.log", modules=()) as forks:
+            function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log", forks)
+            yield function
+            await function.close()
 
     async def main() -> Any:
         async with opened() as function:
@@ -61,7 +69,7 @@ def test_a_function_answers_in_a_process_of_its_own_that_is_kept_and_sees_its_ow
         return [await function.invoke({"do": "answer"}) for _ in range(2)]
 
     first, second = run(folder, twice)
-    assert first == second == {"pid": first["pid"], "variable": "value", "home": None}
+    assert first == second == {"pid": first["pid"], "parent": first["parent"], "variable": "value", "home": None}
     assert (folder / "log").read_text() == "working\nworking\n"
 
 
@@ -82,6 +90,8 @@ def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> Non
         ({"do": "raise"}, "ValueError: on purpose"),
         ({"do": "die"}, "Worker ended with status 3 before it answered"),
         ({"do": "die while answering"}, "Worker ended with status 3 before it answered"),
+        ({"do": "need too much"}, "Worker was ended by signal 9 before it answered"),
+        ({"do": "allocate too much"}, "MemoryError"),
         ({"do": "babble"}, "Worker gave an unreadable answer"),
         ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
         ({"do": "import"}, "ModuleNotFoundError"),
@@ -112,6 +122,23 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_said_and_replaced_at_
     assert dead != alive
     assert processes == [alive]
     assert caplog.messages == [f"A process of Worker was ended by signal 9 - see {folder / 'log'}"]
+
+
+def test_functions_go_on_after_the_end_of_the_process_of_which_they_are_forked(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def outlive(function: LocalFunction) -> list[int]:
+        first = await function.invoke({"do": "answer"})
+        asyncio.get_running_loop().call_later(0.2, os.kill, first["parent"], signal.SIGKILL)
+        with pytest.raises(FunctionError, match="was ended by signal 9 before it answered"):
+            await function.invoke({"do": "sleep", "seconds": 30})
+        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
+
+    dead, alive = run(folder, outlive)
+    assert dead != alive
+    assert caplog.messages == [
+        f"The process of which functions are forked was ended by signal 9 - see {folder / 'forks.log'}"
+    ]
 
 
 def test_an_event_that_a_dead_process_did_not_get_is_given_to_another(

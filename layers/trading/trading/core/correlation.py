@@ -1,4 +1,4 @@
-"""Correlation: the id under which the logs tell of one request, from HTTP through a queue to the notification."""
+"""Correlation: the id that connects a request's log lines, from HTTP through the queues to the notification."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -15,19 +15,19 @@ _current: ContextVar[str | None] = ContextVar(ATTRIBUTE, default=None)
 
 
 def begin(correlation_id: str | None) -> None:
-    """Say what everything that follows is about, in the logs and on the way: nothing in particular, if `None`."""
+    """Set the correlation id of all following log lines and messages; None clears it."""
     _current.set(correlation_id)
-    # Not made on import, which may be before the environment names the service that is its parent.
+    # Not created on import, when the environment may not yet name the parent logger's service.
     Logger(child=True).set_correlation_id(correlation_id)
 
 
 def of_record(record: Mapping[str, Any]) -> str | None:
-    """Return what a message of an SQS event is about, if it says."""
+    """Return the correlation id of a message in an SQS event, if it has one."""
     attribute = record.get("messageAttributes", {}).get(ATTRIBUTE)
     return attribute["stringValue"] if attribute else None
 
 
 def attributes() -> "dict[str, MessageAttributeValueTypeDef]":
-    """Return what a message carries of it, as SQS and SNS spell attributes."""
+    """Return the correlation id as message attributes for SQS and SNS."""
     correlation_id = _current.get()
     return {ATTRIBUTE: {"DataType": "String", "StringValue": correlation_id}} if correlation_id else {}
