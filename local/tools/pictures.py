@@ -18,7 +18,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psycopg2
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg2.extras import execute_values
 
 from local.cli.market import STARTING_PRICES, Market, Mood
@@ -226,7 +226,7 @@ def _prepare(page: Page, view: str) -> None:
     """Bring a view into the state for its screenshot."""
     if view == "overview":
         page.locator(".profit-panel canvas").first.wait_for()
-        page.wait_for_function(LINES_DRAWN)
+        expect(page.locator(".positions-table .sparkline path[d='']")).to_have_count(0, timeout=TIMEOUT_MS)
     if view == "profit":
         page.get_by_role("button", name="Calendar").click()
         page.locator(".profit-panel").scroll_into_view_if_needed()
