@@ -19,6 +19,9 @@ OURS = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 
 
+_most_rounds = 1_000
+
+
 class HandlerError(Exception):
     """A handler answered something else than it was measured for, or its process ended."""
 
@@ -118,11 +121,22 @@ def first_answer(
         return [time.perf_counter() - started]
 
 
-def take_turns(rounds: int, **contenders: Callable[[], Sequence[float]]) -> Rounds:
+def be_brief() -> None:
+    """Measure in few rounds from now on: for a look, not for a figure."""
+    global _most_rounds  # noqa: PLW0603 - of the whole run
+    _most_rounds = 3
+
+
+def rounds(wanted: int) -> int:
+    """Return how many rounds to measure, of those that a part wants."""
+    return min(wanted, _most_rounds)
+
+
+def take_turns(number_of_rounds: int, **contenders: Callable[[], Sequence[float]]) -> Rounds:
     """Let contenders measure themselves in rounds, each of which begins with another one."""
     names = list(contenders)
     taken: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(rounds):
+    for number in range(rounds(number_of_rounds)):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             taken[name].append(median(contenders[name]()))
@@ -140,15 +154,11 @@ def say(text: str) -> None:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as a markdown table that is readable as it is."""
-    verdicts = {True: "met", False: "MISSED", None: "-"}
-    rows = [
-        ("What", "Figure", "Target", "Verdict"),
-        *((figure.name, figure.value, figure.target, verdicts[figure.met]) for figure in figures),
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
-    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
+    """Return the figures as the markdown table that `docs/benchmarks.md` has of them."""
+    verdicts = {True: "met", False: "**missed**", None: "-"}
+    rows = ((figure.name, figure.value, figure.target, verdicts[figure.met]) for figure in figures)
+    lines = ["| what | figure | target | |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines)
 
 
 def _milliseconds(seconds: Sequence[float]) -> str:

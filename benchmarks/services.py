@@ -1,6 +1,8 @@
 """What the measured handlers need around them, on 127.0.0.1 for the time of one run."""
 
+import asyncio
 import json
+import re
 import shutil
 import socket
 import tempfile
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import psycopg2
 
@@ -105,12 +107,23 @@ def s3() -> AbstractContextManager[str]:
     return _served(_S3)
 
 
-def sockets() -> AbstractContextManager[str]:
+@contextmanager
+def sockets() -> Iterator[str]:
     """Run an HTTP server that knows of a thousand connections, as DynamoDB, and takes what is posted to them.
 
     Yields its address.
     """
-    return _served(_Sockets)
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(_Sockets, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.close()
 
 
 @contextmanager
@@ -149,22 +162,34 @@ class _Sqs(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Sockets(_Sqs):
-    connections = json.dumps(
+class _Sockets(asyncio.Protocol):
+    """The connections of the price socket, quicker than who posts to them: a thread for each would not be."""
+
+    _scan = json.dumps(
         {
             "Items": [{"connection_id": {"S": f"{number}="}, "followed": {"S": "*"}} for number in range(CONNECTIONS)],
             "Count": CONNECTIONS,
         }
     ).encode()
+    _length = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = self.connections if self.headers.get("X-Amz-Target", "").endswith(".Scan") else b""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def __init__(self) -> None:
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        length = self._length.search(head)
+        if end and length and len(body) == int(length[1]):  # nobody sends the next before the answer
+            self._received = b""
+            answer = self._scan if b".Scan" in head else b""
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(answer), answer)
+            )
 
 
 class _S3(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI, Response
 from mangum import Mangum
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from sqlalchemy import BigInteger, ForeignKey, Identity, create_engine, make_url, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, create_engine, make_url, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 engine = create_engine(make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+psycopg2"))
@@ -87,6 +87,13 @@ def record_trade(
     session.commit()
     response.headers["Location"] = f"/api/trades/{trade.id}/"
     return AnsweredTrade.model_validate(trade)
+
+
+@app.get("/api/trades/")
+def find_trades(session: Annotated[Session, Depends(open_session)], limit: int = 1_000) -> list[AnsweredTrade]:
+    """Return the newest trades."""
+    newest = select(Trade).order_by(Trade.timestamp.desc(), Trade.id.desc()).limit(limit)
+    return [AnsweredTrade.model_validate(trade) for trade in session.scalars(newest)]
 
 
 handler = Mangum(app, lifespan="off")

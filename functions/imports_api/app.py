@@ -8,9 +8,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import TypeAdapter
 
-from trading.core.values import PAGE_DEFAULT, Account, Currency
+from trading.core.values import PAGE_DEFAULT, Account, Currency, adapter
 from trading.http.api import (
     Body,
     Cursor,
@@ -44,12 +43,6 @@ logger = Logger()
 metrics = Metrics()
 app = HttpApi()
 
-RESULT = TypeAdapter(ImportResult)
-COMPARISON = TypeAdapter(Comparison)
-IMPORT = TypeAdapter(Import)
-IMPORTS = TypeAdapter(list[Import])
-ROWS = TypeAdapter(list[ImportRow])
-FORMATS = TypeAdapter(list[KnownFormat])
 NO_IMPORT = described_problem("There is no such import.")
 
 Flag = Literal["true", "false"]
@@ -96,15 +89,15 @@ def import_file(  # noqa: PLR0913, PLR0917 - the parameters of a request
     given = GivenOptions(file_format, account, source_account, timezone, currency, tickers, columns, date_format)
     options, data = given.read(), app.body_bytes()
     if mode == "compare":
-        return json_response(HTTPStatus.OK, COMPARISON.dump_json(comparison.compare(data, options)))
+        return json_response(HTTPStatus.OK, adapter(Comparison).dump_json(comparison.compare(data, options)))
     if dry_run == "true":
-        return json_response(HTTPStatus.OK, RESULT.dump_json(importing.try_out(data, options)))
+        return json_response(HTTPStatus.OK, adapter(ImportResult).dump_json(importing.try_out(data, options)))
     result, completed = importing.run(data, options, app.subject)
     if completed.notification_id:
         outbox.announce([ImportCompleted.of(completed.result, completed.notification_id)])
         metrics.add_metric("TradesRecorded", MetricUnit.Count, result.recorded)
         metrics.flush_metrics()
-    return json_response(HTTPStatus.OK, RESULT.dump_json(result))
+    return json_response(HTTPStatus.OK, adapter(ImportResult).dump_json(result))
 
 
 @app.get(
@@ -122,18 +115,18 @@ def find_imports(
     """List imports, newest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find(ImportFilter(start_date, end_date, limit, cursor))
-    return json_response(HTTPStatus.OK, IMPORTS.dump_json(found), next_page(PATH, given, next_cursor))
+    return json_response(HTTPStatus.OK, adapter(list[Import]).dump_json(found), next_page(PATH, given, next_cursor))
 
 
 @app.get(
     f"{PATH}/formats",
     scope="trades:read",
     summary="List the formats of files",
-    responses={200: described_json(list[KnownFormat], "All of them.")},
+    responses={200: described_json(list[KnownFormat], "All formats.")},
 )
 def list_formats() -> Response[str]:
     """List the supported broker formats, and the public samples against which they were checked."""
-    return json_response(HTTPStatus.OK, FORMATS.dump_json(catalog.known()))
+    return json_response(HTTPStatus.OK, adapter(list[KnownFormat]).dump_json(catalog.known()))
 
 
 @app.get(
@@ -155,7 +148,7 @@ def find_rows(
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_rows(RowFilter(import_id, outcome, limit=limit, cursor=cursor))
     headers = next_page(f"{PATH}/{import_id}/rows", given, next_cursor)
-    return json_response(HTTPStatus.OK, ROWS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[ImportRow]).dump_json(found), headers)
 
 
 @app.post(
@@ -169,7 +162,7 @@ def void_import(import_id: Id, new: NewVoid) -> Response[str]:
     voided, notification_id = records.void(import_id, new.reason, app.subject)
     if notification_id:
         outbox.announce([ImportVoided.of(voided, notification_id)])
-    return json_response(HTTPStatus.OK, IMPORT.dump_json(voided))
+    return json_response(HTTPStatus.OK, adapter(Import).dump_json(voided))
 
 
 @logger.inject_lambda_context

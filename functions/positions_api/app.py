@@ -7,9 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import TypeAdapter
 
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, Currency, Day, PastInstant
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, Currency, Day, PastInstant, adapter
 from trading.http.api import (
     Cursor,
     HttpApi,
@@ -32,11 +31,6 @@ RETRY_HINT = "Send the request again: it continues where it stopped."
 logger = Logger()
 app = HttpApi()
 
-POSITIONS = TypeAdapter(list[Position])
-POSITION = TypeAdapter(DetailedPosition)
-MATCHES = TypeAdapter(list[Match])
-PROFIT = TypeAdapter(list[ProfitGroup])
-PORTFOLIO = TypeAdapter(list[PortfolioCurrency])
 NO_POSITION = described_problem("There is no such position.")
 
 AnyAccount = Annotated[Account | None, Query(description="All accounts if omitted.")]
@@ -73,7 +67,7 @@ def find_positions(  # noqa: PLR0913, PLR0917 - the parameters of a search
     given = app.current_event.query_string_parameters
     wanted = PositionFilter(account, ticker, is_open, method, as_of, limit, cursor)
     found, next_cursor = positions.find(wanted)
-    return json_response(HTTPStatus.OK, POSITIONS.dump_json(found), next_page(PATH, given, next_cursor))
+    return json_response(HTTPStatus.OK, adapter(list[Position]).dump_json(found), next_page(PATH, given, next_cursor))
 
 
 @app.get(
@@ -98,7 +92,7 @@ def get_position(  # noqa: PLR0913, PLR0917 - the parameters of a search
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.get(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}", given, next_cursor)
-    return json_response(HTTPStatus.OK, POSITION.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(DetailedPosition).dump_json(found), headers)
 
 
 @app.get(
@@ -123,7 +117,7 @@ def find_matches(  # noqa: PLR0913, PLR0917 - the parameters of a search
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.find_matches(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}/matches", given, next_cursor)
-    return json_response(HTTPStatus.OK, MATCHES.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[Match]).dump_json(found), headers)
 
 
 @app.get(
@@ -141,7 +135,7 @@ def find_profit(
 ) -> Response[str]:
     """Sum realized profit (FIFO) by day, month, ticker, account or tag."""
     found = profit.find(ProfitFilter(by, start_date, end_date, account))
-    return json_response(HTTPStatus.OK, PROFIT.dump_json(found))
+    return json_response(HTTPStatus.OK, adapter(list[ProfitGroup]).dump_json(found))
 
 
 @app.get(
@@ -153,7 +147,7 @@ def find_profit(
 )
 def get_portfolio(account: AnyAccount = None) -> Response[str]:
     """Get the cost, value and profit of all positions in each currency, and today's change."""
-    return json_response(HTTPStatus.OK, PORTFOLIO.dump_json(profit.portfolio(account)))
+    return json_response(HTTPStatus.OK, adapter(list[PortfolioCurrency]).dump_json(profit.portfolio(account)))
 
 
 @logger.inject_lambda_context

@@ -8,9 +8,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
-from trading.core.values import PAGE_DEFAULT, AnyCaseTicker
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, adapter
 from trading.http.api import (
     Cursor,
     From,
@@ -55,13 +55,6 @@ class Accepted:
     accepted: int
 
 
-ACCEPTED = TypeAdapter(Accepted)
-AVERAGES = TypeAdapter(list[PriceAverage])
-ALERTS = TypeAdapter(list[Alert])
-RULE = TypeAdapter(RecordedRule)
-RULES = TypeAdapter(list[RecordedRule])
-TICKET = TypeAdapter(Ticket)
-
 NO_RULE = described_problem("There is no such rule.")
 TOO_MANY = described_problem("The ticker has 50 rules already, or there are 200.")
 
@@ -78,7 +71,7 @@ TOO_MANY = described_problem("The ticker has 50 rules already, or there are 200.
 def publish_prices(batch: PriceBatch) -> Response[str]:
     """Send prices to the queue; duplicates count once."""
     ticks.publish(batch.prices)
-    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(Accepted(len(batch.prices))))
+    return json_response(HTTPStatus.ACCEPTED, adapter(Accepted).dump_json(Accepted(len(batch.prices))))
 
 
 @app.get(
@@ -101,7 +94,7 @@ def find_averages(
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}/averages", given, next_cursor)
-    return json_response(HTTPStatus.OK, AVERAGES.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[PriceAverage]).dump_json(found), headers)
 
 
 @app.get(
@@ -120,7 +113,9 @@ def find_alerts(
     """Find alerts, each with a copy of its rule."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
-    return json_response(HTTPStatus.OK, ALERTS.dump_json(found), next_page(ALERTS_PATH, given, next_cursor))
+    return json_response(
+        HTTPStatus.OK, adapter(list[Alert]).dump_json(found), next_page(ALERTS_PATH, given, next_cursor)
+    )
 
 
 @app.post(
@@ -133,7 +128,9 @@ def find_alerts(
 def create_rule(new: NewAlertRule) -> Response[str]:
     """Create a rule for a rise or fall by a percentage within a time window, or for a price above or below a limit."""
     rule = rule_records.create(new, app.subject)
-    return json_response(HTTPStatus.CREATED, RULE.dump_json(rule), {"Location": f"{RULES_PATH}/{rule.id}"})
+    return json_response(
+        HTTPStatus.CREATED, adapter(RecordedRule).dump_json(rule), {"Location": f"{RULES_PATH}/{rule.id}"}
+    )
 
 
 @app.get(
@@ -144,7 +141,7 @@ def create_rule(new: NewAlertRule) -> Response[str]:
 )
 def find_rules() -> Response[str]:
     """List the rules; the first is the predefined one, unless it was deleted."""
-    return json_response(HTTPStatus.OK, RULES.dump_json(rule_records.find()))
+    return json_response(HTTPStatus.OK, adapter(list[RecordedRule]).dump_json(rule_records.find()))
 
 
 @app.get(
@@ -155,7 +152,7 @@ def find_rules() -> Response[str]:
 )
 def get_rule(rule_id: Id) -> Response[str]:
     """Get one rule."""
-    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.get(rule_id)))
+    return json_response(HTTPStatus.OK, adapter(RecordedRule).dump_json(rule_records.get(rule_id)))
 
 
 @app.patch(
@@ -166,7 +163,7 @@ def get_rule(rule_id: Id) -> Response[str]:
 )
 def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
     """Change a rule. If it watches something else or is resumed, it applies to prices from now on."""
-    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.change(rule_id, change)))
+    return json_response(HTTPStatus.OK, adapter(RecordedRule).dump_json(rule_records.change(rule_id, change)))
 
 
 @app.delete(
@@ -177,7 +174,7 @@ def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
 )
 def delete_rule(rule_id: Id) -> Response[str]:
     """Delete a rule; its alerts, each with a copy of it, are kept."""
-    return json_response(HTTPStatus.OK, RULE.dump_json(rule_records.delete(rule_id)))
+    return json_response(HTTPStatus.OK, adapter(RecordedRule).dump_json(rule_records.delete(rule_id)))
 
 
 @app.post(
@@ -188,7 +185,7 @@ def delete_rule(rule_id: Id) -> Response[str]:
 )
 def issue_ticket() -> Response[str]:
     """Issue a ticket, because a browser cannot send a token when it opens a WebSocket."""
-    return json_response(HTTPStatus.CREATED, TICKET.dump_json(connections.issue_ticket(app.subject)))
+    return json_response(HTTPStatus.CREATED, adapter(Ticket).dump_json(connections.issue_ticket(app.subject)))
 
 
 @logger.inject_lambda_context

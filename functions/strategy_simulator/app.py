@@ -7,12 +7,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import TypeAdapter
 
 from trading.core import storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
-from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker
+from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, adapter
 from trading.http.api import Body, HttpApi, Id, Limit, described_json, described_problem, json_response, next_page
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
@@ -33,8 +32,6 @@ Adjusted = Annotated[
 logger = Logger()
 app = HttpApi()
 
-STORED_HISTORY = TypeAdapter(StoredHistory)
-STORED_HISTORIES = TypeAdapter(list[StoredHistory])
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 
@@ -54,7 +51,7 @@ def find_histories(
     """List the stored histories, with a summary of each."""
     found, next_cursor = histories.find(setting("DATA_BUCKET"), limit, cursor)
     headers = next_page(HISTORIES_PATH, app.current_event.query_string_parameters, next_cursor)
-    return json_response(HTTPStatus.OK, STORED_HISTORIES.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[StoredHistory]).dump_json(found), headers)
 
 
 @app.get(
@@ -94,7 +91,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
         stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, app.body_bytes(), adjusted=adjusted == "true")
     except HistoryError as error:
         raise InvalidError(FieldError(f"line {error.line}", error.reason)) from None
-    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, STORED_HISTORY.dump_json(stored))
+    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, adapter(StoredHistory).dump_json(stored))
 
 
 @app.post(

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from trading.analysis import announcements, keys, results, runs
 from trading.analysis.results import REJECTS_DEFAULT, REJECTS_LIMIT, ROWS_LIMIT, DayAnalysis, RejectedRow
@@ -21,7 +21,7 @@ from trading.core import bus, correlation, storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError, RefusalError, UnavailableError
 from trading.core.settings import setting
 from trading.core.topics import TopicUnavailableError
-from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, whole_number_schema
+from trading.core.values import PAGE_DEFAULT, Day, WholeNumber, adapter, whole_number_schema
 from trading.http.api import JSON, Cursor, HttpApi, Limit, described_json, described_problem, json_response, next_page
 from trading.http.problems import problem_of
 
@@ -49,10 +49,6 @@ class DayAccepted:
     status: Literal["running"] = "running"
 
 
-ACCEPTED = TypeAdapter(DayAccepted)
-DAYS = TypeAdapter(list[Day])
-DAY_ANALYSIS = TypeAdapter(DayAnalysis)
-REJECTS = TypeAdapter(list[RejectedRow])
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 
 
@@ -95,7 +91,7 @@ def find_analyses(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Respons
     """Find the days that have an analysis."""
     found, next_cursor = results.find_days(setting("DATA_BUCKET"), limit, cursor)
     headers = next_page(PATH, app.current_event.query_string_parameters, next_cursor)
-    return json_response(HTTPStatus.OK, DAYS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[Day]).dump_json(found), headers)
 
 
 @app.get(
@@ -122,7 +118,7 @@ def get_analysis(
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text)
     found, next_cursor = results.stored(setting("DATA_BUCKET"), date, limit, cursor)
     headers = next_page(f"{PATH}/{date}", app.current_event.query_string_parameters, next_cursor)
-    return json_response(HTTPStatus.OK, DAY_ANALYSIS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(DayAnalysis).dump_json(found), headers)
 
 
 @app.get(
@@ -151,7 +147,7 @@ def find_rejects(
     if _wants_csv():
         text = results.rejects_csv(found)
         return Response(HTTPStatus.OK.value, content_type=storage.CSV, body=text, headers={**headers})
-    return json_response(HTTPStatus.OK, REJECTS.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[RejectedRow]).dump_json(found), headers)
 
 
 @logger.inject_lambda_context
@@ -221,7 +217,9 @@ def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
         except UnavailableError:
             runs.fail(bucket, work, day, app.subject, "It could not be asked for.")
             raise
-    return json_response(HTTPStatus.ACCEPTED, ACCEPTED.dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"})
+    return json_response(
+        HTTPStatus.ACCEPTED, adapter(DayAccepted).dump_json(DayAccepted(day)), {"Location": f"{PATH}/{day}"}
+    )
 
 
 def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:

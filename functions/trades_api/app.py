@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag
+from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, adapter
 from trading.http.api import (
     Cursor,
     From,
@@ -70,12 +70,6 @@ class Health:
     status: Literal["ok"]
 
 
-TRADE = TypeAdapter(Trade)
-TRADES = TypeAdapter(list[Trade])
-LISTED_TRADES: TypeAdapter[Any] = TypeAdapter(list[ListedTrade])
-SPLIT = TypeAdapter(Split)
-SPLITS = TypeAdapter(list[Split])
-TRACKED_TRADE = TypeAdapter(TrackedTrade)
 NO_TRADE = described_problem("There is no such trade.")
 
 
@@ -100,7 +94,7 @@ def record_trade(new: NewTrade) -> Response[str]:
     trade, is_new = recorded[0].trade, recorded[0].notification_id is not None
     return json_response(
         HTTPStatus.CREATED if is_new else HTTPStatus.OK,
-        TRADE.dump_json(trade),
+        adapter(Trade).dump_json(trade),
         {"Location": f"{PATH}/{trade.id}"},
     )
 
@@ -119,7 +113,7 @@ def record_trades(batch: TradeBatch) -> Response[str]:
     """Record a batch of trades, all or none, and announce them."""
     recorded = _recorded(batch.trades, "trades[{position}].{field}")
     outbox.announce(TradeRecorded.of_new(recorded))
-    return json_response(HTTPStatus.CREATED, TRADES.dump_json([entry.trade for entry in recorded]))
+    return json_response(HTTPStatus.CREATED, adapter(list[Trade]).dump_json([entry.trade for entry in recorded]))
 
 
 @app.get(
@@ -151,7 +145,8 @@ def find_trades(  # noqa: PLR0913, PLR0917 - the parameters of a search
     given = app.current_event.query_string_parameters
     wanted = TradeFilter(ticker, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
     found, next_cursor = ledger.find(wanted)
-    body = (TRADES if status == "active" else LISTED_TRADES).dump_json(found)
+    rows: Any = list[Trade] if status == "active" else list[ListedTrade]
+    body = adapter(rows).dump_json(found)
     return json_response(HTTPStatus.OK, body, next_page(PATH, given, next_cursor))
 
 
@@ -211,7 +206,7 @@ def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
     if written:
         outbox.announce([TradeCorrected.of(written.change, written.notification_id)])
     status = HTTPStatus.CREATED if written else HTTPStatus.OK
-    return json_response(status, TRACKED_TRADE.dump_json(trade), {"Location": f"{PATH}/{trade.id}"})
+    return json_response(status, adapter(TrackedTrade).dump_json(trade), {"Location": f"{PATH}/{trade.id}"})
 
 
 @app.post(
@@ -227,7 +222,7 @@ def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
 def record_split(new: NewSplit) -> Response[str]:
     """Record a split of a ticker."""
     split, is_new = splits.record(new, app.subject)
-    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, SPLIT.dump_json(split))
+    return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, adapter(Split).dump_json(split))
 
 
 @app.get(
@@ -247,7 +242,9 @@ def find_splits(  # noqa: PLR0913, PLR0917 - the parameters of a search
     """Find splits, latest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = splits.find(SplitFilter(ticker, status, start_date, end_date, limit, cursor))
-    return json_response(HTTPStatus.OK, SPLITS.dump_json(found), next_page(SPLITS_PATH, given, next_cursor))
+    return json_response(
+        HTTPStatus.OK, adapter(list[Split]).dump_json(found), next_page(SPLITS_PATH, given, next_cursor)
+    )
 
 
 @app.post(
@@ -261,7 +258,7 @@ def find_splits(  # noqa: PLR0913, PLR0917 - the parameters of a search
 )
 def void_split(split_id: Id, new: NewVoid) -> Response[str]:
     """Void a split."""
-    return json_response(HTTPStatus.OK, SPLIT.dump_json(splits.void(split_id, new.reason, app.subject)))
+    return json_response(HTTPStatus.OK, adapter(Split).dump_json(splits.void(split_id, new.reason, app.subject)))
 
 
 @app.get(
@@ -283,7 +280,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _tracked(trade_id: int) -> Response[str]:
-    return json_response(HTTPStatus.OK, TRACKED_TRADE.dump_json(ledger.get(trade_id)))
+    return json_response(HTTPStatus.OK, adapter(TrackedTrade).dump_json(ledger.get(trade_id)))
 
 
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:

@@ -7,9 +7,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from trading.core.values import CHAT_ID_PATTERN, ID_LIMIT, PAGE_DEFAULT, UUID_PATTERN, Account, Ticker
+from trading.core.values import CHAT_ID_PATTERN, ID_LIMIT, PAGE_DEFAULT, UUID_PATTERN, Account, Ticker, adapter
 from trading.http.api import (
     Cursor,
     HttpApi,
@@ -74,12 +74,6 @@ class WebhookChange(BaseModel):
     paused: Annotated[bool, Field(strict=True)] = False
 
 
-CREATED = TypeAdapter(CreatedWebhook)
-WEBHOOK = TypeAdapter(Webhook)
-WEBHOOKS = TypeAdapter(list[Webhook])
-DELIVERY = TypeAdapter(Delivery)
-DELIVERIES = TypeAdapter(list[Delivery])
-
 NO_WEBHOOK = described_problem("There is no such webhook.")
 
 
@@ -96,7 +90,11 @@ NO_WEBHOOK = described_problem("There is no such webhook.")
 def create_webhook(new: NewWebhook) -> Response[str]:
     """Create a webhook: the selected events are sent to its URL, as JSON or as a chat message."""
     created = subscriptions.create(new.model_dump(), app.subject)
-    return json_response(HTTPStatus.CREATED, CREATED.dump_json(created), {"Location": f"{PATH}/{created.id}"})
+    return json_response(
+        HTTPStatus.CREATED,
+        adapter(CreatedWebhook).dump_json(created),
+        {"Location": f"{PATH}/{created.id}"},
+    )
 
 
 @app.get(
@@ -108,7 +106,7 @@ def create_webhook(new: NewWebhook) -> Response[str]:
 def find_webhooks() -> Response[str]:
     """List the webhooks. Slack and Telegram URLs are secrets, so only their hosts are shown."""
     found = [target.webhook for target in subscriptions.targets()]
-    return json_response(HTTPStatus.OK, WEBHOOKS.dump_json(found))
+    return json_response(HTTPStatus.OK, adapter(list[Webhook]).dump_json(found))
 
 
 @app.get(
@@ -119,7 +117,7 @@ def find_webhooks() -> Response[str]:
 )
 def get_webhook(webhook_id: Id) -> Response[str]:
     """Get one webhook."""
-    return json_response(HTTPStatus.OK, WEBHOOK.dump_json(subscriptions.get(webhook_id).webhook))
+    return json_response(HTTPStatus.OK, adapter(Webhook).dump_json(subscriptions.get(webhook_id).webhook))
 
 
 @app.patch(
@@ -131,7 +129,7 @@ def get_webhook(webhook_id: Id) -> Response[str]:
 def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
     """Change a webhook. While it is paused, no new events are recorded for it, and pending deliveries wait."""
     changed = subscriptions.change(webhook_id, change.model_dump(exclude_unset=True))
-    return json_response(HTTPStatus.OK, WEBHOOK.dump_json(changed))
+    return json_response(HTTPStatus.OK, adapter(Webhook).dump_json(changed))
 
 
 @app.delete(
@@ -142,7 +140,7 @@ def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
 )
 def delete_webhook(webhook_id: Id) -> Response[str]:
     """Delete a webhook. Pending deliveries are not sent."""
-    return json_response(HTTPStatus.OK, WEBHOOK.dump_json(subscriptions.delete(webhook_id)))
+    return json_response(HTTPStatus.OK, adapter(Webhook).dump_json(subscriptions.delete(webhook_id)))
 
 
 @app.post(
@@ -153,7 +151,7 @@ def delete_webhook(webhook_id: Id) -> Response[str]:
 )
 def test_webhook(webhook_id: Id) -> Response[str]:
     """Send an event of type `webhook.tested.v1` without retries; the webhook may be paused."""
-    return json_response(HTTPStatus.OK, DELIVERY.dump_json(dispatch.test(webhook_id)))
+    return json_response(HTTPStatus.OK, adapter(Delivery).dump_json(dispatch.test(webhook_id)))
 
 
 @app.get(
@@ -173,7 +171,7 @@ def find_deliveries(webhook_id: Id, limit: Limit = PAGE_DEFAULT, cursor: Cursor 
     subscriptions.get(webhook_id)
     found, next_cursor = deliveries.find(webhook_id, limit, cursor)
     headers = next_page(f"{PATH}/{webhook_id}/deliveries", given, next_cursor)
-    return json_response(HTTPStatus.OK, DELIVERIES.dump_json(found), headers)
+    return json_response(HTTPStatus.OK, adapter(list[Delivery]).dump_json(found), headers)
 
 
 @app.post(
@@ -187,7 +185,7 @@ def find_deliveries(webhook_id: Id, limit: Limit = PAGE_DEFAULT, cursor: Cursor 
 )
 def resend_delivery(webhook_id: Id, delivery_id: Id) -> Response[str]:
     """Send a delivery again, with the same `webhook-id`; if that fails, it is retried for a day."""
-    return json_response(HTTPStatus.OK, DELIVERY.dump_json(dispatch.resend(webhook_id, delivery_id)))
+    return json_response(HTTPStatus.OK, adapter(Delivery).dump_json(dispatch.resend(webhook_id, delivery_id)))
 
 
 @logger.inject_lambda_context

@@ -4,25 +4,20 @@ import asyncio
 import json
 import logging
 import os
-import sys
 import time
 import uuid
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from local.host.aws_services import CREDENTIALS, exit_of
+from local.host.fork_server import ForkServer, Process
 from local.host.template import Function
 
 logger = logging.getLogger(__name__)
 
-RUNTIME = Path(__file__).with_name("runtime.py")
 CONCURRENCY = 4  # processes of one function: Lambda gives each event one of its own
-LINE_LIMIT = 32 * 1024 * 1024  # bytes; Lambda's events and answers end at 6 MB
-
-
 IMPORT_SECONDS = 30
 END_SECONDS = 1  # from the end of its output to the end of a process
 # A process that ends sooner is not replaced at once, for the next would do the same.
@@ -44,18 +39,21 @@ class _NotReceivedError(Exception):
 class LocalFunction:
     """A function that can be invoked; each of its processes answers one event at a time."""
 
-    def __init__(self, function: Function, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, function: Function, environment: Mapping[str, str], log: Path, forks: ForkServer) -> None:
         self.name = function.name
         self.log = log
         self._function = function
-        self._environment = {
-            **CREDENTIALS,
-            **environment,
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(str(path) for path in (function.code, *function.layers)),
-            "PYTHONUNBUFFERED": "1",  # what a function printed is in its log at once, even if it dies
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "_HANDLER": function.handler,
+        self._forks = forks
+        self._imported = {
+            "folder": str(function.code),
+            "path": [str(path) for path in (function.code, *function.layers)],
+            "environment": {
+                **CREDENTIALS,
+                **environment,
+                "PATH": os.environ["PATH"],
+                "AWS_LAMBDA_FUNCTION_NAME": function.name,
+                "_HANDLER": function.handler,
+            },
         }
         self._idle: list[Process] = []
         self._watchers: dict[Process, asyncio.Task[None]] = {}
@@ -119,23 +117,16 @@ class LocalFunction:
             await self._end(process)
 
     async def _start(self) -> Process:
-        with self.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                RUNTIME,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=log,
-                cwd=self._function.code,
-                env=self._environment,
-                limit=LINE_LIMIT,
-                start_new_session=True,  # Ctrl-C is for the program that started it
-            )
+        try:
+            process = await self._forks.fork(self._imported, self.log)
+        except ConnectionError as error:
+            raise FunctionDiedError(f"{self.name} was not started: {error}") from None
         self._watchers[process] = asyncio.create_task(self._watch(process))
-        assert process.stdout is not None
         try:
             async with asyncio.timeout(IMPORT_SECONDS):
-                is_ready = await process.stdout.readline()
+                is_ready = await process.incoming.readline()
+        except ConnectionError:
+            is_ready = b""
         except BaseException as error:
             await self._end(process)
             if isinstance(error, TimeoutError):
@@ -154,7 +145,7 @@ class LocalFunction:
     async def _death(self, process: Process, when: str) -> FunctionDiedError:
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), END_SECONDS)
-        _kill(process)  # where it is its output alone that has ended
+        process.kill()  # where it is its output alone that has ended
         return FunctionDiedError(f"{self.name} {exit_of(await process.wait())} {when}")
 
     async def _watch(self, process: Process) -> None:
@@ -164,6 +155,7 @@ class LocalFunction:
         del self._watchers[process]
         if process in self._idle:
             self._idle.remove(process)
+            process.outgoing.close()
             logger.warning("A process of %s %s - see %s", self.name, how, self.log)
         if time.monotonic() - started > SHORT_LIFE_SECONDS:
             await self.warm()
@@ -171,13 +163,8 @@ class LocalFunction:
     async def _end(self, process: Process) -> None:
         if watcher := self._watchers.pop(process, None):
             watcher.cancel()
-            _kill(process)
+            process.kill()
             await process.wait()
-
-
-def _kill(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
 
 
 async def _ask(process: Process, line: bytes) -> dict[str, Any] | None:
@@ -186,14 +173,12 @@ async def _ask(process: Process, line: bytes) -> dict[str, Any] | None:
     Raises:
         _NotReceivedError: it had ended before it was asked.
     """
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(line)
-    if process.stdin.is_closing():
+    process.outgoing.write(line)
+    if process.outgoing.is_closing():
         raise _NotReceivedError
     try:
-        await process.stdin.drain()
-        answer = await process.stdout.readline()
+        await process.outgoing.drain()
+        answer = await process.incoming.readline()
     except ConnectionError:
         return None
     if not answer.endswith(b"\n"):

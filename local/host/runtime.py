@@ -1,13 +1,20 @@
-"""The process that a function runs in: it imports the handler as Lambda does and answers one event after another.
+"""The process from which those of functions are forked, and what one of these does.
 
-It writes a line when it is ready. Then events come as lines of JSON on standard input, and answers go as lines of JSON
-to what was standard output; whatever the function prints goes to standard error, which is its log. The process ends
-when its input does.
+It has imported what functions have in common, so that they share its memory and start sooner. The host asks on standard
+input, a socket: with a line of JSON and two descriptors, of a socket and of a log. It is answered with the id of the
+process, and told later how that ended. All end when the host does.
+
+A function's process imports the handler as Lambda does, and writes a line when it is ready. Then events come as lines
+of JSON on its socket, and answers go back as lines of JSON; whatever the function prints goes to its log.
 """
 
+import gc
 import importlib
 import json
 import os
+import select
+import signal
+import socket
 import sys
 import time
 import traceback
@@ -16,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ANSWER_LIMIT = 6_291_556  # bytes of JSON: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+CONNECTION = 3  # the descriptor of a function's socket
 
 
 class ResponseSizeTooLargeError(Exception):
@@ -42,17 +50,77 @@ class Context:
         return max(0, int((self.deadline - time.time()) * 1_000))
 
 
-def main() -> None:
-    """Answer events until there are no more."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
+def main(modules: list[str]) -> None:
+    """Import modules, and fork a process whenever the host asks for one, until the host is gone."""
     sys.path.remove(str(Path(__file__).resolve().parent))  # a function does not see the laptop's modules
+    for module in modules:
+        importlib.import_module(module)
+    gc.freeze()  # a collection that looked at what is shared would copy it
+    host = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    while True:
+        readable, _, _ = select.select([host.fileno(), woken], [], [])
+        if woken in readable:
+            os.read(woken, 4_096)
+            for process, status in _ended():
+                _tell(host, {"pid": process, "status": status})
+        if host.fileno() in readable:
+            line, descriptors, _, _ = socket.recv_fds(host, 65_536, 2)
+            if not line:
+                return
+            while not line.endswith(b"\n"):
+                line += host.recv(65_536)  # the rest of a long one
+            process = os.fork()
+            if not process:
+                _become(json.loads(line), *descriptors)
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
+            _tell(host, {"pid": process, "status": None})
+
+
+def _ended() -> list[tuple[int, int]]:
+    """Return which processes have ended, and how: with a status, or less than nothing by a signal."""
+    found = []
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            found.append((ended[0], os.waitstatus_to_exitcode(ended[1])))
+    except ChildProcessError:
+        pass  # none is left
+    return found
+
+
+def _tell(host: socket.socket, what: dict[str, int | None]) -> None:
+    host.sendall(json.dumps(what).encode() + b"\n")
+
+
+def _become(function: dict[str, Any], connection: int, log: int) -> None:
+    """Be a function's process until its socket is closed."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    connection, log = os.dup(connection), os.dup(log)  # beyond those that they are to become
+    for descriptor, name in ((nothing, 0), (log, 1), (log, 2), (connection, CONNECTION)):
+        os.dup2(descriptor, name, inheritable=name < CONNECTION)
+    os.closerange(CONNECTION + 1, 256)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what it printed is there, even if it dies
+    os.chdir(function["folder"])
+    os.environ.clear()
+    os.environ.update(function["environment"])
+    sys.path[:0] = function["path"]
+    with socket.socket(fileno=CONNECTION) as host, host.makefile("rw", encoding="utf-8") as lines:
+        _answer_all(lines)
+
+
+def _answer_all(lines: Any) -> None:
     module, name = os.environ["_HANDLER"].rsplit(".", 1)
     handler = getattr(importlib.import_module(module), name)
-    print("ready", file=answers, flush=True)
-    for line in sys.stdin:
-        print(_answer(handler, json.loads(line)), file=answers, flush=True)
+    print("ready", file=lines, flush=True)
+    for line in lines:
+        print(_answer(handler, json.loads(line)), file=lines, flush=True)
 
 
 def _answer(handler: Any, invocation: dict[str, Any]) -> str:
@@ -71,4 +139,4 @@ def _result(handler: Any, invocation: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -20,6 +20,7 @@ import psutil
 from local.host import aws_services, gateway, supervisor, template, triggers, websocket_gateway
 from local.host.authorizer import Authorizer
 from local.host.aws_services import CREDENTIALS, Aws, AwsError, AwsServer
+from local.host.fork_server import ForkServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.page import Page, headers
 from local.host.postgres import Postgres, PostgresError
@@ -93,13 +94,14 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         stack.enter_context(watch.logging())
         listener = _listen(port)
         stack.callback(listener.close)
+        forks = await stack.enter_async_context(ForkServer(logs / "functions.log"))
         postgres = Postgres(folder / POSTGRES, free_port(POSTGRES_PORT, addresses), addresses=addresses)
         stack.callback(postgres.stop)
         aws_server = AwsServer(folder / AWS, free_port(AWS_PORT, addresses), addresses)
         stack.callback(aws_server.stop)
         with ThreadPoolExecutor() as threads:
             database = threads.submit(_start, postgres, addresses)
-            system = template.read(template.transformed())
+            system = template.read(template.kept(folder))
             aws_server.declare(aws_services.cloudformation(system, _expressions(system)))
             values = _start(aws_server, addresses)
             _subscribe(system, aws_server.services, values)
@@ -115,7 +117,9 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             "AUTH_REQUIRED": "false" if authorizer is None else "true",
             "WEBHOOKS_TO_LOOPBACK": "true",  # receivers on this machine
         }
-        functions = {name: _function(declared, values, settings, logs) for name, declared in system.functions.items()}
+        functions = {
+            name: _function(declared, values, settings, logs, forks) for name, declared in system.functions.items()
+        }
         for function in functions.values():
             stack.push_async_callback(function.close)
         # What functions are told of AWS's services; their database here is DATABASE_URL's.
@@ -128,7 +132,6 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         stack.enter_context(_environment_files(folder, {**served_at, **CREDENTIALS, **shared, **settings}))
 
         await _migrate(functions[MIGRATOR])
-        await functions[MIGRATOR].close()
         page = Page(headers(system.page_headers, f"ws://{LOOPBACK}:{socket_port}"))
         api = gateway.Gateway(system.routes, functions, authorizer)
         sign_in = SignIn(authorizer, password_of(folder), system.scopes) if authorizer else None
@@ -143,7 +146,6 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
             work: list[tuple[str, Work]] = [
                 *_triggers(system, aws_server.services, values, functions),
                 ("Rotating logs", rotation),
-                ("Warming functions", partial(_warm, system, functions)),
             ]
             tasks = [
                 *(group.create_task(watch.keep_running(part)) for part in (postgres, aws_server)),
@@ -168,6 +170,7 @@ async def _migrate(migrator: LocalFunction) -> None:
         await migrator.invoke({})
     except FunctionError as error:
         raise StartError(f"the database's schema: {error} - see {migrator.log}") from None
+    await migrator.close()
 
 
 def _subscribe(system: System, services: Aws, values: Mapping[str, str]) -> None:
@@ -200,17 +203,15 @@ def _triggers(
 
 
 def _function(
-    declared: template.Function, values: Mapping[str, str], settings: Mapping[str, str], logs: Path
+    declared: template.Function,
+    values: Mapping[str, str],
+    settings: Mapping[str, str],
+    logs: Path,
+    forks: ForkServer,
 ) -> LocalFunction:
     name = declared.name
     environment = {key: str(values.get(f"{name}/{key}", value)) for key, value in declared.environment.items()}
-    return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log")
-
-
-async def _warm(system: System, functions: Mapping[str, LocalFunction]) -> None:
-    """Start the processes behind the HTTP API one after another; whom only events wake starts when one comes."""
-    for name in dict.fromkeys(route.function for route in system.routes):
-        await functions[name].warm()
+    return LocalFunction(declared, {**environment, **settings}, logs / f"{name}.log", forks)
 
 
 def _start[Outcome](part: Startable[Outcome], addresses: Sequence[str]) -> Outcome:

@@ -1,21 +1,16 @@
 """template.yaml, read with AWS's own SAM transform, so that the local wiring is the same as in AWS."""
 
+import hashlib
 import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from boto3 import Session
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
-
 from local.host.conditions import resolved
-
-logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns about unavailable metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -178,6 +173,13 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
 
     Code folders become S3 keys in a bucket named `local`, because the transform does not accept folders.
     """
+    # Half a second, and memory, that a start need not spend: see `kept`.
+    from boto3 import Session  # noqa: PLC0415
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
+
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
     template = yaml_parse(path.read_text())
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
@@ -185,6 +187,20 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
                 resource["Properties"][key] = {"Bucket": "local", "Key": resource["Properties"][key]}
     translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=Session(region_name=REGION))
     result: dict[str, Any] = translator.translate(template, parameter_values={})
+    return result
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    """Return the transformed template, which is transformed anew only when something of it has changed."""
+    made_of = TEMPLATE.read_bytes(), Path(__file__).read_bytes(), version("aws-sam-translator").encode()
+    file = folder / f"template-{hashlib.sha256(b''.join(made_of)).hexdigest()[:16]}.json"
+    if not file.exists():
+        for outdated in folder.glob("template-*.json"):
+            outdated.unlink()
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(transformed()))
+        new.rename(file)  # whole, even if this ends before it is written
+    result: dict[str, Any] = json.loads(file.read_text())
     return result
 
 

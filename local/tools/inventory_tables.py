@@ -1,4 +1,4 @@
-"""What docs/inventory.md shows in tables: which settings of which resources stand in which column."""
+"""The tables of docs/inventory.md: the settings in each column, by resource type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ class Rows:
     """A row for each resource of a kind, or for each part of one of its settings.
 
     Attributes:
-        kind: the resources' type, without `AWS::`.
-        cells: for each column the settings that it shows, separated by spaces; all but the first come with their names.
-            `@` is the names of the entries that led to the row, `=` an entry's value, `?` the environment that alone
-            has it, and `"text"` is that text.
-        each: a path to the parts, with `*` for each item of a list, and `%` for each entry of a mapping.
+        kind: the resource type, without `AWS::`.
+        cells: the settings in each column, separated by spaces; all but the first are shown with their names. `@` is
+            the names of the entries on the path to the row, `=` an entry's value, `?` the only environment that has it,
+            and `"text"` is literal text.
+        each: a path to the parts, with `*` for each item of a list and `%` for each entry of a mapping.
     """
 
     kind: str

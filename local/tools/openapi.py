@@ -1,4 +1,4 @@
-"""`python -m local.tools.openapi`: the HTTP API's description (OpenAPI 3.1), made from the code that answers."""
+"""`python -m local.tools.openapi`: generates the OpenAPI 3.1 description of the HTTP API from the code."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def add_schemas(schemas: dict[str, Any], others: dict[str, Any]) -> None:
     """Add the schemas of another function.
 
     Raises:
-        SchemaNameError: a name stands for two different schemas, of which one would be lost.
+        SchemaNameError: two different schemas have the same name, so one would be lost.
     """
     for name, schema in others.items():
         if schemas.setdefault(name, schema) != schema:
@@ -94,7 +94,7 @@ def _webhooks() -> tuple[dict[str, Any], dict[str, Any]]:
 def _described(app: HttpApi) -> dict[str, Any]:
     """Return the description of a function's routes.
 
-    The resolver announces its own 422 everywhere; the problems that any route may answer stand there instead.
+    The 422 that the resolver adds to every route is replaced with the problems that any route may return.
     """
     text = app.get_openapi_json_schema(
         title="Trading",
@@ -137,7 +137,7 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
 
 
 def _forget_null(schema: dict[str, Any]) -> None:
-    """Leave the null of an optional parameter out: in a query there is no such thing."""
+    """Remove null from the type of an optional parameter, because query strings have no null."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1:
         del schema["anyOf"]

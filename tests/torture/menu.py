@@ -119,7 +119,7 @@ class Breaker:
         outcome.doubled = sum(keys.count(key) > 1 for key in outcome.answered)
 
     def _signal(self, part: str, number: signal.Signals) -> None:
-        for child in self._host.children():
+        for child in self._host.children(recursive=True):
             with suppress(psutil.Error):
                 if part in " ".join(child.cmdline()):
                     child.send_signal(number)

@@ -104,7 +104,7 @@ class System:
         assert self._process is not None
         found = []
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children():
+            for child in psutil.Process(self._process.pid).children(recursive=True):
                 with suppress(psutil.Error):
                     if part in " ".join(child.cmdline()):
                         found.append(child.pid)

@@ -14,9 +14,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from psycopg2.extras import RealDictCursor
 
 from local.host import template, triggers
 from local.host.aws_services import Aws
+from local.host.fork_server import ForkServer
 from local.host.functions import LocalFunction
 from local.host.template import REGION, ROOT
 from tests.torture.history import EXPECTED, TRADES, Call, Heard, History, Kill, problems, readings
@@ -256,19 +257,18 @@ def twice(system: System) -> Iterator[None]:
 
     async def publish() -> None:
         url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
-        function = local_function(PUBLISHER, environment)
-        while not end.is_set():
-            answer = await asyncio.to_thread(
-                sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1
-            )
-            if messages := answer.get("Messages"):
-                event = triggers.sqs_event(messages, _arn(QUEUE))
-                first, second = await asyncio.gather(function.invoke(event), function.invoke(event))
-                failed = [{each["itemIdentifier"] for each in each["batchItemFailures"]} for each in (first, second)]
-                for message in messages:
-                    if message["MessageId"] not in failed[0] & failed[1]:
-                        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        await function.close()
+        async with local_function(PUBLISHER, environment) as function:
+            while not end.is_set():
+                answer = await asyncio.to_thread(
+                    sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+                )
+                if messages := answer.get("Messages"):
+                    event = triggers.sqs_event(messages, _arn(QUEUE))
+                    answers = await asyncio.gather(function.invoke(event), function.invoke(event))
+                    failed = [{item["itemIdentifier"] for item in each["batchItemFailures"]} for each in answers]
+                    for message in messages:
+                        if message["MessageId"] not in failed[0] & failed[1]:
+                            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     with ThreadPoolExecutor(1) as threads:
         work = threads.submit(asyncio.run, publish())
@@ -310,15 +310,19 @@ def hasten(system: System, connection: "Connection", calm_from: datetime) -> Non
 
 async def sweep(system: System) -> None:
     """Announce what is due again: the system does that each minute."""
-    function = local_function(SWEEPER, system.environment())
-    await function.invoke({})
-    await function.close()
+    async with local_function(SWEEPER, system.environment()) as function:
+        await function.invoke({})
 
 
-def local_function(name: str, environment: dict[str, str]) -> LocalFunction:
-    """Return a function of the template's, beside those that the system runs."""
+@asynccontextmanager
+async def local_function(name: str, environment: dict[str, str]) -> AsyncIterator[LocalFunction]:
+    """Run a function of the template's, beside those that the system runs."""
     declared = template.read(template.transformed()).functions[name]
-    return LocalFunction(declared, {**environment, "POWERTOOLS_METRICS_NAMESPACE": "Trading"}, Path(os.devnull))
+    log = Path(os.devnull)
+    async with ForkServer(log) as forks:
+        function = LocalFunction(declared, {**environment, "POWERTOOLS_METRICS_NAMESPACE": "Trading"}, log, forks)
+        yield function
+        await function.close()
 
 
 def note_ledger(connection: "Connection", history: History) -> None:

@@ -79,6 +79,9 @@ def test_value_and_profit_move_with_the_prices(
     position(page, ticker).get_by_role("button", name=ticker).click()
     chart = page.get_by_role("dialog").get_by_role("img", name=f"{ticker}: 1 trade")
     expect(chart.locator("canvas").first).to_be_visible()
+    page.keyboard.press("Escape")
+    market.prices[ticker] = "90.50"  # nothing draws any more what is closed
+    expect(position(page, ticker)).to_contain_text("905.00")
 
 
 def test_a_profit_is_traced_to_its_trades(

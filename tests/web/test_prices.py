@@ -203,10 +203,9 @@ def test_own_trades_and_the_prices_of_rules_are_marked_and_minutes_are_shown(
     open_page: Open, running: RunningSystem, market: Market, width: int
 ) -> None:
     ticker = {375: "MARKP", 1440: "MARKD"}[width]
-    market.publish(ticker, "50.00", "50.10")
+    market.prices[ticker] = "50.20"
     send(f"{running.url}/api/trades", {**TRADE, "ticker": ticker, "timestamp": datetime.now(UTC).isoformat()})
     send(f"{running.url}/api/alert-rules", {"ticker": ticker, "kind": "above", "price": "60"})
-    market.prices[ticker] = "50.20"
     page = open_page(f"prices?ticker={ticker}&interval=5min", width)
     chart = page.locator(".chart").first
     expect(chart).to_have_attribute("aria-label", re.compile(f"{ticker}: [12] bars?, 1 trade, 1 rule, 0 alerts"))

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send, trades_of
 
-MANY = 3_000
+MANY = 1_000
 LIVE_MS = 5_000  # after which the list looks for what others have recorded
 PAUSE_MS = 600  # after which somebody is no longer typing
 TRADES = re.compile("/api/trades$")
@@ -349,6 +349,18 @@ def test_a_search_without_result_says_what_to_do(open_page: Open, ticker: str) -
     expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
 
 
+def test_the_beginning_of_a_ticker_leads_to_it(
+    open_page: Open, running: RunningSystem, width: int, ticker: str
+) -> None:
+    send(f"{running.url}/api/trades", some(ticker, 1)[0])
+    page = open_page("trades", width)
+    filters = page.get_by_role("form", name="Filter trades")
+    filters.get_by_label("Ticker").press_sequentially(ticker[:4].lower())
+    page.get_by_role("group", name="Tickers that begin so").get_by_role("button", name=ticker).click()
+    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
+    expect(filters.get_by_label("Ticker")).to_have_value(ticker)
+
+
 def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(
     open_page: Open, running: RunningSystem, width: int, tmp_path: Path, ticker: str
 ) -> None:
@@ -390,7 +402,7 @@ def test_a_column_sorts_all_that_match(open_page: Open, running: RunningSystem, 
 
 @pytest.fixture
 def many(running: RunningSystem, ticker: str) -> str:
-    """A ticker with thousands of trades, which nobody is told of: that would take the system a minute."""
+    """A ticker with a thousand trades, which nobody is told of: that would take the system a minute."""
     connection = psycopg2.connect(running.environment["DATABASE_URL"])
     with connection, connection.cursor() as cursor:
         cursor.execute(
@@ -403,7 +415,7 @@ def many(running: RunningSystem, ticker: str) -> str:
     return ticker
 
 
-def test_thousands_of_trades_come_as_one_scrolls(open_page: Open, width: int, many: str) -> None:
+def test_a_thousand_trades_come_as_one_scrolls(open_page: Open, width: int, many: str) -> None:
     page = open_page(f"trades?ticker={many}", width)
     expect(page.locator("#trades-state")).to_contain_text("older ones come as you scroll")
     page.evaluate(
@@ -414,7 +426,7 @@ def test_thousands_of_trades_come_as_one_scrolls(open_page: Open, width: int, ma
           }
         }"""
     )
-    expect(page.locator("#trades-state")).to_have_text("3,000 trades shown, that is all.")
+    expect(page.locator("#trades-state")).to_have_text("1,000 trades shown, that is all.")
     times: list[str] = page.eval_on_selector_all("#trade-rows time", "all => all.map((each) => each.dateTime)")
     assert len(times) == MANY
     assert times == sorted(times, reverse=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.host import functions
+from local.host.fork_server import ForkServer
 from local.host.functions import FunctionError, LocalFunction
 from local.host.template import Function
 
@@ -22,7 +23,8 @@ CODE = """
         print("working")
         match event["do"]:
             case "answer":
-                return {"pid": os.getpid(), "variable": os.environ.get("GIVEN"), "home": os.environ.get("HOME")}
+                given, home = os.environ.get("GIVEN"), os.environ.get("HOME")
+                return {"pid": os.getpid(), "parent": os.getppid(), "variable": given, "home": home}
             case "raise": raise ValueError("on purpose")
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)
@@ -50,9 +52,10 @@ def run(folder: Path, use: Callable[[LocalFunction], Awaitable[Any]], timeout: f
     @asynccontextmanager
     async def opened() -> AsyncIterator[LocalFunction]:
         declared = Function("Worker", "app.handler", folder, (), timeout, 256, {})
-        function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log")
-        yield function
-        await function.close()
+        async with ForkServer(folder / "forks.log", modules=()) as forks:
+            function = LocalFunction(declared, {"GIVEN": "value"}, folder / "log", forks)
+            yield function
+            await function.close()
 
     async def main() -> Any:
         async with opened() as function:
@@ -66,7 +69,7 @@ def test_a_function_answers_in_a_process_of_its_own_that_is_kept_and_sees_its_ow
         return [await function.invoke({"do": "answer"}) for _ in range(2)]
 
     first, second = run(folder, twice)
-    assert first == second == {"pid": first["pid"], "variable": "value", "home": None}
+    assert first == second == {"pid": first["pid"], "parent": first["parent"], "variable": "value", "home": None}
     assert (folder / "log").read_text() == "working\nworking\n"
 
 
@@ -119,6 +122,23 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_said_and_replaced_at_
     assert dead != alive
     assert processes == [alive]
     assert caplog.messages == [f"A process of Worker was ended by signal 9 - see {folder / 'log'}"]
+
+
+def test_functions_go_on_after_the_end_of_the_process_of_which_they_are_forked(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def outlive(function: LocalFunction) -> list[int]:
+        first = await function.invoke({"do": "answer"})
+        asyncio.get_running_loop().call_later(0.2, os.kill, first["parent"], signal.SIGKILL)
+        with pytest.raises(FunctionError, match="was ended by signal 9 before it answered"):
+            await function.invoke({"do": "sleep", "seconds": 30})
+        return [first["pid"], (await function.invoke({"do": "answer"}))["pid"]]
+
+    dead, alive = run(folder, outlive)
+    assert dead != alive
+    assert caplog.messages == [
+        f"The process of which functions are forked was ended by signal 9 - see {folder / 'forks.log'}"
+    ]
 
 
 def test_an_event_that_a_dead_process_did_not_get_is_given_to_another(

@@ -109,3 +109,16 @@ def test_a_setting_that_speaks_of_what_the_laptop_leaves_out_is_left_out(tmp_pat
     )
     assert system.services["Topic"]["Properties"] == {"DisplayName": "Alarms"}
     assert system.functions["Worker"].environment == {"FIXED": "text"}
+
+
+def test_a_template_is_transformed_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, results = tmp_path / "template.yaml", iter([{"Resources": {}}, {"Resources": {"New": {}}}])
+    monkeypatch.setattr(template, "TEMPLATE", declared)
+    monkeypatch.setattr(template, "transformed", lambda: next(results))
+    declared.write_text("Resources: {}")
+    assert [template.kept(tmp_path) for _ in range(2)] == [{"Resources": {}}] * 2
+    declared.write_text("Resources: {New: {}}")
+    assert [template.kept(tmp_path) for _ in range(2)] == [{"Resources": {"New": {}}}] * 2
+    assert len(list(tmp_path.glob("template-*"))) == 1

@@ -50,7 +50,7 @@ BEYOND_SCHEMAS = re.compile(
     "is not a valid cursor|must not be after end_date|in the future|at least a minute ago|digits|must be a whole number"
     "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
     "|is required for|is not a setting of|must be below 100 for fall|must name a ticker for"
-    "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
+    "|is in none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
     "|must have a year|and may have %|must be an https URL"
 )
 
@@ -127,15 +127,15 @@ def test_a_method_that_is_not_described_answers_405(call: Call, path: str) -> No
 class Queue:
     """A queue that takes everything at once."""
 
-    def send_message_batch(self, **_: object) -> dict[str, Any]:
-        return {}
+    def post(self, *_: object) -> bytes:
+        return b"{}"
 
 
 @pytest.fixture
 def silent_queue(database_url: str, shared_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database to record in, a bucket and tables, and nobody who hears of it."""
     del database_url, shared_environment
-    monkeypatch.setattr(aws, "sqs", lambda _: Queue())
+    monkeypatch.setattr(aws, "sqs", lambda *_: Queue())
 
 
 # Each has an id of its own, by which several processes share the tests out; those of `schema.parametrize()` have one.

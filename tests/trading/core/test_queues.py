@@ -11,10 +11,10 @@ def test_messages_are_put_on_the_queue(channels: Channels) -> None:
 
 def test_the_messages_that_sqs_refuses_are_told_by_position(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing:
-        def send_message_batch(self, **_: object) -> object:
-            return {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1"}]}
+        def post(self, *_: object) -> bytes:
+            return b'{"Successful": [{"Id": "0"}], "Failed": [{"Id": "1"}]}'
 
-    monkeypatch.setattr(aws, "sqs", lambda _: Refusing())
+    monkeypatch.setattr(aws, "sqs", lambda *_: Refusing())
     assert queues.send("anywhere", ["a", "b"], 1) == [1]
 
 

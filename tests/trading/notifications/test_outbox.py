@@ -103,12 +103,14 @@ def test_one_trade_twice_in_a_batch_is_announced_once(channels: Channels, record
 def test_a_queue_that_answers_nothing_costs_a_second_at_most_and_no_error(
     channels: Channels, rows: Rows, trade: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del channels, rows
+    del rows
     recorded = record_many(trade, 40)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
         aws.sqs.cache_clear()
-        aws.sqs(outbox.ANNOUNCE_CALL_SECONDS)  # made before the clock runs: a process makes its client once
+        aws.sqs(
+            channels.queue_url, outbox.ANNOUNCE_CALL_SECONDS
+        )  # made before the clock runs: a process makes its client once
         started = time.monotonic()
         outbox.announce(TradeRecorded.of_new(recorded))
         assert time.monotonic() - started < 1.0

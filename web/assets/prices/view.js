@@ -5,10 +5,10 @@ import { loadLibrary } from "../charts/library.js";
 import { h, segments, setText } from "../core/dom.js";
 import { formatAmount, formatCount, formatPlural } from "../core/format.js";
 import { TRADES } from "../core/paths.js";
-import { formatDay, formatSpan, isToday, timeElement } from "../core/time.js";
+import { formatDay, formatSpan, isToday, timeElement, toSeconds } from "../core/time.js";
 import { isTicker } from "../core/words.js";
 import { alertList } from "./alert_list.js";
-import { barsOf, INTERVALS } from "./bars.js";
+import { barsOf, INTERVALS, intervalStart } from "./bars.js";
 import { PriceChart } from "./chart.js";
 import { showChange, TickerList } from "./ticker_list.js";
 
@@ -44,8 +44,10 @@ class PricesView {
   /** The own trades of the chosen ticker, newest first. @type {Trade[]} */
   #trades = [];
   #isShown = false;
-  /** Whether the chart has nothing to show yet. */
+  /** Whether there is nothing to show yet. */
   #isEmpty = true;
+  /** The start of the running bar when all was drawn. */
+  #drawnBar = 0;
   #isPainting = false;
   /** Until when another ticker may be shown than the one that came first, as long as nobody has chosen one. */
   #undecidedUntil = Infinity;
@@ -172,11 +174,17 @@ class PricesView {
     });
   }
 
-  /** Draw what is new of the chosen ticker. */
+  /** Draw what is new of the chosen ticker: a table only with each bar that begins, for it may have thousands of rows. */
   #showNews() {
-    if (this.#style === "table") return;
-    if (this.#isEmpty) this.#draw();
-    else this.#chart?.update();
+    const isTable = this.#style === "table";
+    if (this.#isEmpty || (isTable && this.#drawnBar !== this.#runningBar())) this.#draw();
+    else if (!isTable) this.#chart?.update();
+  }
+
+  #runningBar() {
+    const { latest } = this.market.stock(this.#ticker);
+    const mode = this.#mode === "live" || this.#mode === "1min" ? "1min" : "5min";
+    return latest ? intervalStart(Math.floor(toSeconds(latest.timestamp)), mode) : 0;
   }
 
   #listAll() {
@@ -240,6 +248,7 @@ class PricesView {
     const mode = this.#mode ?? (stock.bars.size >= ENOUGH_BARS ? "5min" : "live");
     this.#modes.select(mode);
     const isTable = this.#style === "table";
+    this.#drawnBar = this.#runningBar();
     this.#canvas.hidden = isTable;
     this.#table.hidden = !isTable;
     if (isTable) return mode === "live" ? this.#showTicks(stock) : this.#showBars(stock, mode);
@@ -279,6 +288,7 @@ class PricesView {
     const body = rows.map(([time, ...texts]) =>
       h("tr", {}, h("td", {}, timeElement(new Date(time * 1_000).toISOString())), ...texts.map((text) => h("td", { class: "number" }, text))));
     this.#table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), ...head)), h("tbody", {}, ...body)));
+    this.#isEmpty = rows.length === 0;
     setText(this.#note, rows.length ? "" : `There are no prices of ${this.#ticker} yet.`);
   }
 

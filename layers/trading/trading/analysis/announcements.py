@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import TypeAdapter
-
 from trading.analysis import keys
 from trading.core import storage, topics
 from trading.core.errors import NotFoundError
+from trading.core.values import adapter
 
 if TYPE_CHECKING:  # it imports DuckDB, which readers of events do not need
     from trading.analysis.results import Analysis
@@ -59,9 +58,6 @@ class AnalysisCompleted:
         return {"date": str(self.data.date)}
 
 
-_EVENT = TypeAdapter(AnalysisCompleted)
-
-
 def announce(bucket: str, day: date, analysis: "Analysis") -> None:
     """Publish that a day was analyzed.
 
@@ -79,7 +75,7 @@ def announce(bucket: str, day: date, analysis: "Analysis") -> None:
         datetime.now(UTC),
         CompletedAnalysis(day, **asdict(analysis), revision=int(metadata["revision"])),
     )
-    topics.publish(event, _EVENT.dump_json(event).decode())
+    topics.publish(event, adapter(AnalysisCompleted).dump_json(event).decode())
 
 
 def _count(number: int, thing: str) -> str:

@@ -1,15 +1,14 @@
 """Queues: putting messages on SQS, ten to a call."""
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from trading.core import aws, correlation
 from trading.core.errors import UnavailableError
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
-
 BATCH_LIMIT = 10  # entries of one SendMessageBatch call
+_HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessageBatch"}
 
 
 class QueueUnavailableError(UnavailableError):
@@ -25,17 +24,18 @@ def send(queue_url: str, bodies: Sequence[str], seconds: float, groups: Sequence
     Raises:
         QueueUnavailableError: none is known to have been taken.
     """
-    entries: list[SendMessageBatchRequestEntryTypeDef] = [
+    entries: list[dict[str, Any]] = [
         {"Id": str(position), "MessageBody": body, "MessageAttributes": correlation.attributes()}
         for position, body in enumerate(bodies)
     ]
     for entry, group in zip(entries, groups, strict=False):
         entry["MessageGroupId"] = group
-    sqs = aws.sqs(seconds)
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
+    sqs = aws.sqs(queue_url, seconds)
+    from trading.core.signed_http import CallError  # noqa: PLC0415 - loaded with what is called, not before
 
+    body = json.dumps({"QueueUrl": queue_url, "Entries": entries}).encode()
     try:
-        answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-    except (BotoCoreError, ClientError) as error:
+        answer = json.loads(sqs.post("/", body, _HEADERS))
+    except (CallError, ValueError) as error:
         raise QueueUnavailableError(str(error)) from error
     return [int(entry["Id"]) for entry in answer.get("Failed", [])]

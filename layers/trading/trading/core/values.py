@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     PlainSerializer,
     StringConstraints,
+    TypeAdapter,
     WithJsonSchema,
 )
 
@@ -62,6 +63,16 @@ _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re
 _INSTANT = re.compile(INSTANT_PATTERN, re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def adapter[Value](kind: type[Value]) -> TypeAdapter[Value]:
+    """Return what reads and writes values of a type. Making one takes milliseconds: so it is made at its first use."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+_adapters: dict[Any, TypeAdapter[Any]] = {}
 
 
 def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACTION_DIGITS) -> Decimal:

@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Literal, get_args
-
-from pydantic import TypeAdapter
 
 from trading.analysis.announcements import AnalysisCompleted
 from trading.core import values
@@ -208,12 +205,6 @@ type Event = (
 KINDS: dict[str, type[Event]] = {get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(Event.__value__)}
 
 
-@cache
-def _adapter(kind: str) -> TypeAdapter[Event]:
-    """Return the adapter for events of a type; created on demand, because each takes milliseconds to build."""
-    return TypeAdapter(KINDS[kind])
-
-
 def read(text: str) -> Event:
     """Parse the event in a message; unknown members are ignored.
 
@@ -224,12 +215,12 @@ def read(text: str) -> Event:
     kind = str(message.get("type")) if isinstance(message, dict) else ""
     if kind not in KINDS:
         raise ValueError("this is no event of ours")
-    return _adapter(kind).validate_python(message)
+    return values.adapter(KINDS[kind]).validate_python(message)
 
 
 def write(event: Event) -> str:
     """Return an event as the JSON of a message."""
-    return _adapter(event.type).dump_json(event).decode()
+    return values.adapter(KINDS[event.type]).dump_json(event).decode()
 
 
 def _trade_line(trade: Trade) -> str:

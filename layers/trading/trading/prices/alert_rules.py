@@ -9,9 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from typing import Any, Literal, NamedTuple
 
-from pydantic import TypeAdapter
-
-from trading.core.values import Percent, Price, format_decimal
+from trading.core.values import Percent, Price, adapter, format_decimal
 from trading.prices.ticks import Tick
 
 LATENESS = timedelta(seconds=5)
@@ -109,13 +107,12 @@ class Alert:
 
 
 ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
-_RULE = TypeAdapter(AlertRule)
 
 
 def alert_of(row: Sequence[Any]) -> Alert:
     """Return the alert in a database row of `ALERT_COLUMNS`."""
     alert = Alert(*row)
-    return replace(alert, rule=_RULE.validate_python(alert.rule))
+    return replace(alert, rule=adapter(AlertRule).validate_python(alert.rule))
 
 
 class Outcome(Enum):
@@ -159,9 +156,6 @@ class DetectorState:
     alerted: _Point | None = None  # by the default rule, in a state from before there were other rules
     highs: list[_Point] = field(default_factory=list)
     progress: list[_Progress] = field(default_factory=list)
-
-
-_STATE = TypeAdapter(DetectorState)
 
 
 @dataclass(slots=True)
@@ -220,7 +214,7 @@ class Detector:
         self, ticker: str, rules: Sequence[ActiveRule] = (ActiveRule(DEFAULT_RULE),), saved: str | None = None
     ) -> None:
         """Start empty, or with a `saved` state, which may be from other rules."""
-        state = _STATE.validate_json(saved) if saved else DetectorState()
+        state = adapter(DetectorState).validate_json(saved) if saved else DetectorState()
         self.ticker = ticker
         self._newest = state.newest
         self._seen = set(state.recent)  # the timestamps of the last seconds, and perhaps some older ones
@@ -248,7 +242,7 @@ class Detector:
             if watch.alerted_at
         ]
         state = DetectorState(self._newest, sorted(self._seen), self._lows, None, self._highs, progress)
-        return _STATE.dump_json(state).decode()
+        return adapter(DetectorState).dump_json(state).decode()
 
     def update(self, tick: Tick) -> Detection:  # noqa: C901 - a call for each part would add a tenth of the time
         """Process a tick, whose price is above zero."""

@@ -6,10 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-
 from trading.core import database, pagination
-from trading.core.values import PAGE_DEFAULT, PRECISION, Price, divided
+from trading.core.values import PAGE_DEFAULT, PRECISION, Price, adapter, divided
 from trading.prices import rule_records
 from trading.prices.alert_rules import ALERT_COLUMNS, ActiveRule, Alert, Detector, Outcome, alert_of
 from trading.prices.ticks import AHEAD, Tick
@@ -74,12 +72,6 @@ class _Ended:
 
     rule_id: int | None
     active_from: datetime
-
-
-_WINDOWS = TypeAdapter(list[_Window])
-_BUCKETS = TypeAdapter(list[_Bucket])
-_ALERTS = TypeAdapter(list[Alert])
-_ENDED = TypeAdapter(list[_Ended])
 
 
 def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
@@ -168,10 +160,10 @@ def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, 
         cursor.execute(
             _WRITE,
             {
-                "windows": _WINDOWS.dump_json(windows).decode(),
-                "buckets": _BUCKETS.dump_json(buckets).decode(),
-                "alerts": _ALERTS.dump_json(alerts).decode(),
-                "ended": _ENDED.dump_json(ended).decode(),
+                "windows": adapter(list[_Window]).dump_json(windows).decode(),
+                "buckets": adapter(list[_Bucket]).dump_json(buckets).decode(),
+                "alerts": adapter(list[Alert]).dump_json(alerts).decode(),
+                "ended": adapter(list[_Ended]).dump_json(ended).decode(),
             },
         )
         written = dict(cursor.fetchall())

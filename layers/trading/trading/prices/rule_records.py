@@ -156,7 +156,7 @@ def change(rule_id: int, wanted: AlertRuleChange) -> RecordedRule:
     """
     named = wanted.model_dump(include=wanted.model_fields_set)
     if not named:
-        raise InvalidError(FieldError("body", "must contain what is to change"))
+        raise InvalidError(FieldError("body", "must contain at least one field to change"))
 
     def work(cursor: "Cursor") -> RecordedRule:
         _lock(cursor)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from trading.core import queues, values
 from trading.core.settings import setting
-from trading.core.values import Instant, PositivePrice, Ticker
+from trading.core.values import Instant, PositivePrice, Ticker, adapter
 
 PRICES_LIMIT = 500
 PUBLISH_CALL_SECONDS = 5.0
@@ -64,16 +64,13 @@ class PricesPublished:
     ticks: list[Tick]
 
 
-_MESSAGE = TypeAdapter(PricesPublished)
-
-
 def read_message(text: str) -> list[Tick]:
     """Return the ticks of a message.
 
     Raises:
         ValueError: the text is not a valid message (pydantic's ValidationError is a ValueError).
     """
-    return _MESSAGE.validate_python(values.read_json(text)).ticks
+    return adapter(PricesPublished).validate_python(values.read_json(text)).ticks
 
 
 def publish(new: Sequence[NewPrice]) -> None:
@@ -89,7 +86,10 @@ def publish(new: Sequence[NewPrice]) -> None:
     for batch in batched(by_ticker.items(), queues.BATCH_LIMIT, strict=False):
         if time.monotonic() > deadline:
             raise queues.QueueUnavailableError("the queue takes messages too slowly")
-        bodies = [_MESSAGE.dump_json(PricesPublished("prices.published.v1", ticks)).decode() for _, ticks in batch]
+        bodies = [
+            adapter(PricesPublished).dump_json(PricesPublished("prices.published.v1", ticks)).decode()
+            for _, ticks in batch
+        ]
         groups = [ticker for ticker, _ in batch]
         refused = queues.send(setting("PRICES_QUEUE_URL"), bodies, PUBLISH_CALL_SECONDS, groups)
         if refused:

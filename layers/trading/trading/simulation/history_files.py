@@ -156,7 +156,7 @@ def _complete_rows(table: Table[_Layout]) -> Iterator[Row]:
         if row.fault:
             raise HistoryError(row.line, row.fault)
         if len(row.cells) < width or any(row.cells[width:]):
-            raise HistoryError(row.line, f"has {len(row.cells)} values, and the header {width}")
+            raise HistoryError(row.line, f"has {len(row.cells)} values, but the header has {width}")
         if not (table.layout.is_stacked and row.cells[0].lower() in {"ticker", "date", "datetime"}):
             yield row
 
@@ -167,7 +167,7 @@ def _oldest_first(times: Sequence[At], rows: Sequence[Row]) -> list[tuple[At, Ro
         dated.reverse()
     for (earlier, before), (later, after) in pairwise(dated):
         if later <= earlier:
-            reason = "is there twice" if later == earlier else f"comes after {earlier}: sort the rows by date"
+            reason = "occurs twice" if later == earlier else f"comes after {earlier}: sort the rows by date"
             raise HistoryError(max(before.line, after.line), f"{later} {reason}")
     return dated
 
@@ -292,7 +292,7 @@ def _decimal_mark(rows: Sequence[Row], layout: _Layout) -> str:
     for row in rows:
         for position in prices:
             if "," in row.cells[position]:
-                reason = "may have thousands or decimals after its comma: write decimals after a point"
+                reason = "is ambiguous: its comma may separate thousands or decimals; write decimals with a point"
                 raise HistoryError(row.line, f"{row.cells[position][:40]!r} {reason}")
     return "."
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
-from pydantic import TypeAdapter
 
 from trading.core import aws, queues, values
 from trading.core.settings import setting
+from trading.core.values import adapter
 from trading.prices import ticks
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
@@ -25,7 +26,7 @@ from trading.streaming.connections import Connection
 from trading.streaming.protocol import Subscriptions
 
 if TYPE_CHECKING:
-    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from trading.core.signed_http import SignedHttp
 
 logger = Logger(child=True)
 
@@ -40,9 +41,6 @@ class Broadcast:
     type: Literal["prices.broadcast.v1"]
     prices: list[Tick]
     alerts: list[Alert]
-
-
-_MESSAGE = TypeAdapter(Broadcast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def read_message(text: str) -> Broadcast:
     Raises:
         ValueError: the text is no such message (pydantic's ValidationError is one).
     """
-    return _MESSAGE.validate_python(values.read_json(text))
+    return adapter(Broadcast).validate_python(values.read_json(text))
 
 
 def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
@@ -68,7 +66,7 @@ def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
 
     Best effort: the prices are recorded, so nothing that happens here may bring them again.
     """
-    body = _MESSAGE.dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
+    body = adapter(Broadcast).dump_json(Broadcast("prices.broadcast.v1", list(newest), list(alerts))).decode()
     try:
         refused = queues.send(setting("BROADCAST_QUEUE_URL"), [body], SEND_SECONDS)
     except queues.QueueUnavailableError:
@@ -93,15 +91,15 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
     alerts = [alert for each in broadcasts for alert in each.alerts]
 
     @cache  # for most follow the same
-    def frames(followed: Subscriptions) -> list[str]:
+    def frames(followed: Subscriptions) -> list[bytes]:
         followed_ticks = [tick for tick in newest if protocol.follows(followed, tick.ticker)]
         told = [protocol.alerted(alert) for alert in alerts if protocol.follows(followed, alert.ticker)]
-        return ([ticks.frame(followed_ticks)] if followed_ticks else []) + told
+        return [frame.encode() for frame in ([ticks.frame(followed_ticks)] if followed_ticks else []) + told]
 
-    client = aws.sockets(setting("SOCKETS_URL"))
+    sockets = aws.sockets(setting("SOCKETS_URL"))
     with ThreadPoolExecutor(POSTERS) as posters:
         posting = [
-            posters.submit(_post, client, each, frames(each.followed), deadline)
+            posters.submit(_post, sockets, each, frames(each.followed), deadline)
             for each in connections.scan()
             if frames(each.followed)
         ]
@@ -117,21 +115,24 @@ def _newest(received: Iterable[Tick]) -> list[Tick]:
     return list(newest.values())
 
 
-def _post(client: "ApiGatewayManagementApiClient", connection: Connection, frames: list[str], deadline: float) -> str:
+def _post(sockets: "SignedHttp", connection: Connection, frames: list[bytes], deadline: float) -> str:
     """Post frames to a connection one after the other, and return what became of it."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
+    # Loaded with what is called, not before.
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    from trading.core.signed_http import CallError  # noqa: PLC0415
 
     try:
         try:
             for frame in frames:
                 if time.monotonic() > deadline:
                     return "failed"
-                client.post_to_connection(ConnectionId=connection.id, Data=frame.encode())
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.GONE:
+                sockets.post(f"/@connections/{quote(connection.id, safe='')}", frame)
+        except CallError as error:
+            if error.status != HTTPStatus.GONE:
                 raise
             return "gone" if connections.forget_gone(connection.id) else "failed"
-    except (BotoCoreError, ClientError) as error:
+    except (CallError, BotoCoreError, ClientError) as error:
         logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
         return "failed"
     return "reached"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from trading.core.values import AnyCaseTicker, AnyCaseTickerOrEvery, read_json
+from trading.core.values import AnyCaseTicker, AnyCaseTickerOrEvery, adapter, read_json
 from trading.prices.alert_rules import Alert
 
 EVERYTHING = "*"
@@ -131,12 +131,9 @@ def pong() -> str:
     return _written("pong")
 
 
-_ALERT = TypeAdapter(Alert)
-
-
 def alerted(alert: Alert) -> str:
     """Return the message for an alert: the same object as over HTTP, with a type."""
-    return _written("alert", **_ALERT.dump_python(alert, mode="json"))
+    return _written("alert", **adapter(Alert).dump_python(alert, mode="json"))
 
 
 def _written(type_: str, **members: object) -> str:

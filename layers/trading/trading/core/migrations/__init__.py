@@ -148,7 +148,7 @@ def _only_migrator(cursor: "Cursor") -> Iterator[None]:
     cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
     while cursor.fetchone() != (True,):
         if time.monotonic() > give_up_at:
-            raise psycopg2.errors.LockNotAvailable("somebody else migrates this database, and does not end")
+            raise psycopg2.errors.LockNotAvailable("another migration of this database is still running")
         time.sleep(0.05)
         cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
     try:

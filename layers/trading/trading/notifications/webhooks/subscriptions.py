@@ -90,7 +90,7 @@ def create(wanted: Mapping[str, Any], subject: str) -> CreatedWebhook:
     """
     _check_chat(wanted["kind"], wanted["chat_id"])
     if len(targets()) >= LIMIT:
-        raise ConflictError(f"There are {LIMIT} webhooks, and there may be no more. Delete one.")
+        raise ConflictError(f"There are {LIMIT} webhooks already. Delete one first.")
     secret = messages.new_secret() if wanted["kind"] == "standard" else None
     item = {
         **wanted,

@@ -94,7 +94,7 @@ def _recognized(data: bytes, options: Options) -> Table[Layout]:
     except UnknownTableError as error:
         seen = f"its first row is {error.seen!r}, and {HEADER_LINES} lines were searched"
         if len(formats) > 1:
-            what = f"is of none of the formats {', '.join(FORMATS)}: {seen}. Name its columns: {_EXAMPLE}"
+            what = f"is in none of the formats {', '.join(FORMATS)}: {seen}. Name its columns: {_EXAMPLE}"
         else:
             what = f"has no header with the columns {', '.join(formats[0].header)}: {seen}"
         raise InvalidError(FieldError("body", what)) from None
@@ -113,7 +113,7 @@ def _generic(options: Options) -> Format:
     if not {"ticker", "isin"} & options.columns.keys():
         missing.insert(0, "ticker")
     if missing:
-        raise InvalidError(FieldError("columns", f"must name the column of {' and '.join(missing)} too: {_EXAMPLE}"))
+        raise InvalidError(FieldError("columns", f"must also name the column of {' and '.join(missing)}: {_EXAMPLE}"))
     return Format(
         name=GENERIC,
         title="A file whose columns the request names",
@@ -144,14 +144,14 @@ def _of_sections(format_: Format, table: Table[Layout]) -> Iterator[tuple[Row, L
         elif (row.fault and not isinstance(layout, str)) or (name == section and kind == "Data"):
             yield row, layout
         else:
-            yield row, f"is of the section {shown(name)!r}" if name != section else f"is a {shown(kind)!r} of {name}"
+            yield row, f"is in the section {shown(name)!r}" if name != section else f"is a {shown(kind)!r} of {name}"
 
 
 def _section_layout(format_: Format, row: Row) -> Layout | str:
     try:
-        return catalog.layout_of(format_, row.cells) or f"is below line {row.line}, which has other columns"
+        return catalog.layout_of(format_, row.cells) or f"follows line {row.line}, which has other columns"
     except RepeatedColumnError as error:
-        return f"is below line {row.line}, which {error}"
+        return f"follows line {row.line}, which {error}"
 
 
 def _marks(data: bytes, options: Options, format_: Format) -> Sequence[str]:

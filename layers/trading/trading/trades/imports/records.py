@@ -154,7 +154,7 @@ def record(reading: "FileReading", digest: bytes, account: str, recorded_by: str
     missing = (trade for trade in reading.trades if trade.line not in done)
     for trades in batched(missing, BATCH, strict=False):
         if time.monotonic() > deadline:
-            raise ImportUnfinishedError(f"import {import_id} takes longer than a request may")
+            raise ImportUnfinishedError(f"import {import_id} exceeds the time limit of a request")
         record_some = partial(
             _record, import_id=import_id, trades=trades, recorded_by=recorded_by, ids_are_ours=reading.ids_are_ours
         )

@@ -137,7 +137,7 @@ class RowReader:
         else:
             side = self._side(kind, quantity, price)
         if any(row.cells[layout.width :]):
-            raise ValueError(f"has {len(row.cells)} values, and the header has {layout.width}")
+            raise ValueError(f"has {len(row.cells)} values, but the header has {layout.width}")
         remarks: list[str] = []
         trade_currency = self._currency(currency)
         exact_price = self._money(price, "price", remarks)
@@ -168,14 +168,14 @@ class RowReader:
         if self._sells.fullmatch(word):
             return "SELL"
         if not word and not quantity and not price:
-            raise SkippedError("is not a row of a trade")
+            raise SkippedError("is not a trade")
         raise SkippedError(f"is not recorded as a trade: {shown(kind)!r}")
 
     @staticmethod
     def _signed(quantity: str, price: str) -> Side:
         """Return the side from the sign of the quantity, for formats without a column of kinds."""
         if not quantity and not price:
-            raise SkippedError("is not a row of a trade")
+            raise SkippedError("is not a trade")
         return "SELL" if quantity.startswith(_MINUS) else "BUY"
 
     def _note_split(self, line: int, quantity: str, cell: Callable[[Field], str]) -> None:
@@ -189,7 +189,7 @@ class RowReader:
     def _check_source_account(self, name: str) -> None:
         wanted = self._options.source_account
         if wanted is not None and name != wanted:
-            raise SkippedError(f"is of the account {shown(name)!r}")
+            raise SkippedError(f"belongs to the account {shown(name)!r}")
 
     def _account(self, name: str) -> str:
         if name and not _ACCOUNT.fullmatch(name):
@@ -298,5 +298,5 @@ class RowReader:
         if not found:
             raise ValueError(f"{name} must be a number, not {shown(text)!r}")
         if len(found) > 1:
-            raise ValueError(f"{name} {shown(text)!r} may have thousands or decimals after its mark")
+            raise ValueError(f"{name} {shown(text)!r} is ambiguous: its mark may separate thousands or decimals")
         return found.pop()
