@@ -281,6 +281,7 @@ def twice(system: System) -> Iterator[None]:
 
 def deliver_all(system: System, connection: "Connection", calm_from: datetime, heard: Sequence[Heard]) -> None:
     """Wait until all notifications are delivered and heard, or nothing more comes."""
+    hasten(system, connection, calm_from)
     deadline, left_before, moved_at = time.monotonic() + DELIVERY_SECONDS, -1, time.monotonic()
     while time.monotonic() < deadline:
         delivered = dict(rows_of(connection, "select id::text, delivered_at is not null from notifications"))
@@ -290,17 +291,21 @@ def deliver_all(system: System, connection: "Connection", calm_from: datetime, h
         if left != left_before:
             left_before, moved_at = left, time.monotonic()
         elif time.monotonic() - moved_at > STILL_SECONDS:
-            # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
-            rows_of(
-                connection,
-                "update notifications set attempts = 0, due_at = now(), sending_until = case"
-                " when sending_until > %(calm_from)s + interval '60 s' then sending_until end"
-                " where delivered_at is null returning id",
-                calm_from=calm_from,
-            )
-            asyncio.run(sweep(system))
+            hasten(system, connection, calm_from)
             moved_at = time.monotonic()
         time.sleep(0.2)
+
+
+def hasten(system: System, connection: "Connection", calm_from: datetime) -> None:
+    """Let time pass: the leases of the dead end, and what the queue lost is due."""
+    rows_of(
+        connection,
+        "update notifications set attempts = 0, due_at = now(), sending_until = case"
+        " when sending_until > %(calm_from)s + interval '60 s' then sending_until end"
+        " where delivered_at is null returning id",
+        calm_from=calm_from,
+    )
+    asyncio.run(sweep(system))
 
 
 async def sweep(system: System) -> None:
