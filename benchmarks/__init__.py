@@ -1,1 +1,1 @@
-"""What is fast, measured in one run against a floor and a peer."""
+"""Benchmarks that compare the system with a floor and a peer in the same run."""

@@ -1,4 +1,4 @@
-"""Analysis: a file of trades summarized, clean and dirty, small and large, and a day's trades exported."""
+"""Analysis: summarizing trade files, clean and dirty, small and large, and exporting a day's trades."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,8 +18,8 @@ LOOP = "benchmarks.peers.dict_reader.handler"
 PANDAS = "benchmarks.peers.pandas_analysis.handler"
 
 TICKERS = 522
-FEWER = 10  # times fewer rows, in the small files
-BAD = 100  # lines to one that is bad
+FEWER = 10  # the ratio of the rows in the large and small files
+BAD = 100  # one bad line in this many lines
 COMPARED = {
     "dirty": "with 1 % bad lines",
     "nine": "with nine columns",
@@ -46,14 +46,14 @@ from generate_series(1, %(rows)s) as n
 
 
 class Runs:
-    """Runs of handlers, each in a process of its own: by name, the most memory and the least processor time taken."""
+    """Runs of handlers in separate processes: by name, the maximum memory and the minimum CPU time."""
 
     def __init__(self) -> None:
         self.peak_bytes: dict[str, int] = {}
         self.processor_seconds: dict[str, float] = {}
 
     def run(self, name: str, handler: str, event: Mapping[str, Any], python: Path = OURS) -> list[float]:
-        """Return the seconds that one call of a handler took, its imports not counted."""
+        """Return the seconds that one call of a handler took, without its imports."""
         with Handler(handler, {}, python) as process:
             before = process.processor_seconds()
             seconds = process.call(event, 1, 200)
@@ -64,7 +64,7 @@ class Runs:
 
 
 def figures(rows: int) -> Iterator[Figure]:
-    """Measure the analysis of a file of so many rows, and exports."""
+    """Measure the analysis of a file with `rows` rows, and exports."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _summaries(Path(folder), rows)
     yield from _exports(min(rows, LARGE_EXPORT))
@@ -118,7 +118,7 @@ def _summaries(folder: Path, rows: int) -> Iterator[Figure]:
     yield Figure(f"- against that at {few:,} rows", f"{growth:.2f} x ({small_peak})", "<= 1.2 x", growth <= 1.2)
     for name, what in COMPARED.items():
         yield Figure(f"- {what}", megabytes(peak[name]))
-    # Less moved by what else the machine does than the time on the clock is.
+    # CPU time is less affected by other load than elapsed time.
     seconds_of = runs.processor_seconds
     times = seconds_of["ours"] / seconds_of["one"]
     value = f"{seconds_of['ours']:.2f} s, {times:.2f} x of the plain read's with 1 thread"
@@ -128,7 +128,7 @@ def _summaries(folder: Path, rows: int) -> Iterator[Figure]:
 
 
 def _new_file(runs: Runs, file: Path, rows: int, *, is_export: bool = False) -> dict[str, Any]:
-    """Write a file of trades, with the five columns that must be there or those of an export, and return its event."""
+    """Write a trade file with the five required columns or those of an export, and return its event."""
     event = {"file": str(file), "rows": rows, "tickers": TICKERS, "rejected": 0, "is_export": is_export}
     runs.run("file", FILE, event)
     return event

@@ -1,4 +1,4 @@
-"""Imports: a file of 50,000 trades tried out, recorded, recorded again and compared."""
+"""Imports: a dry run, an import, a repeated import and a comparison of a file with 50,000 trades."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ REQUESTS = {
 
 
 def figures(rows: int) -> Iterator[Figure]:
-    """Measure what may be done with a file; its length is its own, whatever the rows of a large table."""
+    """Measure all operations on a file, whose length does not depend on `rows`."""
     del rows
     with services.postgres() as server:
         environment = services.environment(services.new_database(server, "imports"))
@@ -41,7 +41,7 @@ def _request(query: str) -> dict[str, Any]:
 
 
 def _file() -> bytes:
-    """Return a file of the format with the longest rows: each has an id of the broker's."""
+    """Return a file in the format with the longest rows, which have broker ids."""
     first = date(2020, 1, 1)
     lines = ["Action,Time,ISIN,Ticker,No. of shares,Price / share,Currency (Price / share),ID"]
     for number in range(ROWS):

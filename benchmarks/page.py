@@ -1,11 +1,10 @@
-"""Measure the page of a system that runs: `.venv-browser/bin/python -m benchmarks.page [URL]`.
+"""Measure the page of a running system: `.venv-browser/bin/python -m benchmarks.page [URL]`.
 
-When something is first painted, each time in a browser without a cache, and how evenly frames come while the socket
-sends twenty updates a second of ten tickers.
+Measures the first paint, in a browser without a cache, and the frame times while the socket sends twenty updates per
+second for ten tickers.
 """
 
 import json
-import shutil
 import sys
 from statistics import median, quantiles
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from local.cli.market import STARTING_PRICES
 from local.tools import build_page
+from local.tools.browser import executable
 
 LOADS = 15
 UPDATES_PER_SECOND = 20
@@ -55,7 +55,7 @@ FRAMES = """(seconds) => new Promise((resolve) => {
 
 
 def first_paints(browser: Browser, url: str, view: str) -> list[float]:
-    """Return when something was first painted, in milliseconds after the page was asked for, of each load."""
+    """Return the first paint of each load, in milliseconds after the request for the page."""
     found = []
     for _ in range(LOADS):
         context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -68,7 +68,7 @@ def first_paints(browser: Browser, url: str, view: str) -> list[float]:
 
 
 def frames(browser: Browser, url: str) -> tuple[list[float], list[float]]:
-    """Return the time between frames, and what took more than 50 ms, in milliseconds, under a stream of prices."""
+    """Return the times between frames and the long tasks (over 50 ms), in milliseconds, under a stream of prices."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     stream = STREAM.replace("UPDATES", str(UPDATES_PER_SECOND)).replace("PRICES", json.dumps(STARTING_PRICES))
     page.add_init_script(stream)
@@ -83,11 +83,11 @@ def frames(browser: Browser, url: str) -> tuple[list[float], list[float]]:
 
 
 def main() -> None:
-    """Measure the page that is served at the address of the command line, and say what was found."""
+    """Measure the page at the URL on the command line, and print the results."""
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
     print(f"scripts: {build_page.build():,} bytes gzipped")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        browser = playwright.chromium.launch(executable_path=executable())
         for view in ("prices", "trades"):
             paints = first_paints(browser, url, view)
             print(f"first paint of {view}: median {median(paints):.0f} ms, slowest of {LOADS} {max(paints):.0f} ms")

@@ -1,4 +1,4 @@
-"""Positions: a page of them in a small and in a large ledger, and a ticker with a million trades."""
+"""Positions: a page of positions in a small and a large ledger, and a ticker with a million trades."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,8 +18,8 @@ PAGE_SIZE = 100
 BUSY, BUSY_TRADES = "BUSY", 1_000_000
 MILLISECONDS = 50
 
-# A year of trades of a thousand tickers in the order of their time, recorded at once: buys and sells, in turns of no
-# period, of up to 500 shares, every other with a fee. And one ticker with a million of its own.
+# A year of trades of a thousand tickers in time order, recorded immediately: aperiodic buys and sells of up to 500
+# shares, every other with a fee. And one ticker with a million trades.
 _LOAD = """
 insert into trades (ticker, price, quantity, side, timestamp, recorded_by, recorded_at, fee)
 select
@@ -43,7 +43,7 @@ from (
 
 
 def figures(rows: int) -> Iterator[Figure]:
-    """Measure everything about positions; the large ledger has so many trades of a thousand tickers, and a busy one."""
+    """Measure positions; the large ledger has `rows` trades of a thousand tickers, and a busy ticker."""
     with services.postgres() as server:
         small = _loaded(server, "positions_small", SMALL, 1)
         large = _loaded(server, "positions_large", rows, BUSY_TRADES)

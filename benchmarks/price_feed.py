@@ -1,4 +1,4 @@
-"""The price feed: a thousand clients on this machine, from a price's own timestamp to its receipt by each of them."""
+"""The price feed: the latency from a price's timestamp to its receipt by each of a thousand local clients."""
 
 import json
 import selectors
@@ -18,17 +18,17 @@ from websockets.uri import parse_uri
 from benchmarks.measure import OURS, ROOT, Figure, say
 
 CLIENTS = 1_000
-ARRAYS = 10  # a round, one a second
+ARRAYS = 10  # per round, one per second
 ROUNDS = 3
 LIMIT_MILLISECONDS = 150
 TICKERS = 10
-# One that asks for everything that was ever sent and reads nothing of it: what waits for it fills every buffer.
+# Sent by a client that requests everything from the beginning and reads nothing, so that its buffers fill up.
 ASK_ALL_AGAIN = '{"action":"subscribe","tickers":["*"],"since":{"AAPL":0,"MSFT":0,"NVDA":0,"TSLA":0,"XOM":0}}'
 ASKS_PER_SECOND = 15
 
 
 class Client:
-    """A connection, and what it received: the number and the age in milliseconds of each array."""
+    """A connection, and the number and age in milliseconds of each array that it received."""
 
     def __init__(self, port: int, *, receive_buffer: int = 0) -> None:
         self.socket = socket.socket()
@@ -41,7 +41,7 @@ class Client:
         self._flush()
 
     def read(self, known: dict[bytes, tuple[int, float]]) -> None:
-        """Take what has arrived; `known` keeps the number and the time of each array that any client has read."""
+        """Read available data; `known` has the number and time of each array that any client has read."""
         data = self.socket.recv(65_536)
         now = time.time()
         if not data:
@@ -95,8 +95,8 @@ def _round(*, has_stalled: bool) -> tuple[list[float], int]:
         known: dict[bytes, tuple[int, float]] = {}
         if stalled:
             stack.callback(stalled.socket.close)
-            stalled.read(known)  # that it is connected, and nothing else
-        _read(selector, known, 2, None)  # the handshakes' answers, and the first array
+            stalled.read(known)  # the handshake only
+        _read(selector, known, 2, None)  # the handshakes and the first array
         for client in clients:
             client.received.clear()
         _read(selector, known, ARRAYS, stalled)
@@ -107,7 +107,7 @@ def _round(*, has_stalled: bool) -> tuple[list[float], int]:
 def _read(
     selector: selectors.BaseSelector, known: dict[bytes, tuple[int, float]], seconds: float, stalled: Client | None
 ) -> None:
-    """Read for so long, and until nothing comes that was sent before the end."""
+    """Read for `seconds`, and then until all arrays sent before the end have arrived."""
     end, ask = time.monotonic() + seconds, time.monotonic()
     while time.monotonic() < end:
         for key, _ in selector.select(0.05):
@@ -121,7 +121,7 @@ def _read(
 
 
 def _missing(client: Client) -> int:
-    """Return how many arrays a client should have, and has not."""
+    """Return how many arrays a client has missed."""
     gaps = sum(after - before - 1 for (before, _), (after, _) in pairwise(client.received))
     return gaps + max(0, ARRAYS - len(client.received))
 
@@ -134,13 +134,13 @@ def _number_and_time(payload: bytes) -> tuple[int, float]:
 
 @contextmanager
 def _feed() -> Iterator[int]:
-    """Run a feed in a process of its own, and yield its port."""
+    """Run a feed in a separate process, and yield its port."""
     process = subprocess.Popen(
         [OURS, "-m", "local.cli", "feed", "--port", "0", "--interval", "1", "--seed", "benchmark"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        start_new_session=True,  # Ctrl-C is for the process that stops this one
+        start_new_session=True,  # Ctrl-C must reach only the parent process
     )
     assert process.stdout is not None
     try:

@@ -1,4 +1,4 @@
-"""Simulation: one run, a sweep of a thousand pairs, and what importing it all takes."""
+"""Simulation: one run, a sweep of a thousand pairs, and the import time."""
 
 import random
 import subprocess
@@ -27,7 +27,7 @@ PAIRS = [(fast, slow) for fast in range(5, 101, 5) for slow in range(105, 305, 4
 
 
 def figures(_: int) -> Iterator[Figure]:
-    """Measure everything about simulations; they are of as many bars whatever the rows of a large table."""
+    """Measure simulations; the number of bars does not depend on `rows`."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "history.csv"
         file.write_text(_history())
@@ -91,7 +91,7 @@ def _import_seconds(module: str) -> float:
 def _event(
     file: Path, pairs: list[tuple[int, int]], *, with_result: bool = False, with_reading: bool = False
 ) -> dict[str, Any]:
-    """Return the event of a handler, with what its pairs must come to."""
+    """Return the event of a handler, with the expected results of its pairs."""
     history = history_files.read_csv(file.read_bytes())
     equities = [float(engine.simulate(history, Strategy(*pair)).metrics.final_equity) for pair in pairs]
     return {
@@ -104,7 +104,7 @@ def _event(
 
 
 def _history() -> str:
-    """Return a CSV of prices to the cent that walk at random, the same ones each time."""
+    """Return a CSV of prices in cents, a random walk that is always the same."""
     walk = random.Random(50_200)  # noqa: S311 - prices, not secrets
     price, day = 100.0, date(1990, 1, 1)
     rows = ["date,open,high,low,close,volume"]

@@ -1,4 +1,4 @@
-"""Trades: recording one, a batch, the first after a cold start, a page of any table, and what it all weighs."""
+"""Trades: recording a trade, a batch, and the first trade after a cold start, pages, and memory and package sizes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -43,8 +43,8 @@ DEEP = 100_000  # rows above the thousandth page
 SMALL = 10_000
 POPULAR = "AAPL"
 
-# A year of trades in the order of their time. One ticker of 522 has a twentieth of them, as markets have it, and so
-# that it has full pages in a small table and a thousandth page in a large one.
+# A year of trades in time order. One ticker of 522 has a twentieth of them, which is realistic, and gives it full pages
+# in a small table and a thousandth page in a large one.
 _LOAD = """
 insert into trades (ticker, price, quantity, side, timestamp, recorded_by, recorded_at)
 select
@@ -62,7 +62,7 @@ from
 
 
 def figures(rows: int) -> Iterator[Figure]:
-    """Measure everything about trades; the large table has so many rows."""
+    """Measure trades; the large table has `rows` rows."""
     with services.postgres() as server, services.sqs() as queue:
         environment = services.environment(services.new_database(server, "trades"), queue)
         yield from _warm_posts(environment)
@@ -78,7 +78,7 @@ def _warm_posts(environment: Mapping[str, str]) -> Iterator[Figure]:
     rounds = _rounds_of_posts(environment)
     yield rounds.at_most("Warm POST, against its SQL alone", 1.6, "ours", "floor")
     yield rounds.times_as_fast("Warm POST, against FastAPI and SQLAlchemy", 5, "ours", "peer")
-    # The disk takes the same time from each of them, much or little: without it the programs are compared.
+    # The disk adds the same time to each; without it, only the programs are compared.
     hasty = f"{environment['DATABASE_URL']}?options=-csynchronous_commit%3Doff"
     rounds = _rounds_of_posts({**environment, "DATABASE_URL": hasty})
     yield rounds.at_most("- no commit waiting for the disk, against its SQL alone", None, "ours", "floor")
@@ -107,7 +107,7 @@ def _cold_starts(environment: Mapping[str, str]) -> Iterator[Figure]:
         "peer": partial(first_answer, PEER, environment, _post(TRADE), 201, PEERS),
     }
     for start in starts.values():
-        start()  # compiles what is not compiled yet
+        start()  # compiles bytecode
     rounds = take_turns(15, **starts)
     yield rounds.at_most("Cold start to the first answered POST, against FastAPI and SQLAlchemy", 0.4, "ours", "peer")
     yield rounds.at_most("- with a message sent, while they send none", 0.6, "announced", "peer")
@@ -158,7 +158,7 @@ def _pages(server: Postgres, rows: int) -> Iterator[Figure]:
 
 
 def _loaded(server: Postgres, name: str, rows: int) -> str:
-    """Return the address of a new database with so many trades."""
+    """Return the URL of a new database with `rows` trades."""
     say(f"  loading {rows:,} trades")
     return services.loaded(server, name, _LOAD, rows=rows, popular=POPULAR)
 
@@ -182,14 +182,14 @@ def _post(body: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def _statement(trades: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the floor executes: what `trades.record` sends for the same trades."""
+    """Return the statement of the floor: the one that `ledger.record` sends for the same trades."""
     new = _NEW_TRADES.dump_json(_NEW_TRADES.validate_python(trades)).decode()
     parameters = {"trades": new, "recorded_by": "local"}
     return {"statement": _RECORD, "parameters": parameters, "atomic": len(trades) > 1}
 
 
 def _page(database: str, ticker: str | None, depth: int) -> dict[str, Any]:
-    """Return the filter of a full page, so many rows down, or as deep as the table allows."""
+    """Return the filter of a full page `depth` rows down, or as deep as the table allows."""
     event = {"limit": PAGE, **({"ticker": ticker} if ticker else {})}
     if not depth:
         return event
@@ -200,7 +200,7 @@ def _page(database: str, ticker: str | None, depth: int) -> dict[str, Any]:
         cursor.execute(
             f"select timestamp, id from trades {where} order by timestamp desc, id desc"  # noqa: S608
             " offset %(above)s - 1 limit 1",
-            # A page reads one row more than it answers: the deepest one must have it too.
+            # A page reads one row more than it returns, which the deepest page needs too.
             {**event, "above": min(depth, count - PAGE - 1)},
         )
         timestamp, row_id = cursor.fetchone() or (None, None)

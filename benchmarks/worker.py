@@ -1,8 +1,8 @@
-"""The process that a handler is measured in: it imports the handler as Lambda does, calls it and times it.
+"""The process in which a handler is measured: it imports the handler as Lambda does, calls it and times it.
 
-Commands come as lines of JSON on standard input, answers go as lines of JSON to what was standard output; what the
-handler prints is thrown away. The process ends when its input does. It runs in the peers' environment too, and a cold
-start pays for what it imports: so only what the interpreter has loaded anyway, or nearly.
+Commands are lines of JSON on standard input, and responses are lines of JSON on the original standard output; output of
+the handler is discarded. The process ends when its input ends. It also runs in the peers' environment, and its imports
+count in a cold start, so it imports only what the interpreter has (nearly) loaded anyway.
 """
 
 import importlib
@@ -25,7 +25,7 @@ CONTEXT = SimpleNamespace(
 
 
 def main() -> None:
-    """Obey commands until there are no more."""
+    """Execute commands until there are no more."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     module, name = sys.argv[1].rsplit(".", 1)
@@ -51,8 +51,8 @@ def _obey(handler: Any, command: dict[str, Any]) -> dict[str, Any]:
 
 
 def _peak_bytes() -> int:
-    if sys.platform == "linux":  # whose ru_maxrss begins with what the parent had when it started this process
-        with open("/proc/self/status") as status:  # noqa: PTH123 - pathlib would be one more import
+    if sys.platform == "linux":  # its ru_maxrss starts with that of the parent process
+        with open("/proc/self/status") as status:  # noqa: PTH123 - pathlib would be another import
             return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -1,1 +1,1 @@
-"""The same system on a laptop: PostgreSQL, AWS's services and Lambda's triggers, wired from template.yaml."""
+"""The system on a local machine: PostgreSQL, AWS services and Lambda triggers, wired from template.yaml."""

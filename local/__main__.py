@@ -1,4 +1,4 @@
-"""`python -m local`, or `make start`: the whole system on this machine, until Ctrl-C."""
+"""`python -m local`, or `make start`: runs the whole system on this machine until Ctrl-C."""
 
 import asyncio
 import logging
@@ -25,19 +25,19 @@ The API requires a token. Get one for everything, or name the scopes that it sho
   TOKEN=$(./trading token trades:read trades:write --subject desk-7)
 
 """
-# What the mock market and an open page ask again and again would bury everything else.
+# The frequent requests of the mock market and an open page, which would drown out everything else.
 ROUTINE = re.compile(r"GET +\S+ [23]|POST +/api/prices(/ticket)?/? 2")
 
 
 async def serve(port: int, door: Authorizer | None) -> None:
-    """Run the system and say what is where, until this process is asked to stop."""
+    """Run the system and print its addresses, until this process is asked to stop."""
     started = time.perf_counter()
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     print("Starting PostgreSQL and AWS's services…", flush=True)
     options = feed.Options(seed=secrets.token_hex(4))
-    for handler in logging.getLogger().handlers:  # the console; the log has it all
+    for handler in logging.getLogger().handlers:  # the console only; the log is complete
         handler.addFilter(lambda record: not ROUTINE.match(record.getMessage()))
     token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     say = logging.getLogger("local.prices").info
@@ -74,7 +74,7 @@ Ctrl-C stops everything.
 
 
 def main() -> int:
-    """Serve on the port that the environment names, 8000 by default; with AUTH=on only to who has a token."""
+    """Serve on the port in the environment, 8000 by default; AUTH=on requires a token."""
     console.show_all()
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) <= system.LAST_PORT:
@@ -82,7 +82,7 @@ def main() -> int:
         return 1
     try:
         asyncio.run(serve(int(port), authorizer.chosen(FOLDER)))
-    except KeyboardInterrupt:  # before there was anything to stop
+    except KeyboardInterrupt:  # before anything was started
         return 130
     except (authorizer.UnknownChoiceError, system.StartError, PostgresError, AwsError) as error:
         print(f"Cannot start: {error}.", file=sys.stderr)

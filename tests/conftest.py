@@ -49,7 +49,10 @@ os.environ.update(
 
 # Tests that start whole systems, which look for the same ports.
 SYSTEMS = {
-    *(f"tests/local/host/test_{name}.py" for name in ("documented_commands", "page", "websocket_gateway", "system")),
+    *(
+        f"tests/local/host/test_{name}.py"
+        for name in ("break_menu", "documented_commands", "page", "system", "websocket_gateway")
+    ),
     "tests/torture/test_under_fire.py",
 }
 
@@ -186,6 +189,16 @@ def aws_services() -> Iterator[Aws]:
         yield services
 
 
+@pytest.fixture
+def aws_environment(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The environment of functions that find AWS's services here; clients are kept from test to test."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
+    yield monkeypatch
+    if os.environ["AWS_ENDPOINT_URL"] != aws_services.endpoint:  # the test had its clients look elsewhere
+        for client in (aws.sqs, aws.sns, aws.s3, aws.events, aws.dynamodb):
+            client.cache_clear()
+
+
 @dataclass(frozen=True)
 class Channels:
     """The queue and the topic of notifications, and a queue that hears the topic."""
@@ -194,6 +207,10 @@ class Channels:
     queue_url: str
     topic_arn: str
     heard_url: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that name them."""
+        return {"NOTIFICATIONS_QUEUE_URL": self.queue_url, "NOTIFICATIONS_TOPIC_ARN": self.topic_arn}
 
     def announced(self) -> list[dict[str, Any]]:
         """Take the events that are on the notifications' queue."""
@@ -210,24 +227,27 @@ class Channels:
         return bodies
 
 
-@pytest.fixture
-def channels(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Channels]:
-    """A queue and a topic of this test's own, which the functions' environment names."""
-    sqs, sns = aws_services.client("sqs"), aws_services.client("sns")
-    name = uuid.uuid4().hex
+def _channels(services: Aws) -> Channels:
+    sqs, sns, name = services.client("sqs"), services.client("sns"), uuid.uuid4().hex
     queue_url = sqs.create_queue(QueueName=f"queue-{name}")["QueueUrl"]
     heard_url = sqs.create_queue(QueueName=f"heard-{name}")["QueueUrl"]
     topic_arn = sns.create_topic(Name=f"topic-{name}")["TopicArn"]
     heard_arn = sqs.get_queue_attributes(QueueUrl=heard_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=heard_arn)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", queue_url)
-    monkeypatch.setenv("NOTIFICATIONS_TOPIC_ARN", topic_arn)
-    aws.sqs.cache_clear()
-    aws.sns.cache_clear()
-    yield Channels(sqs, queue_url, topic_arn, heard_url)
-    aws.sqs.cache_clear()
-    aws.sns.cache_clear()
+    return Channels(sqs, queue_url, topic_arn, heard_url)
+
+
+@pytest.fixture
+def channels(aws_services: Aws, aws_environment: pytest.MonkeyPatch) -> Channels:
+    """A queue and a topic of this test's own, which the functions' environment names."""
+    channels = _channels(aws_services)
+    _set(aws_environment, channels.environment())
+    return channels
+
+
+def _set(environment: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
 
 
 @dataclass(frozen=True)
@@ -236,6 +256,10 @@ class Bucket:
 
     s3: Any
     name: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variable that names it."""
+        return {"DATA_BUCKET": self.name}
 
     def put(self, key: str, body: str | bytes) -> None:
         """Write an object."""
@@ -250,18 +274,18 @@ class Bucket:
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.name).get("Contents", [])]
 
 
-@pytest.fixture
-def bucket(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """A bucket of this test's own, which the functions' environment names."""
-    s3, name = aws_services.client("s3"), f"bucket-{uuid.uuid4().hex}"
+def _bucket(services: Aws) -> Bucket:
+    s3, name = services.client("s3"), f"bucket-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("DATA_BUCKET", name)
-    for client in (aws.s3, aws.events):
-        client.cache_clear()
-    yield Bucket(s3, name)
-    for client in (aws.s3, aws.events):
-        client.cache_clear()
+    return Bucket(s3, name)
+
+
+@pytest.fixture
+def bucket(aws_services: Aws, aws_environment: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of this test's own, which the functions' environment names."""
+    bucket = _bucket(aws_services)
+    _set(aws_environment, bucket.environment())
+    return bucket
 
 
 @pytest.fixture
@@ -293,6 +317,18 @@ class PriceServices:
     dynamodb: Any
     prices_url: str
     broadcast_url: str
+    tickets: str
+    connected: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that name them."""
+        return {
+            "PRICES_QUEUE_URL": self.prices_url,
+            "BROADCAST_QUEUE_URL": self.broadcast_url,
+            "TICKETS_TABLE": self.tickets,
+            "CONNECTIONS_TABLE": self.connected,
+            "SOCKETS_URL": "http://127.0.0.1:9",
+        }
 
     def published(self) -> list[dict[str, Any]]:
         """Take what is on the queue of prices, as Lambda hands it to a function."""
@@ -307,7 +343,7 @@ class PriceServices:
 
     def connections(self) -> set[str]:
         """Return who is connected."""
-        items = self.dynamodb.scan(TableName=os.environ["CONNECTIONS_TABLE"])["Items"]
+        items = self.dynamodb.scan(TableName=self.connected)["Items"]
         return {item["connection_id"]["S"] for item in items}
 
     def _take(self, url: str) -> list[dict[str, Any]]:
@@ -321,10 +357,8 @@ class PriceServices:
         return taken
 
 
-@pytest.fixture
-def price_services(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceServices]:
-    """Queues and tables of this test's own, which the functions' environment names."""
-    sqs, dynamodb, name = aws_services.client("sqs"), aws_services.client("dynamodb"), uuid.uuid4().hex
+def _price_services(services: Aws) -> PriceServices:
+    sqs, dynamodb, name = services.client("sqs"), services.client("dynamodb"), uuid.uuid4().hex
     fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     prices_url = sqs.create_queue(QueueName=f"prices-{name}.fifo", Attributes=fifo)["QueueUrl"]
     broadcast_url = sqs.create_queue(QueueName=f"broadcast-{name}")["QueueUrl"]
@@ -335,23 +369,19 @@ def price_services(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterat
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        monkeypatch.setenv(f"{table.upper()}_TABLE", f"{table}-{name}")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("PRICES_QUEUE_URL", prices_url)
-    monkeypatch.setenv("BROADCAST_QUEUE_URL", broadcast_url)
-    monkeypatch.setenv("SOCKETS_URL", "http://127.0.0.1:9")
-    clients = (aws.sqs, aws.dynamodb, aws.sockets)
-    for client in clients:
-        client.cache_clear()
-    yield PriceServices(sqs, dynamodb, prices_url, broadcast_url)
-    for client in clients:
-        client.cache_clear()
+    return PriceServices(sqs, dynamodb, prices_url, broadcast_url, f"tickets-{name}", f"connections-{name}")
 
 
 @pytest.fixture
-def webhook_tables(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The tables of webhooks, as the template declares them and this test's own, which the environment names."""
-    dynamodb, name = aws_services.client("dynamodb"), uuid.uuid4().hex
+def price_services(aws_services: Aws, aws_environment: pytest.MonkeyPatch) -> PriceServices:
+    """Queues and tables of this test's own, which the functions' environment names."""
+    price_services = _price_services(aws_services)
+    _set(aws_environment, price_services.environment())
+    return price_services
+
+
+def _webhook_tables(services: Aws) -> dict[str, str]:
+    dynamodb, name, variables = services.client("dynamodb"), uuid.uuid4().hex, {}
     settings_of = {"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode"}
     for variable, resource in (
         ("WEBHOOKS_TABLE", "WebhooksTable"),
@@ -361,12 +391,31 @@ def webhook_tables(aws_services: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterat
         dynamodb.create_table(
             TableName=f"{resource}-{name}", **{key: declared[key] for key in settings_of & declared.keys()}
         )
-        monkeypatch.setenv(variable, f"{resource}-{name}")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_services.endpoint)
-    monkeypatch.setenv("WEBHOOKS_TO_LOOPBACK", "true")
-    aws.dynamodb.cache_clear()
-    yield
-    aws.dynamodb.cache_clear()
+        variables[variable] = f"{resource}-{name}"
+    return {**variables, "WEBHOOKS_TO_LOOPBACK": "true"}
+
+
+@pytest.fixture
+def webhook_tables(aws_services: Aws, aws_environment: pytest.MonkeyPatch) -> None:
+    """The tables of webhooks, as the template declares them and this test's own, which the environment names."""
+    _set(aws_environment, _webhook_tables(aws_services))
+
+
+@pytest.fixture(scope="session")
+def shared_services(aws_services: Aws) -> dict[str, str]:
+    """The variables of queues, tables and a bucket for tests that do not look at what is in them."""
+    return {
+        **_channels(aws_services).environment(),
+        **_bucket(aws_services).environment(),
+        **_price_services(aws_services).environment(),
+        **_webhook_tables(aws_services),
+    }
+
+
+@pytest.fixture
+def shared_environment(shared_services: Mapping[str, str], aws_environment: pytest.MonkeyPatch) -> None:
+    """The environment of functions: what a test has no fixture of its own for is shared."""
+    _set(aws_environment, {name: value for name, value in shared_services.items() if name not in os.environ})
 
 
 def context(seconds: float = 30) -> Any:
@@ -403,11 +452,12 @@ def api_answer(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def call(
-    database_url: str, channels: Channels, bucket: Bucket, price_services: PriceServices, webhook_tables: None
-) -> Call:
-    """A function that sends the API a request, as API Gateway hands it over, and returns the answer."""
-    del database_url, channels, bucket, price_services, webhook_tables
+def call(database_url: str, shared_environment: None) -> Call:
+    """A function that sends the API a request, as API Gateway hands it over, and returns the answer.
+
+    A test that looks into a queue, a table or the bucket names that fixture too, and has one of its own.
+    """
+    del database_url, shared_environment
 
     def send(  # noqa: PLR0913 - a request has these parts
         method: str,

@@ -1,1 +1,1 @@
-"""What is measured of ours, in the form in which a worker calls it."""
+"""The measured parts of this system, as handlers that a worker can call."""

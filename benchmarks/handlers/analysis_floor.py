@@ -1,4 +1,4 @@
-"""The floor of summarizing a file: DuckDB reads it by itself, trusting every line, and sums."""
+"""The floor of summarizing a file: a plain DuckDB query without validation."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ group by ticker
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Read the event's file with so many threads; 200 when it has the expected rows."""
+    """Read the event's file with the event's number of threads; 200 if it has the expected rows."""
     with duckdb.connect(config={"threads": event["threads"]}) as connection:
         rows = connection.execute(_READ, {"file": event["file"]}).fetchall()
     return {"statusCode": 200 if sum(row[1] for row in rows) == event["rows"] else 500}

@@ -1,4 +1,4 @@
-"""A page of positions, as the business reads it."""
+"""A page of positions, without the HTTP edge."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from trading.trades.positions import PositionFilter
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Find the page that the event describes, after a key if it has one; 200 when it is full."""
+    """Find the page that the event describes, after a key if it has one; 200 if it is full."""
     wanted = dict(event)
     after = wanted.pop("after", None)
     found, _cursor = positions.find(PositionFilter(**wanted, cursor=pagination.encode_key(*after) if after else None))

@@ -1,4 +1,4 @@
-"""The function that posts prices to sockets, with the status that the measuring process looks for."""
+"""The function that posts prices to sockets, with the status that the benchmark expects."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from functions.price_broadcaster import app
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Post a batch; a message that cannot be read is a failure of the whole."""
+    """Post a batch; a message that cannot be read fails the whole batch."""
     failed = app.handler(event, context)["batchItemFailures"]
     return {"statusCode": 500 if failed else 200}

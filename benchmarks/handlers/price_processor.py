@@ -1,4 +1,4 @@
-"""The function that records prices, with the status that the measuring process looks for."""
+"""The function that records prices, with the status that the benchmark expects."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from functions.price_processor import app
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Process a batch; a failure of any message is one of the whole."""
+    """Process a batch; the failure of any message fails the whole batch."""
     failed = app.handler(event, context)["batchItemFailures"]
     return {"statusCode": 500 if failed else 200}

@@ -1,4 +1,4 @@
-"""Simulations of a history, each with its whole result; the event says which pairs, and what they come to."""
+"""Simulations of a history with their complete results; the event has the pairs and the expected equity."""
 
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,9 @@ read = cache(history_files.read_csv)
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Simulate every pair of the event; 200 when all of them come to the expected equity."""
+    """Simulate every pair of the event; 200 if all of them have the expected equity."""
     data = Path(event["file"]).read_bytes()
-    # Bars that were read before are still nothing but bars: what is computed from them is computed anew.
+    # Even with bars that are already read, a new History recomputes everything derived from them.
     history = history_files.read_csv(data) if event["with_reading"] else History(read(data).bars)
     total = 0.0
     for fast, slow in event["pairs"]:

@@ -1,10 +1,10 @@
-"""Files of trades to measure with, made anew from the same seed."""
+"""Trade files for benchmarks, generated from a fixed seed."""
 
 from typing import Any
 
 import duckdb
 
-# A day in the order of its time. Tickers, prices and quantities are random, each ticker as likely as any other.
+# A day in time order. Tickers, prices and quantities are random and uniformly distributed.
 _TRADES = """
 copy (
     select
@@ -26,7 +26,7 @@ copy (
 ) to '{file}' (format csv, header)
 """
 _EXPORTED = ", n + 1 as trade_id, 'main' as account, '0.35' as fee, 'USD' as currency"
-# One of each kind of line that is rejected, behind the ticker of the line whose place it takes.
+# One of each kind of rejected line, to follow the ticker of the line that it replaces.
 _BAD = (
     b"%b,abc,1,BUY,2024-05-15T10:00:00Z",
     b"%b,-1.50,1,BUY,2024-05-15T10:00:00Z",
@@ -44,7 +44,7 @@ ONE_BAD_IN = 100
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Write a file of so many rows; or, from one that is there, another of which one line in a hundred is bad."""
+    """Write a file with the event's number of rows, or a copy of an existing one with 1% bad lines."""
     if "clean" in event:
         _spoil(event["clean"], event["file"])
     else:

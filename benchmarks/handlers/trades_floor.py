@@ -1,4 +1,4 @@
-"""The floor of recording trades: what is sent to PostgreSQL, sent with nothing around it."""
+"""The floor of recording trades: only the statement that is sent to PostgreSQL."""
 
 import os
 from typing import Any

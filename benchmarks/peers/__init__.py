@@ -1,1 +1,1 @@
-"""The same services as they are usually written; they run in an environment of their own (.venv-peers)."""
+"""Typical implementations of the same services, for comparison; they run in a separate environment (.venv-peers)."""

@@ -1,4 +1,4 @@
-"""FIFO as one writes it first: all trades of a ticker in a list, a queue of lots, decimals. It keeps nothing."""
+"""A straightforward FIFO: all trades of a ticker in a list, a queue of lots, and decimals, without checkpoints."""
 
 import os
 from collections import deque
@@ -12,14 +12,14 @@ connection.autocommit = True
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Work out the position of the event's ticker; 200 when it has one."""
+    """Compute the position of the event's ticker; 200 if it has one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select side, quantity, price, fee from trades where ticker = %(ticker)s order by timestamp, id", event
         )
         trades = cursor.fetchall()
-    lots: deque[list[Decimal]] = deque()  # shares that are left, price, fee of a share
-    held = 0  # 1 where the lots were bought, -1 where they were sold
+    lots: deque[list[Decimal]] = deque()  # remaining shares, price, fee per share
+    held = 0  # 1 if the lots were bought, -1 if they were sold
     profit = Decimal(0)
     for side, quantity, price, fee in trades:
         sign = 1 if side == "BUY" else -1

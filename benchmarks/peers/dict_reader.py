@@ -1,6 +1,6 @@
-"""The loop that a script of the day writes: the whole body in memory, a list of dicts, floats, no checks.
+"""The loop of a typical script: the whole body in memory, a list of dicts, floats, no validation.
 
-It gives the volume and the volume-weighted average alone, which favours it.
+It computes only the volume and the VWAP, which is in its favor.
 """
 
 import csv
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Sum the event's file by ticker; 200 when it has the expected rows."""
+    """Sum the event's file by ticker; 200 if it has the expected rows."""
     body = Path(event["file"]).read_bytes().decode("utf-8")
     rows = list(csv.DictReader(io.StringIO(body)))
     totals: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""The peer of the analysis: pandas, plainly used, its columns those of ours. Floats and no checks: that favours it."""
+"""The peer of the analysis: idiomatic pandas with the same columns. Floats and no validation are in its favor."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Summarize the event's file; 200 when it has the expected rows."""
+    """Summarize the event's file; 200 if it has the expected rows."""
     trades = pd.read_csv(
         event["file"],
         dtype={"ticker": "category", "price": "float64", "quantity": "float64", "side": "category"},

@@ -1,4 +1,4 @@
-"""The peer of positions: pandas, plainly used, on cumulative quantities. Floats and nothing kept: that favours it."""
+"""The peer of positions: idiomatic pandas on cumulative quantities. Floats and no checkpoints are in its favor."""
 
 import os
 from typing import Any
@@ -15,13 +15,13 @@ TRADES = text(
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Work out the position of the event's ticker; 200 when it has one."""
+    """Compute the position of the event's ticker; 200 if it has one."""
     with engine.connect() as connection:
         trades = pd.read_sql(TRADES, connection, params={"ticker": event["ticker"]})
     bought, sold = trades[trades["side"] == "BUY"], trades[trades["side"] == "SELL"]
     until_bought, until_sold = bought["quantity"].cumsum().to_numpy(), sold["quantity"].cumsum().to_numpy()
     met = min(until_bought[-1], until_sold[-1])
-    # Where a trade of either side ends, a piece does.
+    # A match ends where a trade of either side ends.
     ends = np.unique(np.concatenate([until_bought, until_sold]))
     ends = ends[ends <= met]
     lengths = np.diff(ends, prepend=0.0)

@@ -1,4 +1,4 @@
-"""The crossover with pandas: rolling means, vectorised crosses and statistics, a loop over the trades alone."""
+"""The crossover with pandas: rolling means, vectorized crosses and statistics, and a loop over the trades only."""
 
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ def read(file: str) -> pd.DataFrame:
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Simulate every pair of the event; 200 when they come to the expected equity, or nearly: floats miss ties."""
+    """Simulate every pair of the event; 200 if the equity is nearly as expected: floats miss ties."""
     bars = read(event["file"])
     total = sum(simulate(bars, fast, slow)[0] for fast, slow in event["pairs"])
     return {"statusCode": 200 if abs(total / event["expected"] - 1) < 0.01 else 409, "total": total}

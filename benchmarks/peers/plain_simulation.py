@@ -1,4 +1,4 @@
-"""The crossover as one writes it first: a loop over the bars that computes each average anew, in floats."""
+"""A straightforward crossover: a loop over the bars that recomputes each average, in floats."""
 
 import csv
 import math
@@ -20,7 +20,7 @@ def read(file: str) -> tuple[list[float], list[float]]:
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Simulate every pair of the event; 200 when they come to the expected equity, or nearly: floats miss ties."""
+    """Simulate every pair of the event; 200 if the equity is nearly as expected: floats miss ties."""
     opens, closes = read(event["file"])
     total = sum(simulate(opens, closes, fast, slow)[0] for fast, slow in event["pairs"])
     return {"statusCode": 200 if abs(total / event["expected"] - 1) < 0.01 else 409, "total": total}

@@ -1,6 +1,6 @@
-"""The floor of the alert rules: a detector of the default rule alone, for ticks that come in their order.
+"""The floor of the alert rules: a detector for the default rule only, for ticks in order.
 
-It is what judged ticks before there were other rules: a queue of lows, and the timestamps of the last five seconds.
+It was the detector before there were other rules: a queue of lows, and the timestamps of the last five seconds.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ _COUNTED, _REPEATED = Detection(Outcome.COUNTED), Detection(Outcome.REPEATED)
 
 
 class RiseDetector:
-    """Judges the prices of one ticker. It does not say what it found: no alert is part of what is measured."""
+    """Evaluates the prices of one ticker, without creating alerts, which are not part of the measurement."""
 
     def __init__(self) -> None:
         self._newest: datetime | None = None
@@ -25,7 +25,7 @@ class RiseDetector:
         self._lows: deque[tuple[datetime, Decimal]] = deque()
 
     def update(self, tick: Tick) -> Detection:
-        """Take a tick, whose price is above zero, and say what became of it."""
+        """Process a tick, whose price is above zero."""
         timestamp, price = tick.timestamp, tick.price
         newest = self._newest
         if newest is not None and timestamp <= newest:

@@ -1,4 +1,4 @@
-"""Imports over HTTP: record what a broker's file holds, or say what that would do, or compare it, or take it back."""
+"""Imports over HTTP: import a broker file, preview or compare it, list imports and their rows, and void an import."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -34,7 +34,9 @@ from trading.trades.imports.options import GivenOptions
 from trading.trades.imports.records import Import, ImportFilter, ImportRow, Outcome, RowFilter
 
 PATH = "/api/imports"
-FILE = Body(("text/csv", "application/octet-stream"), 4_000_000)  # in base64, which a request of 6 MB has room for
+FILE = Body(
+    ("text/csv", "application/octet-stream"), 4_000_000
+)  # in base64, this fits into Lambda's request limit of 6 MB
 RETRY_HINT = "Send the same file again: it goes on where it stopped."
 
 logger = Logger()
@@ -55,34 +57,35 @@ Flag = Literal["true", "false"]
     responses={
         200: described_json(
             ImportResult | Comparison,
-            "What came of the file's rows, or would come of them; with mode=compare how it and the ledger agree.",
+            "The outcome of each row; with mode=compare, how the file and the ledger differ.",
         ),
-        409: described_problem("The import was voided while this request went on with it."),
+        409: described_problem("The import was voided while this request was processing it."),
     },
 )
-def import_file(  # noqa: PLR0913, PLR0917 - a file can be read in so many ways
+def import_file(  # noqa: PLR0913, PLR0917 - the parameters of a request
     file_format: Annotated[
-        str, Query(alias="format", description="`auto`, `generic`, or one that is listed.")
+        str, Query(alias="format", description="`auto`, `generic`, or the name of a listed format.")
     ] = "auto",
-    account: Annotated[Account, Query(description="Where trades are recorded for which the file names none.")] = "main",
+    account: Annotated[Account, Query(description="The account of trades whose rows name none.")] = "main",
     source_account: Annotated[
-        str | None, Query(description="The broker's account whose trades are wanted, where a file has several.")
+        str | None, Query(description="The broker's account to import, if the file has several.")
     ] = None,
     timezone: Annotated[
-        str | None, Query(description="Of dates without an offset, such as Europe/Zurich; by default the format's.")
+        str | None,
+        Query(description="The zone of dates without an offset, such as Europe/Zurich. Defaults to the format's."),
     ] = None,
-    currency: Annotated[Currency, Query(description="Of trades whose currency the file does not tell.")] = "USD",
+    currency: Annotated[Currency, Query(description="The currency of trades whose rows name none.")] = "USD",
     tickers: Annotated[str | None, Query(description="The tickers of ISINs: ISIN:TICKER,ISIN:TICKER,…")] = None,
     columns: Annotated[
-        str | None, Query(description="Of a file of no known format: ticker:Symbol,price:Price,…")
+        str | None, Query(description="The columns of a generic file: ticker:Symbol,price:Price,…")
     ] = None,
     date_format: Annotated[
-        str | None, Query(description="How such a file writes dates, such as %d.%m.%Y; by default ISO 8601.")
+        str | None, Query(description="The date format of a generic file, such as %d.%m.%Y. Defaults to ISO 8601.")
     ] = None,
-    dry_run: Annotated[Flag, Query(description="Whether to record nothing, and say what would be.")] = "false",
+    dry_run: Annotated[Flag, Query(description="Whether to report the outcome without recording anything.")] = "false",
     mode: Annotated[Literal["import", "compare"], Query()] = "import",
 ) -> Response[str]:
-    """Record the trades of a broker's file that are not recorded yet; each row is accounted for."""
+    """Record the trades of a broker file that are not recorded yet, and report the outcome of each row."""
     given = GivenOptions(file_format, account, source_account, timezone, currency, tickers, columns, date_format)
     options, data = given.read(), app.body_bytes()
     if mode == "compare":
@@ -100,8 +103,8 @@ def import_file(  # noqa: PLR0913, PLR0917 - a file can be read in so many ways
 @app.get(
     PATH,
     scope="trades:read",
-    summary="Find imports",
-    responses={200: described_json(list[Import], "The newest first; the Link header leads to the next page.")},
+    summary="List imports",
+    responses={200: described_json(list[Import], "Newest first; the Link header has the next page.")},
 )
 def find_imports(
     start_date: From = None,
@@ -109,7 +112,7 @@ def find_imports(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find imports, the newest first."""
+    """List imports, newest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find(ImportFilter(start_date, end_date, limit, cursor))
     return json_response(HTTPStatus.OK, adapter(list[Import]).dump_json(found), next_page(PATH, given, next_cursor))
@@ -119,19 +122,19 @@ def find_imports(
     f"{PATH}/formats",
     scope="trades:read",
     summary="List the formats of files",
-    responses={200: described_json(list[KnownFormat], "All of them.")},
+    responses={200: described_json(list[KnownFormat], "All formats.")},
 )
 def list_formats() -> Response[str]:
-    """List the brokers' formats that are known, and the public samples against which they were checked."""
+    """List the supported broker formats, and the public samples against which they were checked."""
     return json_response(HTTPStatus.OK, adapter(list[KnownFormat]).dump_json(catalog.known()))
 
 
 @app.get(
     f"{PATH}/<import_id>/rows",
     scope="trades:read",
-    summary="Find what came of an import's rows",
+    summary="List an import's rows",
     responses={
-        200: described_json(list[ImportRow], "In the order of the file; the Link header leads to the next page."),
+        200: described_json(list[ImportRow], "In file order; the Link header has the next page."),
         404: NO_IMPORT,
     },
 )
@@ -141,7 +144,7 @@ def find_rows(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find what came of each row of an imported file."""
+    """List the rows of an imported file with their outcomes."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_rows(RowFilter(import_id, outcome, limit=limit, cursor=cursor))
     headers = next_page(f"{PATH}/{import_id}/rows", given, next_cursor)
@@ -152,10 +155,10 @@ def find_rows(
     f"{PATH}/<import_id>/void",
     scope="trades:write",
     summary="Void an import",
-    responses={200: described_json(Import, "The import, voided now or before."), 404: NO_IMPORT},
+    responses={200: described_json(Import, "The voided import; it may have been voided before."), 404: NO_IMPORT},
 )
 def void_import(import_id: Id, new: NewVoid) -> Response[str]:
-    """Take back all trades that an import recorded, and announce that once."""
+    """Void an import and all trades that it recorded, with one notification."""
     voided, notification_id = records.void(import_id, new.reason, app.subject)
     if notification_id:
         outbox.announce([ImportVoided.of(voided, notification_id)])
@@ -164,5 +167,5 @@ def void_import(import_id: Id, new: NewVoid) -> Response[str]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

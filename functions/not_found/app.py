@@ -1,4 +1,4 @@
-"""The requests that no route matches: a redirect to the same path without its last slash, or a problem (404)."""
+"""Requests that match no route: redirected to the same path without a trailing slash, or answered with 404."""
 
 import re
 from http import HTTPStatus
@@ -9,15 +9,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.http.problems import MEDIA_TYPE, Problem
 
-# A path of the API that ends in one slash. No segment is empty or made of dots, which a client would resolve to another
-# path or, at the beginning, to another host.
+# An API path with one trailing slash. Empty and dot segments are excluded, because a client would resolve them to
+# another path or, at the beginning, to another host.
 WITH_SLASH = re.compile(r"/api(/(?!\.{1,2}/)[^/]+)+/")
-# What a query may hold as it is: https://www.rfc-editor.org/rfc/rfc3986#appendix-A
+# The characters that a query may contain unencoded: https://www.rfc-editor.org/rfc/rfc3986#appendix-A
 QUERY_CHARACTERS = "%!$&'()*+,;=:@/?-._~"
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway event of payload format 2.0 with 308 or 404."""
+    """Respond to an API Gateway event of payload format 2.0 with 308 or 404."""
     path, method = event["rawPath"], event["requestContext"]["http"]["method"]
     if WITH_SLASH.fullmatch(path):
         return _answer(HTTPStatus.PERMANENT_REDIRECT, {"location": _location(event)})
@@ -31,7 +31,7 @@ def _answer(status: HTTPStatus, headers: dict[str, str], body: str = "") -> dict
 
 
 def _location(event: dict[str, Any]) -> str:
-    """Return the path and query of a request without the path's last slash, encoded: API Gateway has decoded them."""
+    """Return a request's path, without the trailing slash, and query, encoded again as API Gateway decodes them."""
     path = quote(event["rawPath"].removesuffix("/"))
     query = quote(event.get("rawQueryString", ""), safe=QUERY_CHARACTERS)
     return f"{path}?{query}" if query else path

@@ -1,4 +1,4 @@
-"""Notifications off the queue: each is delivered to the topic, and one that fails goes back to the queue alone."""
+"""Publishes the notifications on the queue to the topic; only those that fail return to the queue."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,12 @@ from trading.notifications.events import PriceAlerted
 
 logger = Logger()
 metrics = Metrics()
-# A batch in which nothing succeeded is answered record by record as well, not with an error of the whole.
+# A batch in which all records failed also returns the failed records instead of raising an error.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def deliver(record: SQSRecord) -> None:
-    """Deliver the notification that a message carries."""
+    """Deliver the notification in a message."""
     correlation.begin(correlation.of_record(record.raw_event))
     try:
         event = events.read(record.body)
@@ -32,7 +32,7 @@ def deliver(record: SQSRecord) -> None:
     logger.info(outcome, event_id=event.id, type=event.type, about=event.headline())
     if sent:
         metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 1)
-    if sent and not isinstance(event, PriceAlerted):  # an alert's time is the tick's, which may be of any day
+    if sent and not isinstance(event, PriceAlerted):  # an alert has the time of its tick, which may be any day
         lag = (datetime.now(UTC) - event.time).total_seconds() * 1_000
         metrics.add_metric("NotificationLag", MetricUnit.Milliseconds, max(0, round(lag)))
 
@@ -40,6 +40,6 @@ def deliver(record: SQSRecord) -> None:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Deliver a batch of SQS messages and return those that failed, for SQS to bring again."""
-    metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 0)  # somebody was here, whatever comes of it
+    """Deliver a batch of SQS messages and return those that failed, for SQS to retry."""
+    metrics.add_metric("NotificationsDelivered", MetricUnit.Count, 0)  # shows that the function ran
     return dict(process_partial_response(event, deliver, processor, context))

@@ -1,4 +1,4 @@
-"""Positions over HTTP: what is held, which trades closed which, what was earned, and what it is all worth."""
+"""Positions over HTTP: positions with their lots and matches, realized profit, and the portfolio."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from trading.trades.profit import Grouping, PortfolioCurrency, ProfitFilter, Pro
 
 PATH = "/api/positions"
 
-# What was read by then is kept, so that the same request needs less the next time.
+# The progress is saved, so a repeated request needs less time.
 RETRY_HINT = "Send the request again: it continues where it stopped."
 
 logger = Logger()
@@ -52,7 +52,7 @@ AsOf = Annotated[
         )
     },
 )
-def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_positions(  # noqa: PLR0913, PLR0917 - the parameters of a search
     account: AnyAccount = None,
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     method: Annotated[Method, Query(description="How the cost of closed shares is determined.")] = "fifo",
@@ -80,7 +80,7 @@ def find_positions(  # noqa: PLR0913, PLR0917 - a search has these parameters
         404: NO_POSITION,
     },
 )
-def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def get_position(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker, Path()],
     account: OneAccount = "main",
     currency: OneCurrency = None,
@@ -88,7 +88,7 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Get one position and its open lots, first in, first out."""
+    """Get one position and its open lots by FIFO."""
     given = app.current_event.query_string_parameters
     found, next_cursor = positions.get(WantedPosition(ticker, account, currency, as_of, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}", given, next_cursor)
@@ -105,7 +105,7 @@ def get_position(  # noqa: PLR0913, PLR0917 - a search has these parameters
         404: NO_POSITION,
     },
 )
-def find_matches(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_matches(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker, Path()],
     account: OneAccount = "main",
     currency: OneCurrency = None,
@@ -133,7 +133,7 @@ def find_profit(
     end_date: Annotated[Day | None, Query(description="Inclusive, UTC.")] = None,
     account: AnyAccount = None,
 ) -> Response[str]:
-    """Add up realized profit by day, month, ticker, account or tag, first in, first out."""
+    """Sum realized profit (FIFO) by day, month, ticker, account or tag."""
     found = profit.find(ProfitFilter(by, start_date, end_date, account))
     return json_response(HTTPStatus.OK, adapter(list[ProfitGroup]).dump_json(found))
 
@@ -152,5 +152,5 @@ def get_portfolio(account: AnyAccount = None) -> Response[str]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

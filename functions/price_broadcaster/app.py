@@ -1,4 +1,4 @@
-"""Prices and alerts off the broadcast queue, posted to everybody on the socket who follows them."""
+"""Posts the prices and alerts on the broadcast queue to all connections that follow them."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ from trading.core import correlation
 from trading.streaming import broadcasts
 
 FRESH_SECONDS = 10
-# Left over for the posts that are on their way when the time is up.
+# Reserved for posts that are in flight when the time is up.
 RESERVE_SECONDS = 5
 
 logger = Logger()
@@ -18,7 +18,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Post what a batch of SQS messages carries, and return those that cannot be read; what is stale is passed over."""
+    """Post the contents of a batch of SQS messages, skip stale ones, and return those that cannot be read."""
     fresh, stale, failed = [], 0, []
     for record in event["Records"]:
         correlation.begin(correlation.of_record(record))
@@ -38,6 +38,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _is_stale(attributes: dict[str, str]) -> bool:
-    """Whether newer prices than these were posted long ago: they come again, or have waited."""
+    """Whether a message is a retry or has waited so long that newer prices have already been posted."""
     waited = int(attributes["ApproximateFirstReceiveTimestamp"]) - int(attributes["SentTimestamp"])
     return int(attributes["ApproximateReceiveCount"]) > 1 or waited > FRESH_SECONDS * 1_000

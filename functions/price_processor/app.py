@@ -1,4 +1,4 @@
-"""Prices off their queue: averaged, judged and recorded, and sent on to the sockets."""
+"""Processes the prices on their queue: records averages and alerts, and sends both to the socket."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ from trading.prices.records import Recorded
 from trading.prices.ticks import Tick
 from trading.streaming import broadcasts
 
-# Seconds between attempts while the database is away, of a whole batch: a message that comes again waits for longer.
+# Seconds between attempts of a batch while the database is unavailable: a retry through the queue would wait longer.
 WAITS = (0.5, 1.0, 2.0)
 
 logger = Logger()
@@ -33,7 +33,7 @@ class Group:
 
     ticker: str
     correlation_id: str | None = None  # of its first message
-    readable: list[str] = field(default_factory=list)  # message ids, as are the others
+    readable: list[str] = field(default_factory=list)  # message ids; `unreadable` too
     unreadable: list[str] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
 
@@ -41,9 +41,10 @@ class Group:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Process a batch of SQS FIFO messages and return those that failed, for SQS to bring again.
+    """Process a batch of SQS FIFO messages and return those that failed, for SQS to retry.
 
-    A ticker's first failure and all after it are returned, so that their order stays; other tickers are not held up.
+    The first failure of a ticker and all its later messages are returned, to preserve their order; other tickers are
+    not affected.
     """
     groups = list(_by_ticker(event["Records"]))
     recorded = _record([group for group in groups if group.readable])
@@ -85,9 +86,9 @@ def _ticks(ticker: str, body: str) -> list[Tick]:
 
 
 def _record(groups: list[Group]) -> dict[str, Recorded]:
-    """Record the ticks of all tickers in one transaction, and return what became of each ticker that succeeded.
+    """Record the ticks of all tickers in one transaction, and return the results of those that succeeded.
 
-    Where that fails, each ticker is tried alone: what is wrong with one must not hold up the others.
+    If that fails, each ticker is recorded separately, so that one does not block the others.
     """
     waits = list(WAITS)
     while groups:
@@ -121,7 +122,7 @@ def _log(recorded: Mapping[str, Recorded], failed: list[str]) -> None:
 
 
 def _announce(groups: list[Group], recorded: Mapping[str, Recorded]) -> None:
-    """Announce each alert under the id of the request that published its price, and tell the sockets of everything."""
+    """Announce each alert with the correlation id of its price's request, and send prices and alerts to the socket."""
     alerts = []
     for group in groups:
         correlation.begin(group.correlation_id)

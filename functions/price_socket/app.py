@@ -1,4 +1,4 @@
-"""The price socket: who connects, what they ask for, and who is gone."""
+"""The price socket: connects, messages and disconnects."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an event of API Gateway's WebSocket API; a body goes back to who sent the message."""
+    """Handle an event of API Gateway's WebSocket API; the response body is sent to the client."""
     connection_id = event["requestContext"]["connectionId"]
     match event["requestContext"]["routeKey"]:
         case "$connect":

@@ -1,4 +1,4 @@
-"""Prices over HTTP: publish them, read their averages and alerts, keep alert rules, open the socket."""
+"""Prices over HTTP: publish prices, read averages and alerts, manage alert rules, and issue socket tickets."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -44,7 +44,7 @@ class PriceBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # Powertools formats a route's arguments for a debug line at every level: five hundred prices need not be in it.
+    # Without repr, because Powertools formats all arguments of a route for a debug log line, even if it is disabled.
     prices: list[NewPrice] = Field(min_length=1, max_length=PRICES_LIMIT, repr=False)
 
 
@@ -69,7 +69,7 @@ TOO_MANY = described_problem("The ticker has 50 rules already, or there are 200.
     },
 )
 def publish_prices(batch: PriceBatch) -> Response[str]:
-    """Put prices on their queue; one that is published twice counts once."""
+    """Send prices to the queue; duplicates count once."""
     ticks.publish(batch.prices)
     return json_response(HTTPStatus.ACCEPTED, adapter(Accepted).dump_json(Accepted(len(batch.prices))))
 
@@ -90,7 +90,7 @@ def find_averages(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find the averages of the five minutes that begin between two dates."""
+    """Find the averages of the five-minute intervals that begin between two dates."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_averages(PriceFilter(ticker, start_date, end_date, limit, cursor))
     headers = next_page(f"{PATH}/{ticker}/averages", given, next_cursor)
@@ -110,7 +110,7 @@ def find_alerts(
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find the prices that met a rule, each with a copy of it."""
+    """Find alerts, each with a copy of its rule."""
     given = app.current_event.query_string_parameters
     found, next_cursor = records.find_alerts(PriceFilter(ticker, start_date, end_date, limit, cursor))
     return json_response(
@@ -126,7 +126,7 @@ def find_alerts(
     responses={201: described_json(RecordedRule, "The rule applies to prices from now on."), 409: TOO_MANY},
 )
 def create_rule(new: NewAlertRule) -> Response[str]:
-    """Create a rule: a rise or fall by a percentage within seconds, or a price above or below another."""
+    """Create a rule for a rise or fall by a percentage within a time window, or for a price above or below a limit."""
     rule = rule_records.create(new, app.subject)
     return json_response(
         HTTPStatus.CREATED, adapter(RecordedRule).dump_json(rule), {"Location": f"{RULES_PATH}/{rule.id}"}
@@ -137,10 +137,10 @@ def create_rule(new: NewAlertRule) -> Response[str]:
     RULES_PATH,
     scope="prices:read",
     summary="List alert rules",
-    responses={200: described_json(list[RecordedRule], "All rules that are not deleted, oldest first.")},
+    responses={200: described_json(list[RecordedRule], "Oldest first; deleted rules are not listed.")},
 )
 def find_rules() -> Response[str]:
-    """List the rules; the first is the one that is there from the start, unless it was deleted."""
+    """List the rules; the first is the predefined one, unless it was deleted."""
     return json_response(HTTPStatus.OK, adapter(list[RecordedRule]).dump_json(rule_records.find()))
 
 
@@ -159,10 +159,10 @@ def get_rule(rule_id: Id) -> Response[str]:
     f"{RULES_PATH}/<rule_id>",
     scope="alerts:write",
     summary="Change, pause or resume an alert rule",
-    responses={200: described_json(RecordedRule, "The rule as it is now."), 404: NO_RULE, 409: TOO_MANY},
+    responses={200: described_json(RecordedRule, "The updated rule."), 404: NO_RULE, 409: TOO_MANY},
 )
 def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
-    """Change a rule. One that watches something else, or goes on after a pause, sees prices from now on only."""
+    """Change a rule. If it watches something else or is resumed, it applies to prices from now on."""
     return json_response(HTTPStatus.OK, adapter(RecordedRule).dump_json(rule_records.change(rule_id, change)))
 
 
@@ -170,10 +170,10 @@ def change_rule(rule_id: Id, change: AlertRuleChange) -> Response[str]:
     f"{RULES_PATH}/<rule_id>",
     scope="alerts:write",
     summary="Delete an alert rule",
-    responses={200: described_json(RecordedRule, "The rule that is deleted. Its alerts stay."), 404: NO_RULE},
+    responses={200: described_json(RecordedRule, "The deleted rule. Its alerts are kept."), 404: NO_RULE},
 )
 def delete_rule(rule_id: Id) -> Response[str]:
-    """Delete a rule; its alerts, each with a copy of it, stay."""
+    """Delete a rule; its alerts, each with a copy of it, are kept."""
     return json_response(HTTPStatus.OK, adapter(RecordedRule).dump_json(rule_records.delete(rule_id)))
 
 
@@ -184,11 +184,11 @@ def delete_rule(rule_id: Id) -> Response[str]:
     responses={201: described_json(Ticket, "The ticket opens the socket once, within a minute.")},
 )
 def issue_ticket() -> Response[str]:
-    """Issue a ticket: a browser cannot send a token when it opens a WebSocket."""
+    """Issue a ticket, because a browser cannot send a token when it opens a WebSocket."""
     return json_response(HTTPStatus.CREATED, adapter(Ticket).dump_json(connections.issue_ticket(app.subject)))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

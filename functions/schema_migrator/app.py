@@ -1,4 +1,4 @@
-"""On deploy: bring the database's schema up to date, and tell CloudFormation how that went."""
+"""On deployment: migrates the database schema and reports the result to CloudFormation."""
 
 import json
 import time
@@ -12,23 +12,23 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading.core import database, migrations
 
-# Left over after the last moment at which the schema may still change: to say that it did not.
+# Reserved after the deadline of the migrations, to report a failure.
 RESERVE_SECONDS = 30
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 10
-REASON_LIMIT = 1_000  # characters; the whole answer may have 4 KB
+REASON_LIMIT = 1_000  # characters; the whole response is limited to 4 KB
 
 logger = Logger()
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Apply the migrations that the database lacks and return their names.
+    """Apply pending migrations and return their names.
 
-    Woken by hand it answers that; woken by CloudFormation, which waits for a custom resource, it tells CloudFormation
-    too, of a failure at once. Nothing is done when that resource is deleted: the data are not its. A stack that is
-    updated has had a schema since it was created, so it is not given a second one in a database that is empty.
+    If invoked by CloudFormation for the custom resource, also report success or failure to it. Deleting that resource
+    does nothing, because the data must stay. When a stack is updated, an empty database is refused, because the stack
+    has had a schema since its creation.
     """
     kind = event.get("RequestType")
     if kind is None:
@@ -54,12 +54,12 @@ def _id(context: LambdaContext) -> str:
 
 
 def _answer(event: Mapping[str, Any], physical_id: str, failure: str | None = None) -> None:
-    """Tell CloudFormation that a request was met, or why not, at the address that came with it.
+    """Report success or failure to CloudFormation at the request's ResponseURL.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html
 
     Raises:
-        OSError, http.client.HTTPException: the address took no answer in three attempts, and CloudFormation waits on.
+        OSError, http.client.HTTPException: three attempts failed; CloudFormation waits until it times out.
     """
     body = json.dumps(
         {
@@ -69,13 +69,13 @@ def _answer(event: Mapping[str, Any], physical_id: str, failure: str | None = No
             **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
         }
     ).encode()
-    # The address is signed for a request without a type.
+    # The URL is signed for a request without a content type.
     request = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
                 return
-        except (OSError, HTTPException):  # refused, timed out, hung up, or answered with something else than HTTP
+        except (OSError, HTTPException):  # refused, timed out, closed, or not HTTP
             if attempt == ATTEMPTS:
                 raise
             time.sleep(attempt)

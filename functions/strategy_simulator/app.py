@@ -1,4 +1,4 @@
-"""Simulations over HTTP: store a history, simulate a strategy on it, read its result as JSON or as a page."""
+"""Simulations over HTTP: store a price history, simulate a strategy on it, read the result as JSON or HTML."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -20,7 +20,9 @@ from trading.simulation.records import NewSimulation, RecordedSimulation
 
 PATH = "/api/simulations"
 HISTORIES_PATH = "/api/histories"
-HISTORY = Body(("text/csv", "application/octet-stream"), 4_000_000)  # in base64, which a request of 6 MB has room for
+HISTORY = Body(
+    ("text/csv", "application/octet-stream"), 4_000_000
+)  # in base64, this fits into Lambda's request limit of 6 MB
 
 Adjusted = Annotated[
     Literal["true", "false"],
@@ -46,7 +48,7 @@ def find_histories(
         Ticker | None, Query(description="Where the page begins; the Link header has the next page's.")
     ] = None,
 ) -> Response[str]:
-    """List the tickers whose prices are stored, with a summary of each."""
+    """List the stored histories, with a summary of each."""
     found, next_cursor = histories.find(setting("DATA_BUCKET"), limit, cursor)
     headers = next_page(HISTORIES_PATH, app.current_event.query_string_parameters, next_cursor)
     return json_response(HTTPStatus.OK, adapter(list[StoredHistory]).dump_json(found), headers)
@@ -62,7 +64,7 @@ def find_histories(
     },
 )
 def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
-    """Get the stored history of a ticker as it is simulated on, whatever the file that was stored looked like."""
+    """Get the stored history of a ticker as used by simulations, in the same format for all uploaded files."""
     try:
         history = histories.load(setting("DATA_BUCKET"), ticker)
     except HistoryError as error:
@@ -84,7 +86,7 @@ def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
     },
 )
 def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted = "false") -> Response[str]:
-    """Store a CSV as the history of a ticker: that of Yahoo, TradingView or others, or date,open,high,low,close."""
+    """Store a CSV as a ticker's history: exported from Yahoo, TradingView or others, or date,open,high,low,close."""
     try:
         stored, is_new = histories.store(setting("DATA_BUCKET"), ticker, app.body_bytes(), adjusted=adjusted == "true")
     except HistoryError as error:
@@ -102,7 +104,7 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
     },
 )
 def simulate(new: NewSimulation) -> Response[str]:
-    """Trade a crossover of two moving averages on the stored history of a ticker, or the best of up to 1,000 pairs."""
+    """Simulate a moving-average crossover on a ticker's history, with one or the best of up to 1,000 window pairs."""
     answer = records.record(new, setting("DATA_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
     return json_response(status, answer.json, {"Location": f"{PATH}/{answer.id}"})
@@ -132,7 +134,7 @@ def get_simulation(simulation_id: Id) -> Response[str]:
     },
 )
 def get_report(simulation_id: Id) -> Response[str]:
-    """Get one simulation as a page with charts."""
+    """Get the report of a simulation, an HTML page with charts."""
     return Response(
         HTTPStatus.OK.value,
         content_type=report.MEDIA_TYPE,
@@ -143,5 +145,5 @@ def get_report(simulation_id: Id) -> Response[str]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

@@ -1,4 +1,4 @@
-"""A day's analysis: woken by a file of trades that was put into the bucket, by the clock, over HTTP, or by hand."""
+"""Analyzes a day's trades: triggered by a new trade file in the bucket, on a schedule, over HTTP, or manually."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -152,7 +152,7 @@ def find_rejects(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Analyze the day that the event is about. By hand it answers as the original did: a status and a JSON body."""
+    """Analyze the day of the event. A manual invocation returns a status and a JSON body, as the original did."""
     if "requestContext" in event:
         return app.resolve(event, context)
     match event.get("source"):
@@ -178,7 +178,7 @@ def _wants_csv() -> bool:
 
 def _analyze_file(key: str) -> dict[str, Any]:
     day = keys.day_of(key)
-    if day is None:  # the rule lets through what only looks like a day's trades, such as 2024/02/30/trades.csv
+    if day is None:  # the EventBridge rule also matches invalid days, such as 2024/02/30/trades.csv
         logger.info("not a file of trades", key=key)
         return {"skipped": key}
     return _analyzed(day)
@@ -188,7 +188,7 @@ def _analyze_yesterday(event: dict[str, Any]) -> dict[str, Any]:
     day = keys.day_before(event["time"])
     bucket = setting("DATA_BUCKET")
     run = runs.last(bucket, "analysis", day)
-    if results.is_done(bucket, day) and not (run and run.status == "failed"):  # what failed may be its announcement
+    if results.is_done(bucket, day) and not (run and run.status == "failed"):  # the announcement may have failed
         logger.info("analyzed already", day=str(day))
         return {"skipped": str(day)}
     try:
@@ -207,7 +207,7 @@ def _answer_by_hand(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
-    """Ask for work on a day, unless it is under way already."""
+    """Request work on a day, unless it is already under way."""
     bucket = setting("DATA_BUCKET")
     if runs.request(bucket, work, day, app.subject):
         event = app.current_event
@@ -223,7 +223,7 @@ def _ask_for(work: Work, detail_type: str, day: date) -> Response[str]:
 
 
 def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
-    """Analyze a day, and keep how that went where the API reads it."""
+    """Analyze a day, and record the outcome for the API."""
     bucket = setting("DATA_BUCKET")
     if not results.has_source(bucket, day):
         raise NotFoundError(f"There is no trade file for {day}.")
@@ -231,7 +231,7 @@ def _analyzed(day: date, requested_by: str = "system") -> dict[str, Any]:
         outcome = results.analyze_day(bucket, day)
     try:
         announcements.announce(bucket, day, outcome)
-    except TopicUnavailableError:  # the analysis stays; whoever invoked this tries again, or the next night does
+    except TopicUnavailableError:  # the analysis is kept; the invoker or the next nightly run retries
         runs.fail(bucket, "analysis", day, requested_by, "The analysis is complete, but could not be announced.")
         raise
     logger.info("analyzed", **asdict(outcome))

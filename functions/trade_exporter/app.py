@@ -1,4 +1,4 @@
-"""A day's trades from the database to the bucket: every night, every hour for days that changed, or as asked for."""
+"""Exports a day's trades from the database to the bucket: nightly, hourly in prod for changed days, or on request."""
 
 from dataclasses import asdict
 from datetime import date
@@ -17,7 +17,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Export the day that the event is about, or all that are stale, and say where to and how many trades."""
+    """Export the day of the event, or all stale days; return the files and numbers of trades."""
     if event.get("days") == "stale":
         return {"exported": [_logged(outcome) for outcome in exports.export_stale_days(setting("DATA_BUCKET"))]}
     match event.get("source"):

@@ -59,13 +59,13 @@ class TradeBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # Powertools formats a route's arguments for a debug line at every level: a thousand trades need not be in it.
+    # Without repr, because Powertools formats all arguments of a route for a debug log line, even if it is disabled.
     trades: list[NewTrade] = Field(min_length=1, max_length=BATCH_LIMIT, repr=False)
 
 
 @dataclass
 class Health:
-    """Whether this API can do its work."""
+    """The health of this API."""
 
     status: Literal["ok"]
 
@@ -127,7 +127,7 @@ def record_trades(batch: TradeBatch) -> Response[str]:
         )
     },
 )
-def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_trades(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     side: Annotated[Side | None, Query()] = None,
     account: Annotated[Account | None, Query()] = None,
@@ -141,7 +141,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find trades, the newest first."""
+    """Find trades, newest first."""
     given = app.current_event.query_string_parameters
     wanted = TradeFilter(ticker, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
     found, next_cursor = ledger.find(wanted)
@@ -168,7 +168,7 @@ def get_trade(trade_id: Id) -> Response[str]:
     responses={200: described_json(TrackedTrade, "The trade."), 404: NO_TRADE},
 )
 def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
-    """Change a trade's note or tags; nothing else of it changes in place."""
+    """Change a trade's note or tags, the only fields that can be changed in place."""
     ledger.annotate(trade_id, annotation)
     return _tracked(trade_id)
 
@@ -180,7 +180,7 @@ def annotate_trade(trade_id: Id, annotation: Annotation) -> Response[str]:
     responses={200: described_json(TrackedTrade, "The voided trade; it may have been voided before."), 404: NO_TRADE},
 )
 def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
-    """Void a trade and announce that."""
+    """Void a trade and announce the change."""
     voided = changes.void(trade_id, new.reason, app.subject)
     if voided:
         outbox.announce([TradeVoided.of(voided.change, voided.notification_id)])
@@ -201,7 +201,7 @@ def void_trade(trade_id: Id, new: NewVoid) -> Response[str]:
     },
 )
 def correct_trade(trade_id: Id, correction: NewCorrection) -> Response[str]:
-    """Record a trade that replaces another, and announce that."""
+    """Void a trade, record its replacement, and announce the change."""
     trade, written = changes.correct(trade_id, correction, app.subject)
     if written:
         outbox.announce([TradeCorrected.of(written.change, written.notification_id)])
@@ -231,7 +231,7 @@ def record_split(new: NewSplit) -> Response[str]:
     summary="List splits",
     responses={200: described_json(list[Split], "Latest first; the Link header has the next page.")},
 )
-def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
+def find_splits(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
     status: StatusFilter = "active",
     start_date: From = None,
@@ -239,7 +239,7 @@ def find_splits(  # noqa: PLR0913, PLR0917 - a search has these parameters
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[str]:
-    """Find splits, the last first."""
+    """Find splits, latest first."""
     given = app.current_event.query_string_parameters
     found, next_cursor = splits.find(SplitFilter(ticker, status, start_date, end_date, limit, cursor))
     return json_response(
@@ -264,18 +264,18 @@ def void_split(split_id: Id, new: NewVoid) -> Response[str]:
 @app.get(
     "/api/health",
     scope=PUBLIC,
-    summary="Check whether the database answers",
-    responses={200: described_json(Health, "The database answers.")},
+    summary="Check the health of the API",
+    responses={200: described_json(Health, "The database is reachable.")},
 )
 def check_health() -> Response[str]:
-    """Check whether the database answers."""
+    """Check that the database is reachable."""
     database.query("select 1", {}, repeatable=True)
     return json_response(HTTPStatus.OK, b'{"status":"ok"}')
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)
 
 
@@ -284,7 +284,7 @@ def _tracked(trade_id: int) -> Response[str]:
 
 
 def _recorded(new: list[NewTrade], path: str) -> list[RecordedTrade]:
-    """Record trades of the caller; a clash is answered with the path of each field that clashes."""
+    """Record the caller's trades; a conflict names the path of each conflicting field."""
     try:
         recorded = ledger.record(new, app.subject)
     except DuplicateIdError as clash:

@@ -1,4 +1,4 @@
-"""Webhooks: sends events off the queue to those who subscribed, and each minute again what failed before."""
+"""Sends the events on the queue to webhooks, and retries failed deliveries every minute."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trading.notifications.webhooks.deliveries import Claimed
     from trading.notifications.webhooks.subscriptions import Target
 
-# Left over to write what became of the last attempts.
+# Reserved for storing the results of the last attempts.
 RESERVE_SECONDS = 5
 
 logger = Logger()
@@ -28,8 +28,8 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Send the events of a batch of SQS messages, and return those that cannot be read; or sweep, by the clock."""
-    _count(Outcome())  # somebody was here, whatever comes of it
+    """Send the events of a batch of SQS messages and return those that cannot be read, or sweep on schedule."""
+    _count(Outcome())  # shows that the function ran
     seconds = context.get_remaining_time_in_millis() / 1_000 - RESERVE_SECONDS
     if "Records" not in event:
         correlation.begin(context.aws_request_id)

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: create, list, change, test and delete them; see what was delivered, and send it again."""
+"""Webhooks over HTTP: create, list, change, test and delete webhooks; list and resend deliveries."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -47,13 +47,13 @@ Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN), Path()]
 
 
 class NewWebhook(BaseModel):
-    """A webhook to create. `events`, `ticker`, `account` and `rule_id` choose what it is sent; without them, all."""
+    """A webhook to create. `events`, `ticker`, `account` and `rule_id` select the events; omit them for all events."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Url
     kind: Kind = "standard"
-    chat_id: ChatId | None = Field(None, description="Where a bot of Telegram writes; required there.")
+    chat_id: ChatId | None = Field(None, description="The chat that a Telegram bot writes to; required for Telegram.")
     events: Events | None = None
     ticker: Ticker | None = None
     account: Account | None = None
@@ -61,7 +61,7 @@ class NewWebhook(BaseModel):
 
 
 class WebhookChange(BaseModel):
-    """What to change of a webhook; null takes a choice back."""
+    """The fields of a webhook to change; null removes a selection."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -88,7 +88,7 @@ NO_WEBHOOK = described_problem("There is no such webhook.")
     },
 )
 def create_webhook(new: NewWebhook) -> Response[str]:
-    """Create a webhook: each event that it chooses is sent to its URL, as it is or as a message of a chat."""
+    """Create a webhook: the selected events are sent to its URL, as JSON or as a chat message."""
     created = subscriptions.create(new.model_dump(), app.subject)
     return json_response(
         HTTPStatus.CREATED,
@@ -101,10 +101,10 @@ def create_webhook(new: NewWebhook) -> Response[str]:
     PATH,
     scope="webhooks:write",
     summary="List webhooks",
-    responses={200: described_json(list[Webhook], "All of them, oldest first, without their secrets.")},
+    responses={200: described_json(list[Webhook], "Oldest first, without their secrets.")},
 )
 def find_webhooks() -> Response[str]:
-    """List the webhooks. URLs of Slack and Telegram are secrets too, of which only the host is shown."""
+    """List the webhooks. Slack and Telegram URLs are secrets, so only their hosts are shown."""
     found = [target.webhook for target in subscriptions.targets()]
     return json_response(HTTPStatus.OK, adapter(list[Webhook]).dump_json(found))
 
@@ -124,10 +124,10 @@ def get_webhook(webhook_id: Id) -> Response[str]:
     f"{PATH}/<webhook_id>",
     scope="webhooks:write",
     summary="Change, pause or resume a webhook",
-    responses={200: described_json(Webhook, "The webhook as it is now."), 404: NO_WEBHOOK},
+    responses={200: described_json(Webhook, "The updated webhook."), 404: NO_WEBHOOK},
 )
 def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
-    """Change a webhook. While paused, no events are recorded for it, what waits goes on waiting."""
+    """Change a webhook. While it is paused, no new events are recorded for it, and pending deliveries wait."""
     changed = subscriptions.change(webhook_id, change.model_dump(exclude_unset=True))
     return json_response(HTTPStatus.OK, adapter(Webhook).dump_json(changed))
 
@@ -136,10 +136,10 @@ def change_webhook(webhook_id: Id, change: WebhookChange) -> Response[str]:
     f"{PATH}/<webhook_id>",
     scope="webhooks:write",
     summary="Delete a webhook",
-    responses={200: described_json(Webhook, "The webhook that is deleted."), 404: NO_WEBHOOK},
+    responses={200: described_json(Webhook, "The deleted webhook."), 404: NO_WEBHOOK},
 )
 def delete_webhook(webhook_id: Id) -> Response[str]:
-    """Delete a webhook. What has not been delivered is not sent any more."""
+    """Delete a webhook. Pending deliveries are not sent."""
     return json_response(HTTPStatus.OK, adapter(Webhook).dump_json(subscriptions.delete(webhook_id)))
 
 
@@ -150,7 +150,7 @@ def delete_webhook(webhook_id: Id) -> Response[str]:
     responses={200: described_json(Delivery, "The delivery, with the receiver's answer."), 404: NO_WEBHOOK},
 )
 def test_webhook(webhook_id: Id) -> Response[str]:
-    """Send an event of the type `webhook.tested.v1`, once, also to a webhook that is paused."""
+    """Send an event of type `webhook.tested.v1` without retries; the webhook may be paused."""
     return json_response(HTTPStatus.OK, adapter(Delivery).dump_json(dispatch.test(webhook_id)))
 
 
@@ -159,12 +159,14 @@ def test_webhook(webhook_id: Id) -> Response[str]:
     scope="webhooks:write",
     summary="List the deliveries of a webhook",
     responses={
-        200: described_json(list[Delivery], "Those of thirty days, newest first; the Link header has the next page."),
+        200: described_json(
+            list[Delivery], "The deliveries of the last thirty days, newest first; the Link header has the next page."
+        ),
         404: NO_WEBHOOK,
     },
 )
 def find_deliveries(webhook_id: Id, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Response[str]:
-    """List the deliveries, each with its newest twenty attempts."""
+    """List the deliveries, each with its latest twenty attempts."""
     given = app.current_event.query_string_parameters
     subscriptions.get(webhook_id)
     found, next_cursor = deliveries.find(webhook_id, limit, cursor)
@@ -188,5 +190,5 @@ def resend_delivery(webhook_id: Id, delivery_id: Id) -> Response[str]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event."""
+    """Handle an API Gateway HTTP API event."""
     return app.resolve(event, context)

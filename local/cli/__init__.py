@@ -1,1 +1,1 @@
-"""What a person runs: the feed, the price watcher, the analysis and the simulation of a file."""
+"""The command line: trades and positions, the feed and its watcher, analyses and simulations of files."""

@@ -6,7 +6,7 @@ import sys
 def run() -> int:
     """Run the command line, and return its exit code."""
     try:
-        from local.cli.main import main  # noqa: PLC0415 - Ctrl-C during this import shows no traceback either
+        from local.cli.main import main  # noqa: PLC0415 - so that Ctrl-C during the import shows no traceback
 
         return main()
     except KeyboardInterrupt:

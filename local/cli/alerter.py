@@ -1,4 +1,4 @@
-"""The alerter: follows the prices of a feed over any number of connections, and tells of each alert."""
+"""The alerter: follows the prices of a feed, reconnecting as needed, and shows each alert."""
 
 import asyncio
 import json
@@ -28,24 +28,24 @@ from trading.streaming.protocol import EVERYTHING
 
 LONGEST_WAIT = 30.0
 SILENCE_SECONDS = 10.0
-# A feed that counts has so long to answer where it goes on; until then, what comes is part of what it will repeat.
+# How long a feed with sequence numbers has to answer a resume. Prices that arrive before are part of its replay.
 RESUME_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 TICKET_SECONDS = 10.0
-SHOWN_ALERTS = 1_000  # which are remembered, so that none is shown twice
+SHOWN_ALERTS = 1_000  # remembered, so that none is shown twice
 BRIEF = 200  # characters
-NAMED = 10  # tickers, in a line that is about many
-SINCE_LIMIT = 14 * 1024  # characters, of the 16 KB that the feed takes
+NAMED = 10  # tickers listed in a line
+SINCE_LIMIT = 14 * 1024  # characters; the feed accepts messages of 16 KB
 
 
 class RefusedError(Exception):
-    """The feed does not let us in, and will not if it is asked again."""
+    """The feed permanently refuses the connection."""
 
 
 class Alerter:
-    """Follows a feed for as long as it runs, over any number of connections."""
+    """Follows a feed and reconnects when a connection is lost."""
 
-    def __init__(  # noqa: PLR0913 - an option of the command each
+    def __init__(  # noqa: PLR0913 - the options of the command
         self,
         url: str,
         display: Display,
@@ -55,9 +55,9 @@ class Alerter:
         publisher: Publisher | None = None,
         token: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """Follow a feed at ws://…, or at http://… a trading system's socket.
+        """Follow a feed (ws://…) or the socket of a trading system (http://…).
 
-        `token` returns what opens a trading system; it is called for each connection, because tokens expire.
+        `token` returns the access token of a trading system; it is called for each connection, because tokens expire.
         """
         self._url = url
         self._token = token
@@ -65,12 +65,12 @@ class Alerter:
         self._display = display
         self._publisher = publisher
         self._watches = Watches(rules)
-        self._ahead: set[str] = set()  # tickers with a tick in the future, of which that was said
-        self._absent = set(self._wanted)  # tickers of which no price came, until that is said
+        self._ahead: set[str] = set()  # tickers with a tick in the future that was reported
+        self._absent = set(self._wanted)  # tickers without a price so far, until that is reported
         self._shown: OrderedDict[tuple[str, datetime, AlertRule], None] = OrderedDict()
         self._seqs: dict[str, int] = {}
-        self._lost: list[str] = []  # tickers of gaps that were not told of
-        self._ignores_until = 0.0  # by the loop's clock, as are the next two
+        self._lost: list[str] = []  # tickers with gaps that are not reported yet
+        self._ignores_until = 0.0  # by the loop's clock, like the next two
         self._heard = 0.0
         self._usual_wait = 0.0  # between the latest two arrays
         self._started = time.monotonic()
@@ -81,7 +81,7 @@ class Alerter:
         """Follow the feed, until cancelled.
 
         Raises:
-            RefusedError: it answers that we may not connect.
+            RefusedError: it permanently refuses the connection.
         """
         while True:
             try:
@@ -92,7 +92,7 @@ class Alerter:
                     await self._follow(connection)
             except (InvalidStatus, ClientResponseError) as error:
                 status = error.status if isinstance(error, ClientResponseError) else error.response.status_code
-                if 400 <= status < 500 and status not in {408, 425, 429}:  # noqa: PLR2004 - those may pass
+                if 400 <= status < 500 and status not in {408, 425, 429}:  # noqa: PLR2004 - these are temporary
                     raise RefusedError(f"HTTP {status}{_hint(self._url, status)}") from None
                 why = f"HTTP {status}"
             except ConnectionClosed as error:
@@ -105,7 +105,7 @@ class Alerter:
             await asyncio.sleep(wait)
 
     def summary(self) -> str:
-        """Return what was seen, as text."""
+        """Return the totals, as text."""
         tickers, seconds = len(self._watches), time.monotonic() - self._started
         text = f"{seconds:.0f} s: tickers {tickers}, prices {self._prices:,}, alerts {self._alerts}"
         if self._connections > 1:
@@ -119,16 +119,16 @@ class Alerter:
         return f"{text}."
 
     async def _follow(self, connection: ClientConnection) -> None:
-        """Ask for what is wanted, then listen until the connection ends."""
+        """Subscribe, then listen until the connection ends."""
         loop = asyncio.get_running_loop()
         self._connections += 1
         self._display.say(f"Connected to {_shown(self._url)}.")
         connected = self._heard = loop.time()
         self._ignores_until = 0.0
-        # A client that wants everything, and has nothing to resume, need not say so: another's feed may not listen.
+        # To follow everything without resuming, no message is needed; feeds of others may not support any.
         if self._wanted or self._seqs:
             request: dict[str, Any] = {"action": "subscribe", "tickers": self._wanted or [EVERYTHING]}
-            # Without numbers the feed goes on from now; with too many it would end the connection.
+            # Without numbers the feed continues from now; with too many it would close the connection.
             if self._seqs and len(json.dumps(self._seqs)) < SINCE_LIMIT:
                 request["since"] = self._seqs
                 self._ignores_until = loop.time() + RESUME_SECONDS
@@ -159,10 +159,10 @@ class Alerter:
                 self._display.say(f"Prices again, after {self._heard - heard_before:.0f} s.")
 
     def _take(self, message: str | bytes) -> None:
-        """Show and judge what a message says.
+        """Show the contents of a message and evaluate the rules.
 
         Raises:
-            UnreadableError: some of it cannot be read.
+            UnreadableError: part of it cannot be read.
         """
         heard = reader.read(message, datetime.now(UTC))
         if not isinstance(heard, Answer) or heard.type != "gap":
@@ -179,7 +179,7 @@ class Alerter:
                 self._answer(heard)
 
     def _answer(self, answer: Answer) -> None:
-        """Take what is neither a price nor an alert.
+        """Handle a message that is neither prices nor an alert.
 
         Raises:
             OSError: the server no longer knows this connection.
@@ -188,11 +188,11 @@ class Alerter:
             case Answer(type="gap"):
                 self._lost.append(str(answer.members.get("ticker")))
             case Answer(type="error", members={"code": "not_connected"}):
-                raise OSError("it has forgotten this connection")  # a new one is what helps
+                raise OSError("it has forgotten this connection")  # reconnect
             case Answer(type="error"):
                 self._ignores_until = 0.0
                 if answer.members.get("code") == "unknown_ticker":
-                    self._absent.clear()  # this says it
+                    self._absent.clear()  # already reported by this message
                 said = [str(answer.members[name]) for name in ("code", "message") if name in answer.members]
                 self._display.say(f"The feed says {_brief(': '.join(said))}.")
             case Answer(type="subscribed"):
@@ -222,14 +222,14 @@ class Alerter:
             self._publisher.offer([tick for tick, (detection, _) in counted if detection.outcome is Outcome.COUNTED])
 
     def _begin_anew(self, tickers: Sequence[str]) -> None:
-        """Say that the feed has begun anew; its alerts of these tickers may come again."""
+        """Report that the feed restarted; its alerts for these tickers may be repeated."""
         if tickers:
             self._display.say(f"The feed restarted at an earlier time: {_listed(tickers)}.")
             for key in [key for key in self._shown if key[0] in tickers]:
                 del self._shown[key]
 
     def _without_future(self, ticks: list[Tick]) -> list[Tick]:
-        """Return the ticks that can be believed. One of tomorrow would make all others of its ticker too old."""
+        """Return ticks that are not in the future: one from tomorrow would make all others of its ticker too old."""
         latest = datetime.now(UTC) + AHEAD
         future = {tick.ticker: tick for tick in ticks if tick.timestamp > latest}
         if not future:
@@ -246,7 +246,7 @@ class Alerter:
         return believed
 
     def _show(self, alert: Alert) -> None:
-        """Show an alert once, were it ours and the server's."""
+        """Show an alert once, even if both this program and the server raise it."""
         key = (alert.ticker, alert.timestamp, replace(alert.rule, id=None))
         if key in self._shown:
             return
@@ -262,7 +262,7 @@ class Alerter:
             self._lost.clear()
 
     def _tell_of_absent(self, patience: float) -> None:
-        """Say once which tickers nobody seems to have."""
+        """Report once which tickers have no prices."""
         if self._absent:
             names = _listed(sorted(self._absent))
             self._display.say(f"No price of {names} in {patience:.0f} s. Does the feed have such a ticker?")
@@ -270,7 +270,7 @@ class Alerter:
 
 
 async def _with_ticket(url: str, token: str | None) -> str:
-    """Return the address of a trading system's socket, with the ticket that opens it once."""
+    """Return the URL of a trading system's socket, with a single-use ticket."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         ClientSession(headers=headers, timeout=ClientTimeout(TICKET_SECONDS), raise_for_status=True) as session,
@@ -280,12 +280,12 @@ async def _with_ticket(url: str, token: str | None) -> str:
 
 
 def _is_socket(url: str) -> bool:
-    """Whether a URL is a WebSocket's, and not a trading system's, which gives tickets to one."""
+    """Whether a URL is that of a WebSocket, and not of a trading system, which issues tickets for one."""
     return urlsplit(url).scheme in {"ws", "wss"}
 
 
 def _hint(url: str, status: int) -> str:
-    """Return what may help against a refusal."""
+    """Return a hint on how to resolve a refusal."""
     if _is_socket(url):
         return "; a ticket in the address is good for one connection" if "?" in url else ""
     if status == HTTPStatus.UNAUTHORIZED:
@@ -294,12 +294,12 @@ def _hint(url: str, status: int) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without its query, in which there may be a ticket."""
+    """Return a URL without its query, which may contain a ticket."""
     return url.partition("?")[0]
 
 
 def _brief(text: str) -> str:
-    """Return the beginning of what a stranger said, as a terminal can show it."""
+    """Return the beginning of an untrusted text, without terminal control characters."""
     return printable(text[:BRIEF])
 
 

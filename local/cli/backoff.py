@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again."""
+"""Exponential backoff with jitter."""
 
 import random
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ FIRST_SECONDS = 0.5
 
 
 def waits(longest: float) -> Iterator[float]:
-    """Yield seconds: each twice the one before, up to `longest`, less up to a half by chance.
+    """Yield waits in seconds: each twice the one before, up to `longest`, less a random part of up to a half.
 
-    The chance keeps those who lost the same server from all coming back at the same moment.
+    The jitter keeps clients that lost the same server from all reconnecting at the same moment.
     """
     wait = FIRST_SECONDS
     while True:
-        yield wait * random.uniform(0.5, 1)  # noqa: S311 - nobody is harmed who guesses it
+        yield wait * random.uniform(0.5, 1)  # noqa: S311 - not security-relevant
         wait = min(longest, wait * 2)

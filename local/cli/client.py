@@ -1,13 +1,13 @@
-"""The trading system's HTTP API, for commands: where it is, who asks, and a problem as one sentence.
+"""A client of the trading system's HTTP API for commands, with each problem as a one-sentence error.
 
     api = Client(url, "trades:write")
     trade = api.post("/api/trades/", {"ticker": "MSFT", …})
     for alert in api.pages("/api/alerts/", ticker="MSFT"):
         …
 
-The URL is the one that is given, or TRADING_URL's, or that of the system that runs from this checkout, or
-http://127.0.0.1:8000. The token is TOKEN's; on this machine one with the scopes that the command names is made from the
-key in `.local`, if a system with AUTH=on, or `trading token`, has made that key.
+The URL is the given one, TRADING_URL, that of the system running from this checkout, or http://127.0.0.1:8000. The
+token is TOKEN; for a system on this machine, a token with the command's scopes is signed with the key in `.local`, if
+that exists (a system with AUTH=on or `trading token` creates it).
 """
 
 import json
@@ -30,7 +30,7 @@ from trading.core.values import read_json
 FOLDER = Path(__file__).resolve().parents[2] / ".local"
 DEFAULT_URL = "http://127.0.0.1:8000"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-TIMEOUT_SECONDS = 30.0  # API Gateway's
+TIMEOUT_SECONDS = 30.0  # as in API Gateway
 SUBJECT = "local"
 
 url_option = click.option(
@@ -41,7 +41,7 @@ url_option = click.option(
 
 
 class ProblemError(click.ClickException):
-    """The system refused, failed or did not answer; `status` is the HTTP status of its answer, if there was one."""
+    """The system refused, failed or did not respond; `status` is the HTTP status, if there was a response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class ProblemError(click.ClickException):
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the API: its body, JSON or text, and the path of the next page if there is one."""
+    """A response of the API: its body, JSON or text, and the path of the next page if there is one."""
 
     status: int
     body: Any
@@ -67,7 +67,7 @@ class Client:
         self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
 
     def get(self, path: str, **query: object) -> Any:
-        """Return what is at a path; parameters that are None are left out."""
+        """GET a path and return the body; parameters that are None are omitted."""
         return self.call("GET", _with_query(path, query)).body
 
     def pages(self, path: str, **query: object) -> Iterator[Any]:
@@ -76,7 +76,7 @@ class Client:
             yield from answer.body
 
     def answers(self, path: str, **query: object) -> Iterator[Answer]:
-        """Yield the pages of a list; parameters that are None are left out."""
+        """Yield the pages of a list; parameters that are None are omitted."""
         following: str | None = _with_query(path, query)
         while following:
             answer = self.call("GET", following)
@@ -84,17 +84,17 @@ class Client:
             following = answer.next
 
     def post(self, path: str, body: object) -> Any:
-        """Send a body as JSON, and return the answer's."""
+        """POST a body as JSON, and return the response body."""
         return self.call("POST", path, json.dumps(body).encode()).body
 
     def send(self, path: str, body: bytes, content_type: str, **query: object) -> Answer:
-        """Send a file, and return the whole answer; parameters that are None are left out."""
+        """POST a file, and return the whole response; parameters that are None are omitted."""
         return self.call("POST", _with_query(path, query), body, content_type)
 
     def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Answer:
-        """Send a request, and return the whole answer. Numbers with a fraction are decimals."""
-        # Joined as text: no path, not even a link of the API's, leads to another host.
-        request = urllib.request.Request(f"{self.url}{path}", body, method=method)  # noqa: S310 - find_url looked
+        """Send a request, and return the whole response. Numbers with a fraction are decimals."""
+        # Concatenated, so that no path, not even a link from the API, can lead to another host.
+        request = urllib.request.Request(f"{self.url}{path}", body, method=method)  # noqa: S310 - checked by find_url
         if body is not None:
             request.add_header("Content-Type", content_type)
         if token := find_token(self.url, *self._scopes):
@@ -120,10 +120,10 @@ class Client:
 
 
 def find_url(given: str | None) -> str:
-    """Return where the trading system is.
+    """Return the URL of the trading system.
 
     Raises:
-        click.BadParameter: the URL is none.
+        click.BadParameter: the URL is not valid.
     """
     url = given or os.environ.get("TRADING_URL") or environment().get("TRADING_URL") or DEFAULT_URL
     parts = urlsplit(url)
@@ -133,21 +133,21 @@ def find_url(given: str | None) -> str:
 
 
 def find_token(url: str, *scopes: str) -> str | None:
-    """Return a token for a system, or nothing where none is known. Ask for each request, because tokens expire.
+    """Return a token for a system, or None if there is none. Call it for each request, because tokens expire.
 
-    A token of our own making is for this machine alone.
+    Tokens are signed here only for a system on this machine.
     """
     if token := os.environ.get("TOKEN"):
         return token
     if not is_here(url) or not (FOLDER / "token-key.pem").exists():
         return None
-    from local.host import authorizer  # noqa: PLC0415 - a quarter of a second that only a token is worth
+    from local.host import authorizer  # noqa: PLC0415 - takes a quarter of a second, needed only for a token
 
     return authorizer.of_this_laptop(FOLDER).token(SUBJECT, scopes)
 
 
 def environment() -> dict[str, str]:
-    """Return what a running system has written for other programs."""
+    """Return the environment that a running system has written for other programs."""
     try:
         lines = (FOLDER / "environment").read_text().splitlines()
     except OSError:
@@ -156,12 +156,12 @@ def environment() -> dict[str, str]:
 
 
 def is_here(url: str) -> bool:
-    """Whether a URL is of this machine."""
+    """Whether a URL is on this machine."""
     return urlsplit(url).hostname in LOOPBACK
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, which would be given the token too."""
+    """Follows no redirects, because the target would receive the token."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -173,12 +173,12 @@ def _with_query(path: str, query: dict[str, object]) -> str:
 
 
 def _next(link: str | None) -> str | None:
-    """Return the target of a Link header whose relation is next, the only one that the API gives."""
+    """Return the target of a Link header with rel=next, the only relation that the API uses."""
     return link[1 : link.index(">")] if link and 'rel="next"' in link else None
 
 
 def _sentence(error: urllib.error.HTTPError, body: bytes, scopes: Sequence[str]) -> str:
-    """Return what a problem says, the API's own detail or API Gateway's message, and what helps."""
+    """Return the API's problem detail, or API Gateway's message, with a hint."""
     try:
         problem = read_json(body.decode())
         said = problem.get("detail") or problem.get("title") or problem.get("message")

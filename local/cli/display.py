@@ -1,4 +1,4 @@
-"""How the alerter shows what it hears: a live table, plain lines, or JSON for other programs."""
+"""The output of the alerter: a live table, plain lines, or JSON for other programs."""
 
 import json
 import time
@@ -23,14 +23,14 @@ REFRESH_SECONDS = 0.1
 
 
 def headline(alert: Alert) -> str:
-    """Return an alert in a line: `ALERT AAPL +2.14 % in 41 s: 98.00 at 12:00:03 → 100.10 at 12:00:44`."""
+    """Return an alert in one line: `ALERT AAPL +2.14 % in 41 s: 98.00 at 12:00:03 → 100.10 at 12:00:44`."""
     origin = alert.origin()
     before = f"{origin[0]:f} at {origin[1]:%H:%M:%S} → " if origin else ""
     return f"{alert.headline()}: {before}{alert.price:f} at {alert.timestamp:%H:%M:%S}"
 
 
 class Display(ABC):
-    """Shows prices and alerts, and says how the connection does."""
+    """Shows prices, alerts and the state of the connection."""
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +40,7 @@ class Display(ABC):
 
     @abstractmethod
     def prices(self, ticks: Sequence[Tick]) -> None:
-        """Show prices that came together."""
+        """Show prices that arrived together."""
 
     @abstractmethod
     def alert(self, alert: Alert) -> None:
@@ -48,7 +48,7 @@ class Display(ABC):
 
     @abstractmethod
     def say(self, text: str) -> None:
-        """Tell what happens to the connection."""
+        """Report a change of the connection."""
 
 
 class Lines(Display):
@@ -74,7 +74,7 @@ class Lines(Display):
 
 
 class JsonLines(Display):
-    """Each message in a line, as the socket has it; what happens to the connection has the type `status`."""
+    """Each message in one line, as on the socket; changes of the connection have the type `status`."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -111,7 +111,7 @@ class LiveTable(Display):
         self._live.stop()
 
     def prices(self, ticks: Sequence[Tick]) -> None:
-        """Put them into the table."""
+        """Update the table."""
         for tick in ticks:
             before = self._latest.get(tick.ticker, tick)
             self._opening.setdefault(tick.ticker, tick.price)

@@ -1,6 +1,6 @@
-"""A mock market, and who listens to it: what the feed sends, and what it answers.
+"""The feed: sends the prices of a mock market to its clients, and replies to their messages.
 
-It sends an array of every ticker's price every two seconds, and understands what docs/asyncapi.yaml describes.
+It sends an array of all tickers' prices every two seconds, and implements the protocol in docs/asyncapi.yaml.
 """
 
 import asyncio
@@ -31,27 +31,27 @@ from trading.streaming.protocol import (
 
 logger = logging.getLogger(__name__)
 
-# A client is dropped when so many bytes wait for it here, besides the little that the system takes for it.
+# A client is dropped if more bytes than this wait for it here, in addition to the socket's small send buffer.
 WAITING_LIMIT = 1024 * 1024
-# What is kept for those who come back: all of it together is well below what may wait for one client.
+# Kept for clients that reconnect: in total well below what may wait for one client.
 REPLAY_TICKS = 5_000
-# A faster clock begins so far in the past, and goes no further than the present.
+# A faster clock starts this far in the past, and stops at the present.
 LEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What market there is, and how fast."""
+    """The tickers, speed and behavior of the market."""
 
     tickers: Sequence[str] = tuple(STARTING_PRICES)
-    interval: float = 2.0  # seconds from one array of prices to the next, by the market's clock
+    interval: float = 2.0  # seconds of market time between two arrays of prices
     seed: str = ""
     mood: Mood = NORMAL
-    speed: float = 1.0  # seconds of the market's clock in one of ours
+    speed: float = 1.0  # seconds of market time per second of real time
 
 
 class Clock:
-    """The market's clock: the present, or with a speed a past that catches up with it."""
+    """The market's clock: the present, or if it is faster, a past time that catches up with the present."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
@@ -60,7 +60,7 @@ class Clock:
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def read(self) -> datetime:
-        """Return the time in milliseconds, later than it ever was, whatever the system's clock does."""
+        """Return the time with millisecond precision, strictly increasing even if the system clock is set back."""
         now = datetime.now(UTC)
         time = min(now, self._opening + (now - self._started) * self._speed)
         time = time.replace(microsecond=time.microsecond // 1_000 * 1_000)
@@ -68,33 +68,33 @@ class Clock:
         return self._last
 
     def seconds_of(self, seconds: float) -> float:
-        """Return how long so many of the market's seconds take."""
+        """Return the real time of some seconds of market time."""
         has_caught_up = datetime.now(UTC) - self._last < timedelta(seconds=seconds)
         return seconds if has_caught_up else seconds / self._speed
 
 
 class Feed:
-    """A market and its listeners.
+    """A market and its clients.
 
-    What a round of prices says of a ticker is written once, and an array once for all who follow the same tickers.
+    The JSON of each price is created once per round, and each array once for all clients that follow the same tickers.
     """
 
     def __init__(self, options: Options, recording: TextIO | None = None) -> None:
-        """Open a market. What it sends is also written to `recording`, an array a line."""
-        self.port = 0  # the server's, once there is one
+        """Open a market. What it sends is also written to `recording`, one array per line."""
+        self.port = 0  # the server's, once it is known
         self._options = options
         self._recording = recording
         self._market = Market(options.tickers, options.seed, options.mood)
         self._clock = Clock(options.speed)
-        # It begins with the milliseconds of the start: no number is ever used by two runs.
+        # Starts with the time in milliseconds, so that no number is used by two runs.
         self._sequence = int(datetime.now(UTC).timestamp() * 1_000)
-        # The texts of the latest rounds, each by its tickers; the last of them has the number `_sequence`.
+        # The JSON of the latest rounds, by ticker; the last round has the number `_sequence`.
         self._rounds: deque[dict[str, str]] = deque(maxlen=max(1, REPLAY_TICKS // len(options.tickers)))
         self._followed: dict[FeedConnection, Subscriptions] = {}
 
     @property
     def url(self) -> str:
-        """Where it is served, on this machine only."""
+        """The feed's URL, on this machine only."""
         return f"ws://localhost:{self.port}"
 
     async def run(self) -> None:
@@ -103,18 +103,18 @@ class Feed:
         due = loop.time()
         while True:
             self._send_round()
-            # A round that is late is not made up for: the next ones come at their distance.
+            # After a late round, the next ones keep their interval instead of catching up.
             due = max(due + self._clock.seconds_of(self._options.interval), loop.time())
             await asyncio.sleep(due - loop.time())
             self._market.move(self._options.interval)
 
     async def attend(self, connection: FeedConnection) -> None:
-        """Send a client what it follows, at first everything, and answer what it says, until it is gone."""
+        """Send a client what it follows, initially everything, and reply to its messages until it disconnects."""
         self._followed[connection] = frozenset({EVERYTHING})
         try:
             await self._listen(connection)
         except ConnectionClosed:
-            pass  # as clients do, with or without a goodbye
+            pass  # the client disconnected, with or without a closing handshake
         except Exception:
             logger.exception("The feed failed a client")
             await connection.drop(CloseCode.INTERNAL_ERROR, "the feed failed")
@@ -122,7 +122,7 @@ class Feed:
             self._followed.pop(connection, None)
 
     async def stop(self) -> None:
-        """Say goodbye to everybody."""
+        """Close all connections."""
         dropping = [connection.drop(CloseCode.GOING_AWAY, "the feed stops") for connection in self._followed]
         if dropping:
             await asyncio.wait(dropping)
@@ -141,7 +141,7 @@ class Feed:
             listeners[followed].append(connection)
         for followed, connections in listeners.items():
             if followed:
-                # Never waits: what a client does not take at once is kept for it, up to a limit.
+                # Does not block: what a client cannot receive at once is buffered, up to a limit.
                 wanted = (text for ticker, text in texts.items() if protocol.follows(followed, ticker))
                 broadcast(connections, _array(wanted))
         for connection in list(self._followed):
@@ -162,22 +162,22 @@ class Feed:
 
     async def _listen(self, connection: FeedConnection) -> None:
         async for message in connection:
-            if connection not in self._followed:  # it was dropped, and this was waiting
+            if connection not in self._followed:  # it was dropped while this message waited
                 return
             try:
                 answers = self._answers(connection, message)
             except MessageError as error:
                 answers = [error.write()]
-            # All at once, so that no round comes between them; only then may the client say more.
+            # All at once, so that no round is sent between them; the next message is read only afterwards.
             for answer in answers[:-1]:
                 broadcast([connection], answer)
             await connection.send(answers[-1])
 
     def _answers(self, connection: FeedConnection, message: str | bytes) -> list[str]:
-        """Return what is to be said to a message, the prices that a client has missed included.
+        """Return the replies to a message, including the prices that the client has missed.
 
         Raises:
-            MessageError: it is none that the feed understands, or asks for a ticker that is not there.
+            MessageError: the message is not valid, or names an unknown ticker.
         """
         if not isinstance(message, str):
             raise MessageError("bad_json", "not JSON: send text, not bytes")
@@ -202,9 +202,9 @@ class Feed:
             raise MessageError("unknown_ticker", f"there is no {', '.join(sorted(unknown))} here, only {known}")
 
     def _missed(self, followed: Subscriptions, since: Mapping[str, int]) -> list[str]:
-        """Return what was sent of these tickers since these numbers, after a word on what is no longer there.
+        """Return the prices of these tickers since these numbers, preceded by a gap message if some are lost.
 
-        A number that this run has not given, lower or higher, is of another run: whatever was between is missing.
+        A number outside the range of this run is from another run, so all prices in between are lost.
         """
         oldest = self._sequence - len(self._rounds) + 1
         gaps, last = [], {}

@@ -1,4 +1,4 @@
-"""A client's connection to the feed: how much it may send, and how it is closed."""
+"""A client's connection to the feed: rate limiting and closing."""
 
 import asyncio
 from typing import Any
@@ -11,17 +11,17 @@ from trading.streaming.protocol import MessageError
 
 MESSAGE_LIMIT = 16 * 1024  # bytes
 MESSAGES_PER_SECOND = 20
-# How long a client that is dropped has to read why.
+# How long a dropped client has to read the reason.
 CLOSE_SECONDS = 3.0
-# What is read at once may hold thousands of pings; a piece of it is handled in about ten milliseconds.
+# One read may contain thousands of pings; a piece of this size is processed in about ten milliseconds.
 PIECE_BYTES = 4 * 1024
-GOODBYE_BYTES = 256  # more than a closing frame has
+GOODBYE_BYTES = 256  # more than the size of a close frame
 
 
 class FeedConnection(ServerConnection):
-    """A connection that ends when its client sends more than 20 frames in a second.
+    """A connection that is closed if its client sends more than 20 frames in a second.
 
-    Pings, pongs and fragments count as messages do: each costs the others the time to read it.
+    Pings, pongs and fragments count like messages, because each takes time from other clients.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -32,20 +32,20 @@ class FeedConnection(ServerConnection):
         self._dropping: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Read data piece by piece, and none of it after the limit is exceeded."""
+        """Process data in pieces, and nothing after the limit is exceeded."""
         for start in range(0, len(data), PIECE_BYTES):
             if self._is_refused:
-                if len(data) > GOODBYE_BYTES:  # the flood goes on
+                if len(data) > GOODBYE_BYTES:  # it keeps sending
                     self.transport.pause_reading()
                 return
             if self.request is not None and self.state is State.CONNECTING:
-                # It does not wait for the answer to its handshake: all that it sends until then would be read at once.
+                # It sends before the handshake is answered; all of that would be read at once afterwards.
                 self.transport.abort()
                 return
             super().data_received(data[start : start + PIECE_BYTES])
 
     def process_event(self, event: Any) -> None:
-        """Count a frame, and take it if that is not one too many."""
+        """Count a frame, and process it unless the limit is exceeded."""
         if isinstance(event, Frame):
             if self.state is not State.OPEN:
                 return
@@ -59,7 +59,7 @@ class FeedConnection(ServerConnection):
         super().process_event(event)
 
     def drop(self, code: CloseCode, reason: str) -> asyncio.Task[None]:
-        """Start to close the connection; one whose client does not read is cut off, for it would never be closed."""
+        """Start to close the connection; it is aborted if the client does not read."""
         if self._dropping is None:
             self._dropping = self.loop.create_task(self._drop(code, reason))
         return self._dropping
@@ -73,7 +73,7 @@ class FeedConnection(ServerConnection):
 
     def _refuse(self, reason: str) -> None:
         broadcast([self], MessageError("too_many_messages", reason).write())
-        # Unlike close(), this reads nothing more.
+        # Unlike close(), this reads no further data.
         self.protocol.fail(CloseCode.POLICY_VIOLATION, reason)
         self.send_data()
         self._is_refused = True

@@ -1,4 +1,4 @@
-"""The feed's server: where a market is served, and to whom."""
+"""The feed's WebSocket server, and its protection against other origins."""
 
 import asyncio
 import errno
@@ -20,16 +20,16 @@ from local.cli.feed_connection import MESSAGE_LIMIT, FeedConnection
 PORT = 8765
 LAST_PORT = 65_535
 BACKLOG = 1_024  # clients that connect at the same moment
-# What the system takes for a client, besides what waits for it here.
+# The send buffer of a client's socket, in addition to what waits in the feed.
 SYSTEM_BUFFER = 64 * 1024
 NAMES = ("localhost", "127.0.0.1", "[::1]")
-# Programs send no Origin. A page in a browser does, and only one of this machine is let in.
+# Programs send no Origin. Pages in a browser do, and only pages of this machine are allowed.
 ORIGINS = (None, re.compile(rf"https?://({'|'.join(map(re.escape, NAMES))})(:[0-9]+)?"))
 
 
 @asynccontextmanager
 async def serving(options: Options, port: int, recording: TextIO | None = None) -> AsyncIterator[Feed]:
-    """Serve a market on a port of this machine (0: any), at 127.0.0.1 and, where there is one, at ::1.
+    """Serve a market on a port of this machine (0: any), at 127.0.0.1 and, if available, ::1.
 
     What it sends is also written to `recording`.
 
@@ -54,7 +54,7 @@ async def serving(options: Options, port: int, recording: TextIO | None = None) 
                     create_connection=FeedConnection,
                     origins=ORIGINS,
                     process_request=partial(_check_host, feed.port),
-                    compression=None,  # which every client would be given anew
+                    compression=None,  # it would be repeated for each client
                     max_size=MESSAGE_LIMIT,
                     close_timeout=feed_connection.CLOSE_SECONDS,
                 )
@@ -69,7 +69,7 @@ async def serving(options: Options, port: int, recording: TextIO | None = None) 
 
 
 def _check_host(port: int, connection: ServerConnection, request: Request) -> Response | None:
-    """Refuse a request that names another host: a page can have its own name resolved to this machine."""
+    """Refuse a request with another Host, which prevents DNS rebinding."""
     if request.headers.get_all("Host") in [[f"{name}:{port}"] for name in NAMES]:
         return None
     return connection.respond(HTTPStatus.MISDIRECTED_REQUEST, f"This is localhost:{port}, and no other host.\n")
@@ -90,7 +90,7 @@ def _listener(family: socket.AddressFamily, address: str, port: int) -> socket.s
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BUFFER)  # its connections have it too
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BUFFER)  # connections inherit it
         listener.bind((address, port))
     except OSError:
         listener.close()

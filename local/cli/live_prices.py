@@ -1,4 +1,4 @@
-"""Live prices for a running system: a mock market, followed on its WebSocket and published."""
+"""Live prices for a running system: a mock market whose feed is followed and published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,17 +15,15 @@ from local.cli.publisher import publishing
 async def published(
     url: str, options: Options, port: int, say: Callable[[str], None], token: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[str]:
-    """Run a market on a port, publish its prices to the system at a URL, and yield where it is served.
+    """Run a market on a port, publish its prices to the system at a URL, and yield the feed's URL.
 
-    Where the port is taken, any other will do.
-
-    Its alerts, and how the connections do, are told to `say`. `token` returns what lets prices in, where the system
-    wants that; it is called for each request, because tokens expire.
+    If the port is in use, another one is chosen. Alerts and changes of the connections are passed to `say`. `token`
+    returns the access token, if the system requires one; it is called for each request, because tokens expire.
     """
     async with AsyncExitStack() as stack:
         try:
             feed = await stack.enter_async_context(serving(options, port))
-        except OSError:  # by a feed that somebody else started, say
+        except OSError:  # in use, perhaps by a feed that was started separately
             feed = await stack.enter_async_context(serving(options, 0))
         publisher = await stack.enter_async_context(publishing(url, say, token))
         alerter = Alerter(feed.url, Lines(say, shows_prices=False), publisher=publisher)

@@ -1,7 +1,7 @@
-"""`trading`, one command for people: its subcommands, its exit codes.
+"""The `trading` command: its subcommands and exit codes.
 
-A subcommand is a file in `local/cli/commands` with one Click command, named `command`, and a line in `GROUPS`. It is
-imported when it is run, so that `trading --help` and completion stay quick. A command fails by raising
+A subcommand is a file in `local/cli/commands` with a Click command named `command`, and a line in `GROUPS`. It is
+imported when it runs, so that `trading --help` and completion are fast. A command fails by raising
 `click.ClickException`, whose message is one sentence.
 """
 
@@ -13,20 +13,20 @@ from click.shell_completion import CompletionItem
 
 from local.cli.options import examples
 
-# What the help lists together: each command, its module in local/cli/commands, and its line in the help.
+# The groups in the help: each command with its module in local/cli/commands and its short help.
 GROUPS = {
     "Trades and positions": {
         "buy": ("buy", "Record a purchase."),
         "sell": ("sell", "Record a sale."),
         "void": ("void", "Void a trade."),
         "correct": ("correct", "Replace a trade with a corrected one."),
-        "import": ("import_", "Import a broker's file of trades, compare it, or take it back."),
+        "import": ("import_", "Import, compare or void a broker's file of trades."),
         "trades": ("trades", "List trades, newest first."),
-        "positions": ("positions", "Show what is held, what it cost and what was earned."),
+        "positions": ("positions", "Show positions with their cost, value and profit."),
     },
     "Prices": {
         "feed": ("feed", "Serve a mock market over WebSocket."),
-        "watch": ("watch", "Watch the prices of a feed, and its alerts."),
+        "watch": ("watch", "Watch the prices and alerts of a feed."),
         "alerts": ("alerts", "Create, list, pause and delete alert rules."),
     },
     "Notifications": {
@@ -34,12 +34,12 @@ GROUPS = {
     },
     "Analyses and backtests": {
         "analyze": ("analyze", "Summarize a CSV file of trades for each ticker."),
-        "simulate": ("simulate", "Try a moving-average strategy on a CSV file of prices."),
-        "upload": ("upload", "Put a file of trades into the bucket, as the trades of a day."),
+        "simulate": ("simulate", "Backtest a moving-average strategy on a CSV file of prices."),
+        "upload": ("upload", "Upload a file of trades to the bucket, as the trades of a day."),
     },
     "This machine": {
         "psql": ("psql", "Query the database of the running system."),
-        "token": ("token", "Print a token for this laptop's API."),
+        "token": ("token", "Print a token for the local API."),
         "completion": ("completion", "Print the script that completes commands in your shell."),
     },
 }
@@ -48,7 +48,7 @@ INTERRUPTED = 130
 
 
 class Commands(click.Group):
-    """The subcommands of the table, each imported when it is asked for."""
+    """The subcommands of the table, each imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of the table."""
@@ -56,7 +56,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a subcommand, or nothing where there is none of that name."""
+        """Return a subcommand, or None if there is no such subcommand."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -89,7 +89,7 @@ def trading() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the arguments ask for, those of this process by default, and return the exit code."""
+    """Run the command given by the arguments, by default those of this process, and return the exit code."""
     try:
         return trading.main(arguments, "trading", standalone_mode=False) or 0
     except click.Abort:  # Ctrl-C
@@ -97,6 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except OSError as error:  # such as a full disk at the other end of a pipe
+    except OSError as error:  # for example, a full disk
         click.echo(f"Error: {error}", err=True)
         return 1

@@ -1,4 +1,4 @@
-"""A mock market: prices that move by themselves, the same way for the same seed."""
+"""A mock market: random prices, reproducible for the same seed."""
 
 import math
 import random
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-# What these cost when the market opens, in dollars; any other ticker gets a price of its own.
+# Opening prices in dollars; any other ticker gets a random one.
 STARTING_PRICES = {
     "AAPL": 187.42,
     "AMZN": 181.05,
@@ -21,12 +21,12 @@ STARTING_PRICES = {
 }
 DRIFT = 0.05  # per year
 YEAR_SECONDS = 252 * 6.5 * 3_600  # of trading
-# A jump, which is a surge or a slump, moves a price by this much (as a logarithm) in so many seconds. A surge makes one
-# alert: it is more than 2 % within a minute, and less than twice that.
+# A jump, which is a surge or a slump, moves a price by this much (as a logarithm) in this many seconds. A surge raises
+# one alert: it is more than 2% within a minute, and less than twice that.
 JUMP_SIZE = (0.025, 0.035)
 JUMP_SECONDS = (2.0, 45.0)
-# Jumps tend to where a price is at home, which is above its start: the first one is a surge, so that whoever opens the
-# market sees an alert soon. As far above home, nothing but slumps comes.
+# Jumps revert to a mean above the opening price. So the first one is a surge, which soon shows an alert. At the same
+# distance above the mean, all jumps are slumps.
 HOME = 0.1
 RETURN = 5.0
 LOWEST = 0.01
@@ -34,44 +34,44 @@ LOWEST = 0.01
 
 @dataclass(frozen=True)
 class Mood:
-    """How a market moves: its volatility per year, and the mean seconds between two jumps of a ticker."""
+    """The behavior of a market: its annual volatility, and the mean seconds between two jumps of a ticker."""
 
     volatility: float
     quiet_seconds: float
 
 
 CALM = Mood(volatility=0.15, quiet_seconds=math.inf)
-# Half of the jumps are surges. With the ten tickers above, that is an alert a minute.
+# Half of the jumps are surges. With the ten tickers above, that is about one alert per minute.
 NORMAL = Mood(volatility=0.30, quiet_seconds=280)
 VOLATILE = Mood(volatility=0.60, quiet_seconds=30)
 
 
 class Stock:
-    """A price that follows geometric Brownian motion, with jumps on top.
+    """A price that follows geometric Brownian motion with jumps.
 
-    Its random numbers depend on the seed and its own name alone: whoever else is in the market changes nothing.
+    Its random numbers depend only on the seed and its ticker, not on the other tickers in the market.
     """
 
     def __init__(self, ticker: str, seed: str, mood: Mood) -> None:
         self.ticker = ticker
-        self._random = random.Random(f"{seed}/{ticker}")  # noqa: S311 - a game that must be repeatable
+        self._random = random.Random(f"{seed}/{ticker}")  # noqa: S311 - must be reproducible
         self._start = STARTING_PRICES.get(ticker) or self._random.uniform(20, 500)
-        self._level = 0.0  # the logarithm of price / start: a model's state, and no price yet
+        self._level = 0.0  # the logarithm of price / start
         self._mood = mood
-        self._slope = 0.0  # of the jump that is on, per second
-        self._left = 0.0  # seconds of it
+        self._slope = 0.0  # of the current jump, per second
+        self._left = 0.0  # seconds of the current jump
         self._quiet = self._random.random() * mood.quiet_seconds  # seconds until the next
 
     @property
     def price(self) -> Decimal:
-        """The price in dollars and cents, never less than a cent."""
+        """The price rounded to cents, at least one cent."""
         return Decimal(f"{max(LOWEST, self._start * math.exp(self._level)):.2f}")
 
     def move(self, seconds: float) -> None:
-        """Let time go by.
+        """Advance time.
 
-        The exact solution of geometric Brownian motion: its logarithm moves by (drift - volatility² / 2) t +
-        volatility √t times a normal number.
+        The exact solution of geometric Brownian motion: the logarithm moves by (drift - volatility² / 2) t +
+        volatility √t times a standard normal number.
         """
         years, volatility = seconds / YEAR_SECONDS, self._mood.volatility
         self._level += (DRIFT - volatility**2 / 2) * years
@@ -93,7 +93,7 @@ class Stock:
 
 
 class Market:
-    """Stocks that move together in time, and otherwise each for itself."""
+    """Stocks that share a clock and move independently."""
 
     def __init__(self, tickers: Sequence[str], seed: str, mood: Mood) -> None:
         self._stocks = [Stock(ticker, seed, mood) for ticker in tickers]
@@ -103,6 +103,6 @@ class Market:
         return {stock.ticker: stock.price for stock in self._stocks}
 
     def move(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance time."""
         for stock in self._stocks:
             stock.move(seconds)

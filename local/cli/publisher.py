@@ -1,4 +1,4 @@
-"""Prices on their way to the trading system: in small batches, and kept for a while when it is away."""
+"""Publishes prices to the trading system in small batches, and buffers them while it is unavailable."""
 
 import asyncio
 import logging
@@ -18,17 +18,17 @@ from trading.prices.ticks import Tick, frame
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-KEPT = 10_000  # prices; the oldest of more are dropped
+KEPT = 10_000  # buffered prices; beyond that the oldest are dropped
 LONGEST_WAIT = 10.0
 REQUEST_SECONDS = 10.0
-# What is still on its way when there is nothing more to come has so long to get there.
+# At the end, how long to wait until buffered prices are sent.
 FINISH_SECONDS = 3.0
 
 _ROW = re.compile(r"prices\[(\d+)\]")
 
 
 class Publisher:
-    """Sends prices to `POST {url}/api/prices/`, one batch at a time, and tells of what it cannot send."""
+    """Sends prices to `POST {url}/api/prices/`, one batch at a time, and reports those it cannot send."""
 
     def __init__(self, url: str, say: Callable[[str], None], token: Callable[[], str | None] = lambda: None) -> None:
         self._url = f"{url.rstrip('/')}/api/prices/"
@@ -39,11 +39,11 @@ class Publisher:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._refused: set[str] = set()  # tickers of which that was said
+        self._refused: set[str] = set()  # tickers already reported
         self._published = self._skipped = self._dropped = 0
 
     def offer(self, ticks: Iterable[Tick]) -> None:
-        """Take prices to send; those of tickers that the trading system has no use for are skipped."""
+        """Add prices to send; those whose tickers the trading system does not accept are skipped."""
         skipped = []
         for tick in ticks:
             if re.fullmatch(TICKER_PATTERN, tick.ticker):
@@ -60,13 +60,13 @@ class Publisher:
             self._wake.set()
 
     def summary(self) -> str:
-        """Return what became of all prices, as text."""
+        """Return the totals, as text."""
         left = len(self._waiting) + len(self._sending)
         counts = {"published": self._published, "skipped": self._skipped, "dropped": self._dropped, "not sent": left}
         return ", ".join(f"{what} {count:,}" for what, count in counts.items() if count or what == "published")
 
     async def run(self) -> None:
-        """Send what is offered, until cancelled."""
+        """Send offered prices until cancelled."""
         async with ClientSession(timeout=ClientTimeout(REQUEST_SECONDS)) as session:
             while True:
                 await self._wake.wait()
@@ -77,13 +77,13 @@ class Publisher:
                     self._idle.set()
 
     async def finish(self) -> None:
-        """Wait until everything is sent, but not long."""
+        """Wait for a short time until everything is sent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_SECONDS):
                 await self._idle.wait()
 
     async def _deliver(self, session: ClientSession) -> None:
-        """Send the batch, as often as it takes; what the trading system refuses is skipped."""
+        """Send the batch, with retries; prices that the trading system refuses are skipped."""
         waits, dropped_before, is_away = backoff.waits(LONGEST_WAIT), self._dropped, False
         while self._sending:
             problem = await self._post(session)
@@ -98,7 +98,7 @@ class Publisher:
             self._say(f"The trading system is back{loss}.")
 
     async def _post(self, session: ClientSession) -> str | None:
-        """Send the batch once; what is answered for leaves it. Return why nothing was, if so."""
+        """Send the batch once and remove processed prices from it; return an error if none was processed."""
         body = f'{{"prices":{frame(self._sending)}}}'
         try:
             headers = {"Content-Type": "application/json"}
@@ -119,7 +119,7 @@ class Publisher:
         return None
 
     def _skip(self, problem: Any) -> None:
-        """Take the rows that a problem names out of the batch; if it names none, all."""
+        """Remove the rows that a problem names from the batch, or all rows if it names none."""
         errors = problem.get("errors", []) if isinstance(problem, dict) else []
         reasons = {int(row[1]): error["message"] for error in errors if (row := _ROW.match(error["field"]))}
         bad = {position: reason for position, reason in reasons.items() if position < len(self._sending)}
@@ -141,9 +141,10 @@ class Publisher:
 async def publishing(
     url: str, say: Callable[[str], None], token: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[Publisher]:
-    """Run a publisher; at the end, what is left has a moment to be sent.
+    """Run a publisher; at the end, wait briefly until the remaining prices are sent.
 
-    `token` returns what opens the trading system, where it wants that; it is asked each time, for tokens expire.
+    `token` returns the access token, if the trading system requires one; it is called for each request, because tokens
+    expire.
     """
     publisher = Publisher(url, say, token)
     async with asyncio.TaskGroup() as group:

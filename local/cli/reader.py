@@ -1,4 +1,4 @@
-"""What a price feed sends, ours or another: read generously in its form, and exactly in its numbers."""
+"""Parsing the messages of this and other price feeds: lenient about their format, exact about numbers."""
 
 import re
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from trading.core.values import parse_instant, read_json
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
 
-# What is shown on a terminal, and written by hand into JSON, has nothing in it that means something there.
+# Without characters that are special on a terminal or in JSON, which is written by hand.
 _TICKER = re.compile(r"[A-Za-z0-9._:^=/-]{1,32}")
-_PRICES = (Decimal("1e-9"), Decimal("1e12"))  # whatever is beyond has more digits than a line
+_PRICES = (Decimal("1e-9"), Decimal("1e12"))  # prices outside this range would not fit into a line
 _EPOCH = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?", re.ASCII)
-_MILLISECONDS = 10**11  # a number of seconds as large as this is in the year 5138
+_MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
 _ALERT = TypeAdapter(Alert)
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices that came together, the numbers that they have where the feed counts, and what was no price."""
+    """Prices that arrived together, their sequence numbers if the feed has them, and the invalid entries."""
 
     ticks: list[Tick]
     seqs: dict[str, int]
@@ -31,24 +31,24 @@ class Prices:
 
 @dataclass(frozen=True)
 class Answer:
-    """Anything else that a feed says, such as `subscribed`, `error` or `gap`."""
+    """Any other message of a feed, such as `subscribed`, `error` or `gap`."""
 
     type: str
     members: dict[str, Any]
 
 
 class UnreadableError(ValueError):
-    """A message that is nothing a price feed sends; the text says why."""
+    """A message is not one of a price feed; the text says why."""
 
 
 def read(message: str | bytes, received: datetime) -> Prices | Alert | Answer:
-    """Return what a message says; a price without a time has the one at which it was received.
+    """Parse a message; a price without a time has the time of reception.
 
-    Prices are objects with `ticker`, `price` (a number, or one in quotes) and `timestamp` (ISO 8601, in UTC where it
-    does not say, or a number of seconds or milliseconds since 1970, in quotes or not), in an array or alone.
+    Prices are objects with `ticker`, `price` (a number, or one in quotes) and `timestamp` (ISO 8601, in UTC without an
+    offset, or a number of seconds or milliseconds since 1970, also in quotes), in an array or single.
 
     Raises:
-        UnreadableError: it is none of this.
+        UnreadableError: it is not such a message.
     """
     try:
         value = read_json(message if isinstance(message, str) else message.decode())
@@ -56,7 +56,7 @@ def read(message: str | bytes, received: datetime) -> Prices | Alert | Answer:
         raise UnreadableError(f"not JSON: {error}") from None
     if isinstance(value, dict) and "type" in value:
         return _alert(value) if value["type"] == "alert" else Answer(str(value["type"]), value)
-    if isinstance(value, dict) and "message" in value:  # in which API Gateway says that something failed
+    if isinstance(value, dict) and "message" in value:  # an error of API Gateway
         return Answer("error", value)
     if isinstance(value, dict):
         value = [value]
@@ -114,7 +114,7 @@ def _instant(value: Any) -> datetime:
         if isinstance(value, str):
             return parse_instant(value)
         if type(value) is int or isinstance(value, Decimal):
-            # A time of day may pass through a float: it is no price.
+            # A float is exact enough for a time.
             return datetime.fromtimestamp(float(value / 1_000 if value >= _MILLISECONDS else value), UTC)
     except (ValueError, OverflowError, OSError, ArithmeticError):
         pass

@@ -1,4 +1,4 @@
-"""`trading buy` and `trading sell`: record a trade, safely."""
+"""`trading buy` and `trading sell`: record a trade idempotently."""
 
 import json
 import uuid
@@ -14,19 +14,19 @@ from local.cli.trade_options import body_of, command_line, described, recording_
 
 HELP = """Record a {noun} of QUANTITY shares of TICKER at PRICE each.
 
-Without --at, its time is now. Each trade has a client trade ID, a new one unless you pass yours. If no answer arrives,
-the error shows a command that tries again with the same ID, so that the trade is recorded only once."""
+Without --at, its time is now. Each trade has a client trade ID (an idempotency key), generated unless given. If there
+is no response, the error shows a command that retries with the same ID, so that the trade is recorded only once."""
 
 
 def command_of(side: Literal["BUY", "SELL"], noun: str, *lines: str) -> click.Command:
-    """Return the command that records trades of a side; `lines` are its examples."""
+    """Return the command that records trades of this side; `lines` are its examples."""
 
     @click.command(help=HELP.format(noun=noun), epilog=examples(*lines))
     @click.argument("ticker")
     @click.argument("quantity")
     @click.argument("price")
     @trade_options
-    @click.option("--client-trade-id", metavar="ID", help="Recorded only once, however often it is sent.")
+    @click.option("--client-trade-id", metavar="ID", help="Idempotency key: the trade is recorded only once.")
     @url_option
     @as_json
     def command(*, url: str | None, as_json: bool, **fields: Any) -> None:

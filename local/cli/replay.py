@@ -1,4 +1,4 @@
-"""A recording of a price feed, judged as if its prices came now."""
+"""Replays a recording of a price feed and evaluates the rules."""
 
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def replay(lines: Iterable[str], watches: Watches, display: Display, tickers: Collection[str] = ()) -> str:
-    """Show each alert of a recording, a message a line, and return what was read, as text.
+    """Show each alert of a recording with one message per line, and return the totals, as text.
 
-    Only prices count, of these tickers or of all: what a recording has of alerts is found anew.
+    Only the prices of these tickers, or of all, are used: alerts in the recording are ignored and detected again.
     """
     prices = alerts = unreadable = 0
     first: datetime | None = None
@@ -25,7 +25,7 @@ def replay(lines: Iterable[str], watches: Watches, display: Display, tickers: Co
         if not line.strip():
             continue
         try:
-            heard = reader.read(line, last)  # a price without a time came with the one before it
+            heard = reader.read(line, last)  # a price without a time gets the time of the one before it
         except UnreadableError:
             unreadable += 1
             continue

@@ -1,4 +1,4 @@
-"""Alert rules as a person writes them: `AAPL rise 3% in 5m`, `* fall 2% in 60s`, `AAPL below 180 once`."""
+"""Alert rules in text form: `AAPL rise 3% in 5m`, `* fall 2% in 60s`, `AAPL below 180 once`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -29,10 +29,10 @@ class Window(click.ParamType[int]):
 
 
 def window_seconds(text: str) -> int:
-    """Return the seconds of a text such as `5m` or `90s`.
+    """Parse a duration such as `5m` or `90s` and return its seconds.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a duration.
     """
     match = _WINDOW.fullmatch(text)
     if not match:
@@ -41,10 +41,10 @@ def window_seconds(text: str) -> int:
 
 
 def settings_of(text: str) -> dict[str, Any]:
-    """Return the settings of the rule that a text describes, as the API takes them; their values are not checked.
+    """Parse a rule and return its settings in the API's format; their values are not validated.
 
     Raises:
-        ValueError: it is not written as a rule is.
+        ValueError: it does not have the form of a rule.
     """
     match = _RULE.fullmatch(" ".join(text.split()))
     if not match:
@@ -57,11 +57,11 @@ def settings_of(text: str) -> dict[str, Any]:
 
 
 def lines_of(lines: Iterable[str]) -> list[str]:
-    """Return the rules of a file, one a line; empty lines and those that begin with # are passed over."""
+    """Return the rules of a file, one per line; empty lines and lines that begin with # are skipped."""
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def described(rule: Mapping[str, Any]) -> str:
-    """Return a rule of the API's as it can be written."""
+    """Return a rule from the API in text form."""
     what = f"{rule['percent']}% in {rule['window_seconds']}s" if rule["percent"] else rule["price"]
     return f"{rule['ticker']} {rule['kind']} {what}{' once' if rule['once'] else ''}"

@@ -1,4 +1,4 @@
-"""Tables, on a terminal or in a pipe: the points of numbers stand below one another, and no digit is cut off."""
+"""Tables for a terminal or a pipe: decimal points are aligned, and no digits are truncated."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -22,9 +22,9 @@ def texts(header: str, values: Sequence[str]) -> Column:
 
 
 def numbers(header: str, values: Sequence[str]) -> Column:
-    """Return a column of decimal numbers with thousands separators; an empty text stays empty.
+    """Return a column of decimal numbers with thousands separators; empty strings remain empty.
 
-    They are padded here: Rich drops spaces at the end of a cell.
+    They are padded here, because Rich drops spaces at the end of a cell.
     """
     parts = [(f"{Decimal(value):,f}" if value else "").partition(".") for value in values]
     decimals = max((len(point + fraction) for _, point, fraction in parts), default=0)
@@ -34,7 +34,7 @@ def numbers(header: str, values: Sequence[str]) -> Column:
 
 
 def show(columns: Sequence[Column], *, has_total: bool = False) -> None:
-    """Print a table, as wide as it is; where it has a total, that is the last row, below a line."""
+    """Print a table in its full width; with `has_total`, the last row is separated by a line."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for header, _ in columns:
         table.add_column(header, no_wrap=True)

@@ -1,4 +1,4 @@
-"""A trade on the command line: the options that give its fields, its description, and a command that gives the same."""
+"""Trades on the command line: the options for their fields, and their description as text or as a command."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ type Command = Callable[..., None]
 
 
 def trade_options(command: Command) -> Command:
-    """Give a command the options of a trade that recording and correcting have in common."""
+    """Add the options that recording and correcting a trade have in common."""
     for option in reversed(
         (
             click.option(
@@ -43,7 +43,7 @@ def trade_options(command: Command) -> Command:
 
 
 def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the API is sent: the fields that were given, a ticker in capital letters."""
+    """Return the request body: the given fields, with the ticker in upper case."""
     given = {name: value for name, value in fields.items() if value not in (None, ())}
     if "ticker" in given:
         given["ticker"] = given["ticker"].upper()
@@ -51,7 +51,7 @@ def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(trade: Mapping[str, Any]) -> str:
-    """Return a trade in a line."""
+    """Return a trade in one line."""
     fee = "" if trade["fee"] == "0" else f", fee {trade['fee']}"
     return (
         f"{trade['side']} {trade['quantity']} {trade['ticker']} at {trade['price']} {trade['currency']}{fee},"
@@ -60,12 +60,12 @@ def described(trade: Mapping[str, Any]) -> str:
 
 
 def shown_time(timestamp: str) -> str:
-    """Return the API's timestamp to the second, as people read it."""
+    """Return a timestamp of the API to the second, in a readable form."""
     return timestamp[:19].replace("T", " ")
 
 
 def recording_command(trade: Mapping[str, Any]) -> str:
-    """Return the command that records such a trade."""
+    """Return the command that records this trade."""
     options = {
         name: trade[name]
         for name in OPTIONS
@@ -75,7 +75,7 @@ def recording_command(trade: Mapping[str, Any]) -> str:
 
 
 def command_line(*words: object, **fields: Any) -> str:
-    """Return a command with the options that give these fields, to be typed into a shell."""
+    """Return a shell command with options for these fields."""
     line = ["./trading", *map(str, words)]
     for name, value in fields.items():
         for each in (value or [""]) if isinstance(value, list | tuple) else [value or ""]:

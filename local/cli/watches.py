@@ -1,4 +1,4 @@
-"""The alert rules for every ticker of a feed, including one that restarts at an earlier time."""
+"""Evaluates alert rules for all tickers of a feed, including feeds that restart at an earlier time."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,21 @@ from trading.prices.ticks import Tick
 
 
 class Watches:
-    """A watch for each ticker. Two ticks in a row that are too old for it, in order, are the beginning of a new run.
+    """A detector for each ticker. Two consecutive ticks that are too old but in order are the start of a new run.
 
-    One alone is a straggler. So a recording that is played again, or a server whose clock was set back, is followed.
+    A single one is a late tick. So a recording that is repeated, or a server whose clock was set back, is followed.
     """
 
     def __init__(self, rules: Sequence[AlertRule] = (DEFAULT_RULE,)) -> None:
         self._rules = rules
         self._watches: dict[str, Detector] = {}
-        self._new_runs: dict[str, Detector] = {}  # of tickers whose latest tick was too old
+        self._new_runs: dict[str, Detector] = {}  # for tickers whose latest tick was too old
 
     def __len__(self) -> int:
         return len(self._watches)
 
     def update(self, tick: Tick) -> tuple[Detection, bool]:
-        """Return what becomes of a tick, and whether its ticker has begun anew."""
+        """Process a tick; return the result, and whether its ticker has restarted."""
         ticker = tick.ticker
         watch = self._watches.get(ticker) or self._watches.setdefault(ticker, self._begun(ticker))
         judgement = watch.update(tick)

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine: what arrives is verified, as any receiver should, and printed."""
+"""A local webhook receiver that verifies messages, as any receiver should, and prints them."""
 
 import hmac
 import time
@@ -11,17 +11,17 @@ from trading.core.values import read_json
 from trading.notifications import events
 from trading.notifications.webhooks import messages
 
-TOLERANCE_SECONDS = 300  # a message that is older may be one that somebody recorded and sends again
+TOLERANCE_SECONDS = 300  # an older message may be a replay attack
 BODY_LIMIT = 1_000_000
 PATIENCE_SECONDS = 5.0
 
 
 class UnverifiedError(Exception):
-    """A message that does not come from the webhook whose secret is known."""
+    """A message was not signed with the webhook's secret."""
 
 
 class Listener(HTTPServer):
-    """Listens on a port of this machine (0: any), and tells `say` of each message in a line."""
+    """Listens on a port of this machine (0: any), and passes each message to `say` in one line."""
 
     def __init__(self, port: int, say: Callable[[str], None]) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
@@ -30,7 +30,7 @@ class Listener(HTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the listener."""
         return f"http://127.0.0.1:{self.server_port}/"
 
 
@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE_SECONDS
 
     def do_POST(self) -> None:
-        """Answer 204 to what is verified, 400 to anything else."""
+        """Respond with 204 to a verified message, otherwise with 400."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > BODY_LIMIT:
             self._answer(HTTPStatus.CONTENT_TOO_LARGE)
@@ -59,11 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Write nothing but what is said."""
+        """Do not log requests."""
 
 
 def verify(secret: str, headers: Mapping[str, str], body: str) -> None:
-    """Check that a message was signed with a secret, a few minutes ago at most; names of headers are in lower case.
+    """Check that a message was signed with a secret in the last five minutes; header names are in lower case.
 
     Raises:
         UnverifiedError: it was not.
@@ -80,7 +80,7 @@ def verify(secret: str, headers: Mapping[str, str], body: str) -> None:
 
 
 def line_of(body: str) -> str:
-    """Return what a message says in a line: its id, its type, and what happened."""
+    """Return a message in one line: its id, its type, and what happened."""
     try:
         event = read_json(body)
         about = f"{event['type']}  {event['id']}"
@@ -88,5 +88,5 @@ def line_of(body: str) -> str:
         return printable(body[:200])
     try:
         return printable(f"{about}  {events.read(body).headline()}")
-    except ValueError:  # a test, or a type that this checkout does not know
+    except ValueError:  # a test, or a type unknown to this version
         return printable(about)

@@ -1,1 +1,1 @@
-"""The system on a laptop: PostgreSQL, AWS's services, the gateways and the functions, wired by template.yaml."""
+"""The local system: PostgreSQL, AWS services, gateways and functions, wired from template.yaml."""

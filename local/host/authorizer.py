@@ -1,8 +1,7 @@
-"""API Gateway's JWT authorizer on a laptop: whom a token speaks for, and whether a route lets them in.
+"""A local replacement for API Gateway's JWT authorizer: verifies tokens and their scopes.
 
-The rules are those of
-https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
-The issuer is the laptop itself: a key in `.local`, with which `trading token` signs.
+It follows https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+The issuer is this machine: `trading token` signs with a key in `.local`.
 """
 
 import os
@@ -18,35 +17,35 @@ from joserfc.jwk import RSAKey
 
 ISSUER = "https://trading.local"
 AUDIENCE = "trading"
-ALGORITHMS = ["RS256", "RS384", "RS512"]  # API Gateway knows RSA alone
+ALGORITHMS = ["RS256", "RS384", "RS512"]  # API Gateway supports RSA only
 TOKEN_SECONDS = 3_600
 
 
 class UnauthorizedError(Exception):
-    """There is no token, or none that this issuer signed for this API, and that holds now."""
+    """The token is missing, expired, or not signed by this issuer for this API."""
 
 
 class ForbiddenError(Exception):
-    """The token is good, and does not allow this."""
+    """The token is valid but lacks the scope."""
 
 
 class UnknownChoiceError(Exception):
-    """AUTH is neither on nor off."""
+    """AUTH is neither `on` nor `off`."""
 
 
 @dataclass(frozen=True)
 class Authorizer:
-    """Who may come in: whoever has a token that this key signed."""
+    """Issues and verifies tokens signed with a key."""
 
     key: RSAKey
     issuer: str = ISSUER
     audience: str = AUDIENCE
 
     def authorize(self, authorization: str | None, scopes: Sequence[str]) -> dict[str, Any]:
-        """Return what an event says of who is calling, given the header of a request and the scopes of its route.
+        """Return the authorizer part of an event, for the Authorization header of a request and the route's scopes.
 
         Raises:
-            UnauthorizedError: the token is missing, forged, expired, or another's.
+            UnauthorizedError: the token is missing, forged, expired, or for another API.
             ForbiddenError: it has none of the scopes.
         """
         claims = self._claims((authorization or "").split(" ")[-1])
@@ -77,7 +76,7 @@ class Authorizer:
         return claims
 
     def token(self, subject: str, scopes: Sequence[str], seconds: float = TOKEN_SECONDS) -> str:
-        """Return a token that allows a subject so much for so long."""
+        """Return a token for a subject with these scopes, valid for `seconds`."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -95,12 +94,12 @@ def _words(claim: Any) -> list[str]:
 
 
 def _text(claim: Any) -> str:
-    """Return a claim as API Gateway hands it over: as text, a list as "[a b]"."""
+    """Return a claim as API Gateway passes it on: as text, a list as "[a b]"."""
     return f"[{' '.join(_words(claim))}]" if isinstance(claim, list) else str(claim)
 
 
 def of_this_laptop(folder: Path) -> Authorizer:
-    """Return the authorizer whose key is in a folder; the key is made at the first time."""
+    """Return the authorizer whose key is in a folder; the key is created at first use."""
     file = folder / "token-key.pem"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,10 +111,10 @@ def of_this_laptop(folder: Path) -> Authorizer:
 
 
 def chosen(folder: Path) -> Authorizer | None:
-    """Return the authorizer of a folder where the environment says AUTH=on, and nobody where it says off or nothing.
+    """Return the authorizer of a folder if the environment has AUTH=on; None if AUTH is off or not set.
 
     Raises:
-        UnknownChoiceError: it says something else.
+        UnknownChoiceError: AUTH has another value.
     """
     choice = os.environ.get("AUTH") or "off"
     if choice not in {"on", "off"}:

@@ -1,8 +1,8 @@
-"""AWS's services on a laptop, in a process of their own: moto's server, and in it the services of the template.
+"""Local AWS services in a separate process: moto's server with the services of the template.
 
-`python -m local.host.aws_server FOLDER PORT ADDRESS…` serves what FOLDER keeps on a port of each address, and writes
-what the expressions of the template mean when it is ready. It ends when its input does, with nothing to tidy up: what
-it answered is in the folder.
+`python -m local.host.aws_server FOLDER PORT ADDRESS…` serves the state in FOLDER on a port of each address, and prints
+the values of the template's expressions when it is ready. It ends when its standard input ends. No cleanup is needed:
+everything that was acknowledged is in the folder.
 """
 
 import io
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 STACK = "trading"
 EXPIRY_SECONDS = 60
 _READS = re.compile(r"Get|List|Describe|Query|Scan|BatchGet|TransactGet|ReceiveMessage")
-# What comes often, and changes messages and items only.
+# Frequent requests that change only messages and items.
 _WRITES = re.compile(
     r"SendMessage|DeleteMessage|ChangeMessageVisibility|Publish|PutEvents|(Put|Update|Delete|BatchWrite|TransactWrite)Item"
 )
@@ -44,21 +44,21 @@ _ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 
 
 class Application:
-    """moto's application, which works on one request at a time, and answers when what it changed is kept."""
+    """moto's application, processing one request at a time, and responding after its changes are stored."""
 
     def __init__(self, state: State) -> None:
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._state = state
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request."""
-        body = _body(environ)  # before its turn: a client that sends slowly holds up nobody
+        """Handle a request."""
+        body = _body(environ)  # before taking the lock, so that a slow client blocks no others
         environ["wsgi.input"] = io.BytesIO(body)
         with turn:
             parts, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
             try:
                 self._keep(environ, body)
-            except BaseException:  # noqa: BLE001 - whatever it is, what is not kept must not be answered
+            except BaseException:  # noqa: BLE001 - after any error, a change that is not stored must not be acknowledged
                 traceback.print_exc()
                 os._exit(1)
         start_response(status, list(headers))
@@ -91,8 +91,8 @@ def _body(environ: "WSGIEnvironment") -> bytes:
 
 
 def deploy(template: Mapping[str, Any], region: str) -> dict[str, str]:
-    """Make what a template declares, and return what its outputs mean, by their descriptions."""
-    # It imports nearly all of moto, which takes two seconds: not at the next start.
+    """Create the resources of a template, and return the values of its outputs by their descriptions."""
+    # It imports nearly all of moto, which takes two seconds and is not needed at the next start.
     from moto.cloudformation.models import cloudformation_backends  # noqa: PLC0415
 
     cloudformation = cloudformation_backends[DEFAULT_ACCOUNT_ID][region]
@@ -103,7 +103,7 @@ def deploy(template: Mapping[str, Any], region: str) -> dict[str, str]:
 
 
 def _complete(properties: Mapping[str, Any], region: str) -> None:
-    """Do what moto's CloudFormation leaves out."""
+    """Apply settings that moto's CloudFormation ignores."""
     if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
         bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(properties["BucketName"])
         bucket.set_notification_configuration({"EventBridgeConfiguration": {}})
@@ -120,7 +120,7 @@ def main(folder: Path, port: int, *addresses: str) -> None:
     state = State(file, region)
     template = folder / "template.json"
     declared = template.read_text() if template.exists() else ""
-    # A template that is new is made beside what is kept; of one that is not, all is kept.
+    # A changed template is deployed and the stored state is added to it; otherwise everything is in the stored state.
     outputs = deploy(json.loads(declared), region) if declared != state.note("template") else None
     try:
         state.restore()
@@ -141,7 +141,7 @@ def main(folder: Path, port: int, *addresses: str) -> None:
 
 class _QuietHandler(MotoRequestHandler):
     def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Write nothing of requests that were answered."""
+        """Do not log requests."""
 
 
 def _expire(state: State) -> None:

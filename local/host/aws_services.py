@@ -1,4 +1,4 @@
-"""AWS's services on a laptop: moto's server in a process of its own (`aws_server.py`), which can be started again."""
+"""Local AWS services: moto's server in a separate process (`aws_server.py`), which can be restarted."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from local.host.template import REGION, ROOT, Expression, System
 
 START_SECONDS = 30
 STOP_SECONDS = 5
-# moto asks for no more than that there are some.
+# moto accepts any credentials.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
-# What a resource is called by its own service: moto would draw another name at each start.
+# The name properties of resources; without them moto would generate a new name at each start.
 NAMES = {
     "AWS::DynamoDB::Table": "TableName",
     "AWS::S3::Bucket": "BucketName",
@@ -32,7 +32,7 @@ NAMES = {
 
 
 class AwsError(Exception):
-    """The services do not start; the message says why."""
+    """The services did not start; the message says why."""
 
 
 class Aws:
@@ -42,7 +42,7 @@ class Aws:
         self.endpoint = endpoint
 
     def client(self, service: str, **limits: Any) -> Any:
-        """Return a boto3 client of a service here."""
+        """Return a boto3 client for a local service."""
         return _client(self.endpoint, service, **limits)
 
 
@@ -54,13 +54,13 @@ def _client(endpoint: str, service: str, **limits: Any) -> Any:
         region_name=REGION,
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        # A service on this machine answers or is gone.
+        # No retries: a local service either responds or has stopped.
         config=Config(retries={"total_max_attempts": 1}, **limits),
     )
 
 
 class AwsServer:
-    """A process that serves what `folder` keeps; what was answered survives its end, and is there at the next start."""
+    """A process that serves the state in `folder`; acknowledged changes survive a restart."""
 
     name = "AWS's services"
 
@@ -70,7 +70,7 @@ class AwsServer:
         self._folder = folder
         self._addresses = addresses
         self._process: subprocess.Popen[bytes] | None = None
-        self._changing = threading.RLock()  # who stops it while it starts waits for that
+        self._changing = threading.RLock()  # a stop waits for a start in progress
 
     @property
     def services(self) -> Aws:
@@ -78,28 +78,28 @@ class AwsServer:
         return Aws(f"http://{self._addresses[0]}:{self.port}")
 
     def declare(self, template: Mapping[str, Any]) -> None:
-        """Have the server make what a template of CloudFormation declares, when it starts next."""
+        """Set the CloudFormation template that the server deploys at its next start."""
         self._make_folder()
         (self._folder / "template.json").write_text(json.dumps(template))
 
     def start(self) -> dict[str, str]:
-        """Start the server, and when it answers return what the expressions of its template mean, by their keys.
+        """Start the server, wait until it is ready, and return the values of the template's expressions by key.
 
         Raises:
-            AwsError: it does not start.
+            AwsError: it did not start.
         """
         with self._changing:
-            self.stop()  # what is left of one that ended
+            self.stop()  # cleans up after a process that ended
             self._make_folder()
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "local.host.aws_server", self._folder, str(self.port), *self._addresses],
-                    stdin=subprocess.PIPE,  # it ends when this does, however that comes
+                    stdin=subprocess.PIPE,  # the server ends when this process does, in any way
                     stdout=subprocess.PIPE,
                     stderr=log,
                     cwd=ROOT,
                     env={**os.environ, **CREDENTIALS},
-                    start_new_session=True,  # Ctrl-C is for the program that started it
+                    start_new_session=True,  # Ctrl-C must reach only the parent process
                 )
             assert self._process.stdout is not None
             readable, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
@@ -112,15 +112,15 @@ class AwsServer:
             return outputs
 
     def ended(self) -> str | None:
-        """Return how the process ended by itself, or nothing while it runs or where it shall not run."""
+        """Return how the process ended unexpectedly; None while it runs or if it is not meant to."""
         return exit_of(self._process.poll()) if self._process else None
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is read there is believed
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # private, because its contents are trusted
 
     @property
     def pid(self) -> int | None:
-        """The id of the process, where it was started."""
+        """The process id, if it was started."""
         return self._process.pid if self._process else None
 
     def stop(self) -> None:
@@ -140,20 +140,19 @@ class AwsServer:
 
 
 def exit_of(status: int | None) -> str | None:
-    """Return a process's exit in words: by which signal, or with which status; nothing while it runs."""
+    """Return how a process exited, by its signal or status, in words; None while it runs."""
     if status is None:
         return None
     return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def cloudformation(system: System, expressions: Mapping[str, Expression]) -> dict[str, Any]:
-    """Return the template of what a laptop makes of the system's services, with an output for each expression.
+    """Return a CloudFormation template of the services that run locally, with an output for each expression.
 
-    An expression that means nothing (AWS::NoValue) has no output.
+    Expressions that are AWS::NoValue have no output.
     """
     return {
         "Parameters": system.parameters,
-        "Conditions": system.conditions,
         "Resources": {name: _named(name, service) for name, service in system.services.items()},
         "Outputs": {
             f"Value{number}": {"Description": key, "Value": value}
@@ -163,7 +162,7 @@ def cloudformation(system: System, expressions: Mapping[str, Expression]) -> dic
 
 
 def _named(name: str, service: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource with a name that is the same at each start."""
+    """Return a resource with a fixed name, so that it is the same at each start."""
     if service["Type"] not in NAMES:
         return service
     properties = service.get("Properties", {})
@@ -176,7 +175,7 @@ def _named(name: str, service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @contextmanager
 def running(port: int) -> Iterator[Aws]:
-    """Serve AWS's services, empty ones, for as long as they are needed."""
+    """Run empty AWS services while the block runs."""
     with tempfile.TemporaryDirectory(prefix="trading-aws-") as folder:
         server = AwsServer(Path(folder), port)
         server.start()

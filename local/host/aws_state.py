@@ -1,8 +1,7 @@
-"""What AWS's services hold on a laptop, kept in a file: what a request changed is written before it is answered.
+"""Persistence of the local AWS services: changes of a request are written to a file before the response.
 
-A commit is a write to SQLite's journal that does not wait for the disk, so what was answered survives the end of the
-process however it ends. Kept are queues, buckets, tables, topics, subscriptions and rules, and what lies in them:
-messages, objects, items.
+A commit is a write to SQLite's journal that does not wait for the disk, so acknowledged changes survive any end of the
+process. The file has queues, buckets, tables, topics, subscriptions and rules, with their messages, objects and items.
 """
 
 import json
@@ -35,27 +34,26 @@ create table if not exists kept (
 );
 create index if not exists kept_by_name on kept (kind, holder, name);
 """
-# In the order of what stands on what.
+# In the order of their dependencies.
 RESOURCES = ("queue", "bucket", "table", "topic", "subscription", "rule")
 KINDS = (*RESOURCES, "message", "object", "item")
-# Of what moto remembers about messages that are gone, so much is enough.
+# The number of deleted messages that moto remembers.
 REMEMBERED = 1_000
-# How long a message that a queue has and may not give yet (one of a busy group, or received and not deleted) waits at
-# most once it may be given.
+# The maximum delay of a message after it becomes receivable: its group was busy, or its visibility timeout ran.
 HELD_SECONDS = 0.05
 
-# moto's server answers each request in a thread of its own and hardly locks what they share. Here one request is worked
-# on at a time, and who waits for a message lets others in.
+# moto's server handles each request in a separate thread with little locking. So one request is processed at a time,
+# and a long poll for messages releases the lock while it waits.
 turn = Condition(RLock())
 _looked_up: set[tuple[str, Any, Any]] = set()  # items: table, hash key, range key
 
 
 class UnreadableStateError(Exception):
-    """What is kept cannot be read, as when another version of moto wrote it."""
+    """The stored state cannot be read, for example because another version of moto wrote it."""
 
 
 def adapt_moto() -> None:
-    """Have queues wait by `turn` and count nothing, items noted that are looked up, and models forgotten."""
+    """Patch moto: queues wait on `turn` without counters, item lookups are recorded, and models are not retained."""
 
     def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
         return object.__new__(model)
@@ -65,12 +63,12 @@ def adapt_moto() -> None:
         return look_up(table, hash_key, range_key, *rest, **names)
 
     def wait_for_messages(queue: Queue, timeout: float) -> None:
-        # moto's own returns at once where a message is visible, even if its group is busy: who polls such a queue
-        # would keep its turn, and nobody else be answered.
+        # moto returns immediately if a message is visible, even if its group is busy. A poll of such a queue would then
+        # never release the lock.
         turn.wait(HELD_SECONDS if queue._messages else timeout)  # noqa: SLF001
 
     def is_kept(services: Any, queue_name: str, message: Any) -> bool:
-        # moto's own counts all messages of the queue, for each that is received.
+        # moto would count all messages of the queue for each received one.
         age = time.time() - message.sent_timestamp / 1000
         return bool(age < services.get_queue(queue_name).message_retention_period)
 
@@ -83,7 +81,7 @@ def adapt_moto() -> None:
 
 
 class State:
-    """The services of a region, and the file that keeps what they hold. Its methods are called in one's `turn`."""
+    """The services of a region and the file with their state. The caller must hold `turn`."""
 
     def __init__(self, file: sqlite3.Connection, region: str) -> None:
         self._sqs = sqs_backends[DEFAULT_ACCOUNT_ID][region]
@@ -95,25 +93,25 @@ class State:
         self._file.execute("pragma journal_mode = wal")
         self._file.execute("pragma synchronous = normal")
         self._file.executescript(SCHEMA)
-        # What the file has: the names of messages, the rows of versions of objects, the values of resources.
+        # The contents of the file: names of messages, row numbers of object versions, values of resources.
         self._messages: set[tuple[str, str]] = set()
         self._objects: dict[Any, int] = {}
         self._resources: dict[tuple[str, str], bytes] = {}
 
     def note(self, name: str) -> str:
-        """Return what was noted under a name, or nothing."""
+        """Return the note with this name, or None."""
         found = self._file.execute("select value from kept where kind = 'note' and name = ?", [name]).fetchone()
         return found[0].decode() if found else ""
 
     def write_note(self, name: str, text: str) -> None:
-        """Note a text under a name, in place of what was noted there."""
+        """Store a note under a name, replacing an earlier one."""
         self._delete("note", "", name)
         self._insert("note", "", name, text.encode())
 
     def save(self, *, items: bool = False, objects: bool = False, resources: str = "") -> None:
-        """Write which messages came and went, and what a request may have changed of the rest.
+        """Store added and deleted messages, and what else a request may have changed.
 
-        `resources` is the text of a request that may have changed some.
+        `resources` is the text of a request that may have changed resources.
         """
         self._file.execute("begin")
         self._save_messages()
@@ -129,7 +127,7 @@ class State:
         self._forget()
 
     def restore(self) -> None:
-        """Put back what is kept, beside what the template has just declared anew.
+        """Restore the stored state, in addition to resources that were just deployed.
 
         Raises:
             UnreadableStateError: it cannot be read.
@@ -149,7 +147,7 @@ class State:
         self.save(resources=" ".join(name for (_, name), _ in self._present_resources()) or "none")
 
     def expire_items(self) -> None:
-        """Delete the items whose time to live is over, which moto does not."""
+        """Delete items whose time to live has passed, because moto does not."""
         for table in self._dynamodb.tables.values():
             if table.ttl["TimeToLiveStatus"] != "ENABLED":
                 continue
@@ -177,7 +175,7 @@ class State:
             self._dynamodb.tables[holder].put_item(json.loads(value), overwrite=True)
 
     def _put_back_resource(self, kind: str, name: str, resource: Any) -> None:
-        """Put back what the template did not just declare anew."""
+        """Restore a resource unless it was just deployed."""
         match kind:
             case "queue":
                 self._sqs.queues.setdefault(name, resource)
@@ -199,7 +197,7 @@ class State:
         present = {
             (queue.name, message.id): message
             for queue in self._sqs.queues.values()
-            for message in queue._messages  # noqa: SLF001 - with those that are received and not deleted yet
+            for message in queue._messages  # noqa: SLF001 - including messages in flight
         }
         for queue_name, message_id in self._messages - present.keys():
             self._delete("message", queue_name, message_id)
@@ -227,11 +225,11 @@ class State:
             self._file.execute("delete from kept where number = ?", [self._objects.pop(version)])
         for version, bucket_name in present.items():
             if version not in self._objects:
-                version.multipart = None  # its parts are in it
+                version.multipart = None  # the parts are in its value
                 self._objects[version] = self._insert("object", bucket_name, version.name, pickle.dumps(version))
 
     def _save_resources(self, request: str) -> None:
-        """Write the resources that came and went, and those that a request names, for it may have changed them."""
+        """Store added and deleted resources, and those named in a request, which may have changed them."""
         present = dict(self._present_resources())
         for kind, name in self._resources.keys() - present.keys():
             self._delete(kind, "", name)
@@ -260,7 +258,7 @@ class State:
                 yield (kind, name), resource
 
     def _forget(self) -> None:
-        """Let go of what moto would remember for ever of messages that are gone."""
+        """Drop data about deleted messages that moto would keep forever."""
         for queue in self._sqs.queues.values():
             if len(queue.deleted_messages) > REMEMBERED:
                 queue.deleted_messages.clear()
@@ -280,11 +278,11 @@ class State:
 
 
 def _read(value: bytes) -> Any:
-    return pickle.loads(value)  # noqa: S301 - it is our own file
+    return pickle.loads(value)  # noqa: S301 - the file is private
 
 
 def _bare(kind: str, resource: Any) -> Any:
-    """Return a copy of a resource without what lies in it, and with names for the other resources that it knows."""
+    """Return a copy of a resource without its contents, and with names in place of other resources."""
     bare = copy(resource)
     match kind:
         case "queue":

@@ -1,11 +1,11 @@
-"""`python -m local.host.demo`, or `make demo`: a tour of the system, on one that it starts and takes down again.
+"""`python -m local.host.demo`, or `make demo`: a tour of the system on a temporary instance.
 
-With AUTH=on the tour has a token, and nobody comes in without one.
+With AUTH=on the instance requires a token, and the tour uses one.
 """
 
 import signal
 
-if __name__ == "__main__":  # the imports take a second, in which Ctrl-C shows no traceback either
+if __name__ == "__main__":  # so that Ctrl-C shows no traceback during the imports, which take a second
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import asyncio
@@ -34,16 +34,16 @@ TRADE = {"ticker": "MSFT", "price": "310.50", "quantity": 50, "side": "BUY", "ti
 
 
 class Tour:
-    """A visitor who says what is done, does it, and shows what came back."""
+    """Announces, sends and prints the requests of the tour."""
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
 
     async def show(self, what: str, method: str, path: str, body: Any = None, *, expected: int) -> Any:
-        """Send a request, print it and its answer, and return the answer's body.
+        """Send a request, print it and the response, and return the response body.
 
         Raises:
-            SystemExit: the answer has another status than the tour promises.
+            SystemExit: the response does not have the expected status.
         """
         print(f"\n{what}\n  {method} {path}" + (f"  {json.dumps(body)}" if body else ""))
         async with self._session.request(method, path, json=body) as response:
@@ -56,10 +56,10 @@ class Tour:
         return answer
 
     async def wait_for_delivery(self, trade_id: int) -> None:
-        """Wait until a trade's notification is delivered, and say how long after the trade that was.
+        """Wait until a trade's notification is delivered, and print the delay.
 
         Raises:
-            SystemExit: it is not delivered in time.
+            SystemExit: it was not delivered in time.
         """
         async with asyncio.timeout(DELIVERY_SECONDS):
             while True:
@@ -75,7 +75,7 @@ class Tour:
 
 
 async def tour(tour: Tour) -> None:
-    """Visit what there is to see."""
+    """Run the tour."""
     path = "/api/trades/"
     await tour.show("Does the database answer?", "GET", "/api/health", expected=200)
     trade = await tour.show("Record a trade:", "POST", path, TRADE, expected=201)
@@ -93,19 +93,17 @@ async def tour(tour: Tour) -> None:
 
 
 async def show_daily_numbers(running: RunningSystem) -> None:
-    """Have the day's trades exported, and show the analysis that the exported file wakes.
+    """Export the day's trades, and show the analysis that the exported file triggers.
 
     Raises:
-        botocore.exceptions.WaiterError: the analysis does not come.
+        botocore.exceptions.WaiterError: the analysis did not appear in time.
     """
     s3, bucket, key = (
         running.aws.client("s3"),
         running.environment["DATA_BUCKET"],
         "2025/06/03/analysis_2025-06-03.csv",
     )
-    print(
-        "\nExport the trades of a day, as happens every night; the file that is put into the bucket wakes the analyzer:"
-    )
+    print("\nExport the trades of a day, as happens every night; the new file in the bucket triggers the analyzer:")
     print(f"  -> {await running.functions['TradeExporter'].invoke({'date': '2025-06-03'})}")
     waiter = s3.get_waiter("object_exists")
     patience = {"Delay": 1, "MaxAttempts": DELIVERY_SECONDS}
@@ -116,7 +114,7 @@ async def show_daily_numbers(running: RunningSystem) -> None:
 
 
 async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | None) -> None:
-    """Publish the prices of a mock market with a fast clock until one alerts, and show what that comes to."""
+    """Publish the prices of a mock market with a fast clock until there is an alert, and show the results."""
     print("\nA mock market with a clock sixty times as fast is followed over its WebSocket and published:")
     token = partial(door.token, "market", ["prices:publish"]) if door else lambda: None
     async with live_prices.published(running.url, Options(speed=60), 0, _indented, token):
@@ -142,11 +140,11 @@ def _indented(text: str) -> None:
 
 
 async def main() -> None:
-    """Start a system of the tour's own, visit it, and take it down."""
+    """Start a temporary system, run the tour, and stop it."""
     console.show_all()
-    logging.getLogger("local.host.gateway").setLevel(logging.WARNING)  # the tour shows its requests itself
+    logging.getLogger("local.host.gateway").setLevel(logging.WARNING)  # the tour prints its requests itself
     folder = Path(tempfile.mkdtemp(prefix="trading-demo-"))
-    folder.chmod(0o755)  # noqa: ASYNC240 - PostgreSQL's account can stay in it, where root takes the tour
+    folder.chmod(0o755)  # noqa: ASYNC240 - as root, PostgreSQL's account needs access
     try:
         print("Starting a system for this tour…")
         door = authorizer.chosen(folder)
@@ -168,5 +166,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         asyncio.run(main())
-    except KeyboardInterrupt:  # everything has been taken down
+    except KeyboardInterrupt:  # everything has been stopped
         sys.exit(130)

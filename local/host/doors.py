@@ -1,8 +1,8 @@
-"""Who may use a port of this laptop: programs, and the laptop's own page, but no other page in a browser.
+"""Protection of local ports against web pages of other origins; programs and the local page are allowed.
 
-A page of another origin could otherwise send requests here, and one whose name resolves to 127.0.0.1 (DNS rebinding)
-could read the answers. A browser says in headers that no page can set which page a request comes from; other programs
-send none of them.
+Otherwise a page of another origin could send requests here, and one whose name resolves to 127.0.0.1 (DNS rebinding)
+could read the responses. Browsers send the origin of a request in headers that pages cannot set; other programs send
+none of them.
 """
 
 import json
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("localhost", "127.0.0.1", "[::1]", "host.docker.internal")  # the last is what containers call this machine
-HTTP_PORT = 80  # the one that is not said
-# Of https://www.w3.org/TR/fetch-metadata/: a request of the user, or of a page of this very origin.
+NAMES = ("localhost", "127.0.0.1", "[::1]", "host.docker.internal")  # the last is this machine's name in containers
+HTTP_PORT = 80  # the default, which is omitted from URLs
+# https://www.w3.org/TR/fetch-metadata/: a request by the user, or by a page of the same origin.
 OWN_SITES = {"none", "same-origin"}
 
 type WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def own_hosts(address: str, port: int) -> frozenset[str]:
-    """Return what a server may be called in the header Host, given the address and port that a client connected to."""
+    """Return the valid Host headers of a server, for the address and port that a client connected to."""
     names = {*NAMES, f"[{address}]" if ":" in address else address}
     return frozenset({f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set()))
 
@@ -35,13 +35,13 @@ def own_hosts(address: str, port: int) -> frozenset[str]:
 def refusal(
     headers: Mapping[str, str], hosts: Collection[str], pages: Collection[str] = (), *, is_visit: bool = False
 ) -> str | None:
-    """Return why a request is refused, or nothing if it may pass.
+    """Return why a request is refused, or None if it is allowed.
 
     Args:
-        headers: the request's; names are looked up as they are spelled here.
-        hosts: what the server may be called.
+        headers: the request's headers; a mapping that finds the names as written here.
+        hosts: the valid Host headers.
         pages: hosts of other servers whose pages may use this one.
-        is_visit: whether opening a link may lead here, which sends a GET from any page and shows it no answer.
+        is_visit: whether the request is allowed as navigation, a GET whose response the linking page cannot read.
     """
     host, origin, site = (headers.get(name, "").lower() for name in ("Host", "Origin", "Sec-Fetch-Site"))
     if host not in hosts:
@@ -55,7 +55,7 @@ def refusal(
 
 
 def middleware(page_port: int | None = None) -> "Middleware":
-    """Return what refuses requests of other pages in an aiohttp application; the page at `page_port` may use it too."""
+    """Return aiohttp middleware that refuses requests of other pages; the page at `page_port` is allowed."""
 
     @web.middleware
     async def refuse(request: web.Request, handler: "Handler") -> web.StreamResponse:
@@ -75,7 +75,7 @@ def middleware(page_port: int | None = None) -> "Middleware":
 def guarded(application: WsgiApplication) -> WsgiApplication:
     """Return a WSGI application that refuses requests of other pages.
 
-    AWS's services act on GET too (`?Action=DeleteQueue`), so that no link may lead there.
+    Navigation is refused too, because AWS services also act on GET (`?Action=DeleteQueue`).
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -100,5 +100,5 @@ def guarded(application: WsgiApplication) -> WsgiApplication:
 
 
 def _opens_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sends a request to show its answer in a tab."""
+    """Whether a request is a browser's navigation to a page."""
     return (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) == ("navigate", "document")

@@ -1,4 +1,4 @@
-"""API Gateway's part on a laptop: HTTP in, an event of payload format 2.0 to a function, HTTP out."""
+"""A local replacement for API Gateway: converts HTTP requests to Lambda events of payload format 2.0."""
 
 import base64
 import logging
@@ -25,13 +25,13 @@ from local.host.template import ROOT, Route, check_route_key
 
 logger = logging.getLogger(__name__)
 
-BODY_LIMIT = 10 * 1024 * 1024  # bytes, API Gateway's
+BODY_LIMIT = 10 * 1024 * 1024  # bytes, as in API Gateway
 TEXT_TYPES = re.compile(r"text/|application/(.+\+)?(json|xml|javascript)")
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Gateway:
-    """The HTTP API of a template: it finds the route of a request and asks its function."""
+    """The HTTP API of a template: finds the route of a request and invokes its function."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Gateway:
         self._authorizer = authorizer
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer a request as API Gateway would, in its words where it answers itself."""
+        """Handle a request like API Gateway, including its own error messages."""
         started = time.perf_counter()
         response = await self._answer(request)
         milliseconds = (time.perf_counter() - started) * 1_000
@@ -97,9 +97,9 @@ class Gateway:
         return self._authorizer.authorize(request.headers.get("Authorization"), route.scopes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route of a request and what its variables are, or nothing where no route is.
+        """Return the route of a request and its path variables, or None if no route matches.
 
-        The path is a decoded one. A full match comes first, then the longest greedy one, then $default:
+        The path must be decoded. A full match takes precedence over the longest greedy one, and that over $default:
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
         """
         for pattern, route in self._routes:
@@ -109,7 +109,7 @@ class Gateway:
         return None
 
 
-def http_event(  # noqa: PLR0913 - a request has these parts
+def http_event(  # noqa: PLR0913 - the parts of a request
     method: str,
     path: str,
     *,
@@ -121,9 +121,9 @@ def http_event(  # noqa: PLR0913 - a request has these parts
     path_parameters: Mapping[str, str] | None = None,
     caller: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the event that API Gateway makes of a request (HTTP API, payload format 2.0).
+    """Return API Gateway's event for a request (HTTP API, payload format 2.0).
 
-    `caller` is what its JWT authorizer says of who is calling.
+    `caller` is the result of the JWT authorizer.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
@@ -167,7 +167,7 @@ def http_event(  # noqa: PLR0913 - a request has these parts
 
 
 async def show_docs(_: web.Request) -> web.Response:
-    """Serve Swagger UI, whose assets Powertools carries, over the API's committed description."""
+    """Serve Swagger UI, with assets from Powertools, for the committed OpenAPI description."""
     return web.Response(
         content_type="text/html",
         text="""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Trading API</title>
@@ -180,17 +180,17 @@ async def show_docs(_: web.Request) -> web.Response:
 
 
 async def show_openapi(_: web.Request) -> web.FileResponse:
-    """Serve the API's committed description."""
+    """Serve the committed OpenAPI description."""
     return web.FileResponse(ROOT / "docs" / "openapi.json")
 
 
 async def show_asyncapi(_: web.Request) -> web.Response:
-    """Serve the description of the sockets' messages, as text that a browser shows."""
+    """Serve the AsyncAPI description as text that a browser displays."""
     return web.Response(text=(ROOT / "docs" / "asyncapi.yaml").read_text())
 
 
 def application(gateway: Gateway, page: Page, sign_in: SignIn | None = None) -> web.Application:
-    """Return the web application: the page and where one signs in, the documentation, and the gateway for the rest."""
+    """Return the web application: the page, sign-in, documentation, and the gateway for all other paths."""
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[doors.middleware()])
     if sign_in:
         sign_in.add_to(app)
@@ -215,13 +215,13 @@ def _pattern(key: str) -> re.Pattern[str]:
         return re.compile(".*", re.DOTALL)
     method, path = key.split(" ")
     path = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
-    # Of nothing too: `GET /metrics/{proxy+}` serves `/metrics/` (storacha/w3infra#166).
+    # A greedy variable may be empty: `GET /metrics/{proxy+}` serves `/metrics/` (storacha/w3infra#166).
     path = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.*)", path)
     return re.compile(f"{'[A-Z]+' if method == 'ANY' else method} {path}", re.DOTALL)
 
 
 def _rank(route: Route) -> tuple[bool, int, int, bool]:
-    """Order routes as API Gateway chooses; of equal matches the one with fewer variables or its own method is first."""
+    """Return the sort key of API Gateway's precedence; on a tie, fewer variables and a specific method come first."""
     depth = route.key.count("/") if route.key.endswith("+}") else sys.maxsize
     return route.key == "$default", -depth, route.key.count("{"), route.key.startswith("ANY ")
 
@@ -252,7 +252,7 @@ def _response(result: Mapping[str, Any]) -> web.Response:
 
 
 def _failure(error: FunctionError) -> web.Response:
-    """Return the answer to a request whose function failed; where its process died, another is ready in a moment."""
+    """Return the response for a failed function; if its process died, a new one will be ready shortly."""
     if isinstance(error, FunctionDiedError):
         return _message(503, "Service Unavailable", {"Retry-After": "1"})
     return _message(500, "Internal Server Error")

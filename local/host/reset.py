@@ -1,4 +1,4 @@
-"""`python -m local.host.reset`, or `make reset`: delete all data of the laptop's system."""
+"""`python -m local.host.reset`, or `make reset`: deletes all data of the local system."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ FOLDER = ROOT / ".local"
 
 
 def main() -> int:
-    """Delete the database and what AWS's services hold; refuse while the system runs."""
+    """Delete the database and the state of the AWS services; refuse while the system runs."""
     FOLDER.mkdir(exist_ok=True)
     try:
         with alone_in(FOLDER):

@@ -1,7 +1,7 @@
-"""Cognito's sign-in pages on a laptop: authorization code with PKCE, as https://docs.aws.amazon.com/cognito has them.
+"""A local replacement for Cognito's sign-in pages: authorization code with PKCE (https://docs.aws.amazon.com/cognito).
 
-Whoever knows the laptop's password, which `make start` prints, signs in under any name. Codes and refresh tokens are
-kept in memory: after a restart the page asks to sign in again.
+Any user name is accepted with the local password, which `make start` prints. Codes and refresh tokens are kept in
+memory, so the page asks to sign in again after a restart.
 """
 
 import base64
@@ -26,7 +26,7 @@ CLIENT_ID = "page"
 CODE_SECONDS = 60
 REFRESH_SECONDS = 12 * 3_600
 NAME = re.compile(r"[\w.@+-]{1,64}")
-# The form is sent to this page alone, and its Origin with it: with `no-referrer` a browser would send "null".
+# The form is submitted to this origin only, with an Origin header: with `no-referrer` a browser would send "null".
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; font-src 'self'; form-action 'self';"
@@ -54,7 +54,7 @@ under it.</p>
 
 @dataclass(frozen=True)
 class Grant:
-    """What somebody may get a token for, until when."""
+    """The user and scopes for which a token can be issued, and the expiry."""
 
     subject: str
     scopes: tuple[str, ...]
@@ -65,7 +65,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class SignIn:
-    """Who signs in here, and what they get."""
+    """The sign-in endpoints, with their pending codes and refresh tokens."""
 
     authorizer: Authorizer
     password: str
@@ -74,7 +74,7 @@ class SignIn:
     _refresh_tokens: dict[str, Grant] = field(default_factory=dict)
 
     def add_to(self, app: web.Application) -> None:
-        """Serve the sign-in pages, and a config.json that names them."""
+        """Add the sign-in pages, and a config.json that refers to them."""
         app.router.add_get("/config.json", self.show_config)
         app.router.add_get("/oauth2/authorize", self.show_form)
         app.router.add_post("/oauth2/authorize", self.take_form)
@@ -83,16 +83,16 @@ class SignIn:
         app.router.add_get("/logout", self.sign_out)
 
     async def show_config(self, _: web.Request) -> web.Response:
-        """Tell the page where to sign in: on its own origin, however that is called."""
+        """Return the page's configuration, with sign-in on the page's own origin."""
         provider = {"url": "", "clientId": CLIENT_ID, "scope": " ".join(self.scopes)}
         return web.json_response({"signIn": provider}, headers={"Cache-Control": "no-store"})
 
     async def show_form(self, request: web.Request) -> web.Response:
-        """Ask who it is."""
+        """Show the sign-in form."""
         return _refusal(request) or _form()
 
     async def take_form(self, request: web.Request) -> web.Response:
-        """Send whoever knows the password back to the page, with a code."""
+        """Check the password, and redirect to the page with a code."""
         refused = _refusal(request)
         if refused:
             return refused
@@ -112,7 +112,7 @@ class SignIn:
         return _redirect(f"{query['redirect_uri']}?{answer}")
 
     async def give_token(self, request: web.Request) -> web.Response:
-        """Give tokens for a code and its proof, or for a refresh token."""
+        """Return tokens for a code with its PKCE verifier, or for a refresh token."""
         sent = await request.post()
         words = {name: str(value) for name, value in sent.items()}
         if words.get("client_id") != CLIENT_ID:
@@ -134,13 +134,13 @@ class SignIn:
                 return _error("unsupported_grant_type")
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """End a refresh token; one that is not known is no error."""
+        """Revoke a refresh token; an unknown one is not an error."""
         sent = await request.post()
         self._refresh_tokens.pop(str(sent.get("token", "")), None)
         return web.Response(headers={"Cache-Control": "no-store"})
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        """Lead back to the page: there is no session here that could end."""
+        """Redirect to the page: there is no session to end here."""
         target = request.query.get("logout_uri", "")
         return _redirect(target) if target == _page_of(request) else _error("invalid_request")
 
@@ -151,7 +151,7 @@ class SignIn:
 
 
 def password_of(folder: Path) -> str:
-    """Return the password of a folder's system; it is made at the first time."""
+    """Return the password of a folder's system; it is created at first use."""
     file = folder / "sign-in-password"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def password_of(folder: Path) -> str:
 
 
 def _refusal(request: web.Request) -> web.Response | None:
-    """Return why a request to sign in is none of the page's, if so: a code goes to the page alone."""
+    """Return an error if a sign-in request is not from the page: codes are sent to the page only."""
     wanted = request.query
     is_ours = (
         wanted.get("response_type") == "code"

@@ -1,4 +1,4 @@
-"""What keeps the system up: tasks that go on after an error, and processes that are started again."""
+"""Supervision: restarting tasks after an error, and processes after an unexpected end."""
 
 import asyncio
 import logging
@@ -12,35 +12,35 @@ from typing import Protocol
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.25
-PAUSE_SECONDS = 1  # before what failed is tried again
+PAUSE_SECONDS = 1  # before a retry
 LOG_LIMIT = 10_000_000  # bytes
 LOG_SECONDS = 60
 
 
 class Part(Protocol):
-    """A process that the system stands on."""
+    """A process that the system depends on."""
 
     name: str
     log: Path
 
     def start(self) -> object:
-        """Start it, and return when it answers."""
+        """Start it, and wait until it is ready."""
 
     def ended(self) -> str | None:
-        """Return how it ended by itself, or nothing while it runs."""
+        """Return how it ended unexpectedly; None while it runs."""
 
 
 class Supervisor:
-    """Who keeps tasks and parts going, and writes what went wrong in full to a log of its own."""
+    """Restarts tasks and parts, and writes errors in full to its own log."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._details = logging.getLogger(f"{__name__}.details")
-        self._details.propagate = False  # a traceback is not for the console
+        self._details.propagate = False  # no tracebacks on the console
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Keep what `local` logs in the log too, tracebacks included."""
+        """Also write the log messages of `local` to the log file, including tracebacks."""
         handler = logging.FileHandler(self._log, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         loggers = (self._details, logging.getLogger("local"))
@@ -54,7 +54,7 @@ class Supervisor:
             handler.close()
 
     async def keep_going(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do a piece of work to its end; whatever goes wrong is said once, and the work begun again."""
+        """Run a task to completion; after an error, log it once and restart the task."""
         said = ""
         while True:
             try:
@@ -68,12 +68,12 @@ class Supervisor:
                 return
 
     def say(self, what: str, error: Exception) -> None:
-        """Say what an error did in a line, and write the whole of it to the log."""
+        """Log an error in one line on the console, and in full in the log file."""
         logger.warning("%s: %s: %s - see %s", what, type(error).__name__, " ".join(str(error).split()), self._log)
         self._details.error("%s", what, exc_info=error)
 
     async def keep_running(self, part: Part) -> None:
-        """Start a part again whenever it ended by itself, for ever."""
+        """Restart a part whenever it ends unexpectedly; never returns."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if how := part.ended():
@@ -84,9 +84,9 @@ class Supervisor:
 
 
 async def rotate(*folders: Path) -> None:
-    """Put aside the logs in folders that have grown large, for ever.
+    """Rotate large logs in these folders; never returns.
 
-    Who writes to one keeps it open, and writes at its end: so it is copied, and emptied.
+    The writers keep their files open in append mode, so a log is copied and then truncated.
     """
     while True:
         for log in (log for folder in folders for log in folder.glob("*.log")):

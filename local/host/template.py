@@ -1,4 +1,4 @@
-"""What template.yaml declares, as AWS's own SAM transform reads it: the only wiring, here as in AWS."""
+"""template.yaml, read with AWS's own SAM transform, so that the local wiring is the same as in AWS."""
 
 import hashlib
 import json
@@ -10,25 +10,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from local.host.conditions import resolved
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
-REGION = "eu-west-1"  # the laptop's
+REGION = "eu-west-1"  # of the local services
 METHODS = {"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 SOCKET_SELECTION = "$request.body.action"
-ANY_METHOD = "x-amazon-apigateway-any-method"  # the transform's word for it
+ANY_METHOD = "x-amazon-apigateway-any-method"  # as in the transform's output
 
 # A value of a template: text, or an intrinsic function that CloudFormation resolves.
 Expression = Any
 
-# What CloudFormation makes on the laptop just as it is declared.
+# Deployed locally exactly as declared.
 SERVICES = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
-# What a laptop has no use for, or does in another way: the network, the database (`postgres.py`), who may use it
-# (`authorizer.py`), alarms, permissions, logs, layers (they are imported from the checkout).
+# Not needed locally, or replaced: the network, the database (`postgres.py`), authorization (`authorizer.py`), alarms,
+# permissions, logs, layers (imported from the checkout).
 UNUSED = {
     "AWS::ApiGatewayV2::Integration",  # followed from its route
     "AWS::ApiGatewayV2::RouteResponse",  # the same
     "AWS::ApiGatewayV2::Stage",
-    "AWS::CloudFront::Distribution",  # one address for the page and the API is what the laptop has anyway
+    "AWS::CloudFront::Distribution",  # locally, the page and the API have the same origin anyway
     "AWS::CloudFront::OriginAccessControl",
     "AWS::CloudFront::ResponseHeadersPolicy",  # `System.page_headers`
     "AWS::CloudWatch::Alarm",
@@ -37,12 +39,17 @@ UNUSED = {
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolResourceServer",
+    "AWS::EC2::EgressOnlyInternetGateway",
+    "AWS::EC2::Route",
     "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetCidrBlock",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPC",
+    "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::VPCEndpoint",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
@@ -58,7 +65,7 @@ UNUSED = {
     "AWS::RDS::DBProxyTargetGroup",
     "AWS::RDS::DBSubnetGroup",
     "AWS::S3::BucketPolicy",
-    "AWS::SNS::Subscription",  # `System.subscriptions`; nobody gets mail of a laptop
+    "AWS::SNS::Subscription",  # `System.subscriptions`; no mail is sent locally
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
     "Custom::SchemaMigration",  # `local/host/system.py` invokes the migrator itself
@@ -66,16 +73,16 @@ UNUSED = {
 
 
 class UnknownResourceError(Exception):
-    """The template declares something that the laptop would leave out: teach `local` about it first."""
+    """The template has a resource that `local` does not support yet."""
 
 
 class RouteKeyError(Exception):
-    """API Gateway would refuse to create a route of this key."""
+    """API Gateway would refuse to create a route with this key."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function: its code, what it may import, and what its environment says."""
+    """A Lambda function: its code, layers and environment."""
 
     name: str
     handler: str
@@ -88,7 +95,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """A method (or ANY) and path of the HTTP API, or `$default`, who answers there, and whom it lets in."""
+    """A route of the HTTP API: a method (or ANY) and path, or `$default`, with its function and scopes."""
 
     key: str
     function: str
@@ -98,7 +105,7 @@ class Route:
 
 @dataclass(frozen=True)
 class SocketRoute:
-    """A route of the WebSocket API, the function that answers there, and whether its answer goes to the client."""
+    """A route of the WebSocket API, its function, and whether the response is sent to the client."""
 
     key: str
     function: str
@@ -107,7 +114,7 @@ class SocketRoute:
 
 @dataclass(frozen=True)
 class QueueSource:
-    """A queue whose messages wake a function, so many at a time."""
+    """A queue whose messages invoke a function, in batches of at most this size."""
 
     queue: Expression
     function: str
@@ -116,7 +123,7 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A queue that is put what is published to a topic, just as it was published."""
+    """A queue that receives the messages of a topic, with raw message delivery."""
 
     topic: Expression
     queue: Expression
@@ -124,7 +131,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A function that is woken by the clock, and with which event, if the template says."""
+    """A schedule that invokes a function, with an event if the template has one."""
 
     name: str
     expression: str
@@ -134,7 +141,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class EventRule:
-    """A rule on EventBridge's bus whose events wake a function; here they wait for it on a queue."""
+    """An EventBridge rule whose events invoke a function; locally they are delivered through a queue."""
 
     queue: Expression
     function: str
@@ -142,7 +149,7 @@ class EventRule:
 
 @dataclass
 class System:
-    """The whole template, sorted by what the laptop does with it."""
+    """The whole template, grouped by how the local system uses it."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
@@ -154,18 +161,17 @@ class System:
     page_headers: dict[str, Expression] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    conditions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scopes(self) -> list[str]:
-        """What tokens can allow: the scopes that routes ask for, as issuers other than Cognito spell them."""
+        """The scopes of all routes, without Cognito's prefix."""
         return sorted({scope for route in self.routes for scope in route.scopes if "/" not in scope})
 
 
 def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
-    """Return the CloudFormation template that AWS's SAM transform makes of a SAM template.
+    """Return the CloudFormation template that AWS's SAM transform creates from a SAM template.
 
-    Folders of code are left as the S3 keys of a bucket called `local`, for the transform takes no others.
+    Code folders become S3 keys in a bucket named `local`, because the transform does not accept folders.
     """
     # Half a second, and memory, that a start need not spend: see `kept`.
     from boto3 import Session  # noqa: PLC0415
@@ -199,20 +205,19 @@ def kept(folder: Path) -> dict[str, Any]:
 
 
 def read(template: Mapping[str, Any]) -> System:
-    """Sort a transformed template's resources by what the laptop does with them.
+    """Group the resources of a transformed template, as in `prod`, by how the local system uses them.
 
     Raises:
-        UnknownResourceError: it has a kind of resource, route or event that the laptop does not know.
+        UnknownResourceError: it has a kind of resource, route or event that `local` does not support.
         RouteKeyError: it has a route that API Gateway refuses to create.
     """
-    resources = template["Resources"]
+    resources = resolved(template, {"Environment": "prod"})["Resources"]
     names = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"}
     unused = {name for name, resource in resources.items() if resource["Type"] in UNUSED}
     system = System(
         subscriptions=list(_subscriptions(resources)),
         page_headers=_page_headers(resources),
         parameters=template.get("Parameters", {}),
-        conditions=template.get("Conditions", {}),
     )
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
@@ -247,12 +252,12 @@ def read(template: Mapping[str, Any]) -> System:
 
 
 def _without(settings: Mapping[str, Expression], unused: set[str]) -> dict[str, Expression]:
-    """Return the settings that speak of nothing that the laptop leaves out."""
+    """Return the settings that do not refer to unused resources."""
     return {key: value for key, value in settings.items() if not names_in(value) & unused}
 
 
 def names_in(expression: Expression) -> set[str]:
-    """Return the words of an expression, among them what its Ref, GetAtt and Sub speak of."""
+    """Return all names in an expression, including those in its Ref, GetAtt and Sub."""
     return set(re.findall(r"\w+", json.dumps(expression))) if isinstance(expression, dict | list) else set()
 
 
@@ -277,7 +282,7 @@ def _queue_source(name: str, properties: Mapping[str, Any], functions: set[str])
 
 
 def _subscriptions(resources: Mapping[str, Any]) -> Iterator[Subscription]:
-    """Yield the queues that hear a topic."""
+    """Yield the subscriptions of queues to topics."""
     for name, resource in resources.items():
         if resource["Type"] == "AWS::SNS::Subscription" and resource["Properties"]["Protocol"] == "sqs":
             properties = resource["Properties"]
@@ -287,7 +292,7 @@ def _subscriptions(resources: Mapping[str, Any]) -> Iterator[Subscription]:
 
 
 def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> Iterator[Route]:
-    """Yield the routes of an HTTP API; those of a WebSocket API are resources of their own."""
+    """Yield the routes of an HTTP API; those of a WebSocket API are separate resources."""
     if properties.get("ProtocolType") == "WEBSOCKET":
         if properties["RouteSelectionExpression"] != SOCKET_SELECTION:
             raise UnknownResourceError(f"{name} does not choose its routes by {SOCKET_SELECTION}")
@@ -300,7 +305,7 @@ def _routes(name: str, properties: Mapping[str, Any], functions: set[str]) -> It
 
 
 def operations(api: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the routes of an HTTP API as its OpenAPI body declares them, by their keys."""
+    """Return the routes in the OpenAPI body of an HTTP API, by key."""
     return {
         "$default" if operation.get("isDefaultRoute") else f"{_verb(method)} {path}": operation
         for path, methods in api["Body"]["paths"].items()
@@ -313,12 +318,12 @@ def _verb(method: str) -> str:
 
 
 def check_route_key(key: str) -> None:
-    """Check that API Gateway creates a route of this key.
+    """Check that API Gateway accepts a route key.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
 
     Raises:
-        RouteKeyError: it refuses the key.
+        RouteKeyError: it would refuse the key.
     """
     if key == "$default":
         return
@@ -355,7 +360,7 @@ def _socket_route(
 
 
 def _page_headers(resources: Mapping[str, Any]) -> dict[str, Expression]:
-    """Return the headers that come with the page. HTTPS alone, which a laptop does not have, makes use of HSTS."""
+    """Return the headers of the page, without HSTS, which applies only to HTTPS."""
     headers: dict[str, Expression] = {}
     for resource in resources.values():
         if resource["Type"] == "AWS::CloudFront::ResponseHeadersPolicy":
@@ -375,7 +380,7 @@ def _headers_of(policy: Mapping[str, Any]) -> dict[str, Expression]:
 
 
 def _function_in(expression: Expression, functions: set[str]) -> str:
-    """Return the function that an expression (Ref, GetAtt or Sub) speaks of."""
+    """Return the function that an expression (Ref, GetAtt or Sub) refers to."""
     named = functions & names_in(expression)
     if len(named) != 1:
         raise UnknownResourceError(f"{expression} does not lead to one function")

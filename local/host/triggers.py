@@ -1,4 +1,4 @@
-"""What wakes functions besides HTTP: messages on queues, and the clock."""
+"""The triggers of functions besides HTTP: queues, events and schedules."""
 
 import asyncio
 import json
@@ -21,23 +21,23 @@ from trading.notifications import events
 logger = logging.getLogger(__name__)
 
 INVOCATION_ATTEMPTS = 3
-LONG_POLL_SECONDS = 1  # how long a stop may have to wait
-ANSWER_SECONDS = 10  # of SQS, besides
-AWAY_SECONDS = 5  # nothing is said of a queue that is back sooner: who starts SQS again says so
+LONG_POLL_SECONDS = 1  # also the maximum delay of a stop
+ANSWER_SECONDS = 10  # the timeout of SQS beyond the long poll
+AWAY_SECONDS = 5  # a shorter outage of a queue is not logged here, because the restart of SQS is
 CLOCK_SECONDS = 1
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _DAILY = re.compile(r"cron\((\d+) (\d+) \* \* \? \*\)")
 
 
 class UnknownScheduleError(Exception):
-    """A schedule expression that the laptop's clock cannot read: teach it first."""
+    """A schedule expression that `local` does not support yet."""
 
 
 async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_size: int) -> None:
-    """Wake a function with what comes on a queue, for ever, as a Lambda event source mapping does.
+    """Invoke a function with the messages of a queue, like a Lambda event source mapping; never returns.
 
-    What it answered for is deleted. What it returned as failed, or all if it raised, is left to be seen again after
-    the queue's visibility timeout, and by the queue's redrive policy ends in the dead-letter queue.
+    Processed messages are deleted. Messages that the function returned as failed, or all if it raised, become visible
+    again after the visibility timeout, and move to the dead-letter queue according to the redrive policy.
     """
     async for queue, messages in _received(aws, queue_arn, batch_size):
         try:
@@ -54,14 +54,14 @@ async def poll_queue(aws: Aws, queue_arn: str, function: LocalFunction, batch_si
 
 
 def subscribe(aws: Aws, topic_arn: str, queue_arn: str) -> None:
-    """Have what is published to a topic put on a queue, just as it was published; once, however often this is asked."""
+    """Subscribe a queue to a topic with raw message delivery; idempotent."""
     aws.client("sns").subscribe(
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
     )
 
 
 async def print_topic(aws: Aws, topic_arn: str) -> None:
-    """Print what is published to a topic, for ever: the subscriber that every laptop has."""
+    """Print the messages of a topic, as a local subscriber; never returns."""
     sqs, sns = aws.client("sqs"), aws.client("sns")
     name = f"console-{topic_arn.rpartition(':')[2]}"
     queue_url = await asyncio.to_thread(lambda: sqs.create_queue(QueueName=name)["QueueUrl"])
@@ -78,7 +78,7 @@ async def print_topic(aws: Aws, topic_arn: str) -> None:
 
 
 def _prose(message: str) -> str:
-    """Return what people are told of a message: prose, where it is an event of this system."""
+    """Return a message as text for people, if it is an event of this system."""
     try:
         return topics.prose(events.read(message))
     except ValueError:
@@ -86,9 +86,9 @@ def _prose(message: str) -> str:
 
 
 async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) -> None:
-    """Wake a function with each event that waits on a queue, for ever, as Lambda does with asynchronous invocations.
+    """Invoke a function with each event on a queue, like Lambda's asynchronous invocation; never returns.
 
-    One that fails is tried twice more, when the queue shows it again.
+    A failed event is retried twice, after the queue's visibility timeout.
     """
     async for queue, messages in _received(aws, queue_arn, batch_size=1):
         [message] = messages
@@ -111,18 +111,18 @@ async def hand_over_events(aws: Aws, queue_arn: str, function: LocalFunction) ->
 async def follow_clock(
     schedule: Schedule, function: LocalFunction, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Wake a function by a schedule, for ever, as EventBridge Scheduler does.
+    """Invoke a function on a schedule, like EventBridge Scheduler; never returns.
 
-    The clock is looked at again and again, for it may be set, and does not stop where this machine sleeps: what was
-    due meanwhile is done once.
+    The clock is polled, because it may be changed and continues while this machine sleeps. Invocations missed in the
+    meantime are made once.
 
     Raises:
-        UnknownScheduleError: the expression is of a kind that is not known here.
+        UnknownScheduleError: this kind of expression is not supported.
     """
     due = next_due(schedule.expression, now())
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
-        due = min(due, next_due(schedule.expression, now()))  # earlier where the clock was put back
+        due = min(due, next_due(schedule.expression, now()))  # earlier if the clock was set back
         if now() < due:
             continue
         try:
@@ -136,7 +136,7 @@ def next_due(expression: str, now: datetime) -> datetime:
     """Return when a schedule is due next: `rate(n minutes|hours|days)` from now, or each day at `cron(m h * * ? *)`.
 
     Raises:
-        UnknownScheduleError: it is of another kind.
+        UnknownScheduleError: it is another kind of expression.
     """
     if match := _RATE.fullmatch(expression):
         return now + timedelta(**{f"{match[2]}s": int(match[1])})
@@ -147,7 +147,7 @@ def next_due(expression: str, now: datetime) -> datetime:
 
 
 def schedule_event(schedule: Schedule) -> dict[str, Any]:
-    """Return what EventBridge Scheduler sends to a target: its input, or where none is declared an event of its own."""
+    """Return the event that EventBridge Scheduler sends: the declared input, or its default event."""
     if schedule.input is not None:
         event: dict[str, Any] = json.loads(schedule.input)
         return event
@@ -165,7 +165,7 @@ def schedule_event(schedule: Schedule) -> dict[str, Any]:
 
 
 class _Queue:
-    """A queue that is read, and whose messages are deleted; where it cannot be reached, that is said once."""
+    """A queue to receive and delete messages; an outage is logged once."""
 
     def __init__(self, aws: Aws, arn: str) -> None:
         self.name = arn.rpartition(":")[2]
@@ -175,7 +175,7 @@ class _Queue:
         self._is_said = False
 
     async def receive(self, batch_size: int) -> list[dict[str, Any]]:
-        """Wait a second for messages."""
+        """Receive messages, waiting for up to a second."""
         answer = await self._ask(
             "receive_message",
             MaxNumberOfMessages=batch_size,
@@ -189,7 +189,7 @@ class _Queue:
         return messages
 
     async def delete(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Delete messages; those that cannot be deleted come again, as any may."""
+        """Delete messages; those that cannot be deleted are received again, as SQS allows for any message."""
         if messages:
             receipts = [message["ReceiptHandle"] for message in messages]
             entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
@@ -229,12 +229,12 @@ def _say_unreadable(queue_name: str, message: Mapping[str, Any]) -> None:
 
 
 def _one_line(text: str) -> str:
-    """Return a text as a console can show it: in a line, and without what would command the terminal."""
+    """Return a text in one line and without terminal control characters."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(text.split()))
 
 
 def sqs_event(messages: Sequence[Mapping[str, Any]], queue_arn: str) -> dict[str, Any]:
-    """Return the event that Lambda makes of messages as SQS's ReceiveMessage gave them."""
+    """Return Lambda's event for messages from SQS's ReceiveMessage."""
     return {
         "Records": [
             {

@@ -1,4 +1,4 @@
-"""API Gateway's WebSocket API on a laptop: sockets in, events to a function, and `@connections` to post to them."""
+"""A local replacement for API Gateway's WebSocket API: invokes functions with events, and serves `@connections`."""
 
 import asyncio
 import base64
@@ -21,10 +21,10 @@ from local.host.template import SocketRoute
 
 logger = logging.getLogger(__name__)
 
-# API Gateway's: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+# As in API Gateway: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 MESSAGE_LIMIT = 128 * 1024  # bytes
 IDLE_SECONDS = 600
-# Who lets so many messages pile up is not reading.
+# The maximum number of unsent messages; a client with more is not reading.
 BACKLOG = 256
 
 
@@ -38,7 +38,7 @@ class _Connection:
 
 
 class SocketGateway:
-    """The WebSocket API of a template: it tells functions of sockets, and lets them post to them."""
+    """The WebSocket API of a template: invokes functions with its events, and lets them post to connections."""
 
     def __init__(self, routes: Sequence[SocketRoute], functions: Mapping[str, LocalFunction]) -> None:
         self._routes = {route.key: route for route in routes}
@@ -46,11 +46,13 @@ class SocketGateway:
         self._connections: dict[str, _Connection] = {}
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
-        """Serve a socket from its first event to its last; one that `$connect` refuses is not opened."""
+        """Serve a connection from `$connect`, which may refuse it, to `$disconnect`."""
         socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, autoping=False)
         if not socket.can_prepare(request):
             return web.json_response({"message": "Upgrade Required"}, status=426)
-        connection_id = base64.b64encode(secrets.token_bytes(11)).decode()  # with a character that URLs must quote
+        connection_id = base64.b64encode(
+            secrets.token_bytes(11)
+        ).decode()  # contains a character that must be quoted in URLs
         connection = _Connection(request, socket)
         status = await self._connected(connection_id, connection, dict(request.query))
         if status != web.HTTPOk.status_code:
@@ -62,7 +64,7 @@ class SocketGateway:
             writer = asyncio.create_task(_write(connection))
             await self._read(connection_id, connection)
         except ConnectionError:
-            pass  # gone before it was open
+            pass  # closed before it was open
         finally:
             self._connections.pop(connection_id, None)
             if writer:
@@ -71,20 +73,20 @@ class SocketGateway:
         return socket
 
     async def post(self, request: web.Request) -> web.Response:
-        """Put a message into the outbox of a socket, as a function asks; 410 where there is no such socket."""
+        """Queue a function's message to a connection; 410 if there is no such connection."""
         connection = self._connections.get(request.match_info["connection_id"])
         if connection is None:
             return _gone()
         try:
             connection.outbox.put_nowait((await request.read()).decode(errors="replace"))
         except asyncio.QueueFull:
-            if connection.request.transport:  # the handshake of closing would wait for who does not read
+            if connection.request.transport:  # a closing handshake would wait for a client that does not read
                 connection.request.transport.abort()
             return _gone()
         return web.Response()
 
     async def close(self) -> None:
-        """Say goodbye to everybody."""
+        """Close all connections."""
         for connection in list(self._connections.values()):
             await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"the system stops")
 
@@ -106,7 +108,7 @@ class SocketGateway:
                 await connection.socket.pong(message.data)
             elif message.type is not WSMsgType.PONG:
                 break
-            await asyncio.sleep(0)  # who sends without end gets no more than its turn
+            await asyncio.sleep(0)  # so that a client that sends continuously does not starve the others
 
     async def _take(self, connection_id: str, connection: _Connection, text: str) -> None:
         route = self._routes.get(_action(text)) or self._routes["$default"]
@@ -118,7 +120,7 @@ class SocketGateway:
             await connection.outbox.put(answer["body"])
 
     async def _tell(self, key: str, connection_id: str, connection: _Connection, **parts: Any) -> dict[str, Any] | None:
-        """Return what a route's function answers to an event, or nothing where it fails."""
+        """Invoke a route's function with an event; return the response, or None if it failed."""
         function = self._functions[self._routes[key].function]
         try:
             answer: dict[str, Any] = await function.invoke(_event(key, connection_id, connection, **parts))
@@ -129,9 +131,9 @@ class SocketGateway:
 
 
 def application(gateway: SocketGateway, page_port: int) -> web.Application:
-    """Return the web application: sockets at any path, as a stage's name is one, and `@connections`.
+    """Return the web application: sockets at any path, because the stage name is part of it, and `@connections`.
 
-    The page that is served at `page_port` opens sockets too.
+    The page served at `page_port` may open sockets too.
     """
     app = web.Application(client_max_size=MESSAGE_LIMIT, middlewares=[doors.middleware(page_port)])
     app.router.add_post("/@connections/{connection_id}", gateway.post)
@@ -151,7 +153,7 @@ async def _write(connection: _Connection) -> None:
 
 
 def _action(text: str) -> str:
-    """Return the route that a message names, or nothing that is one: a route of `$` is not for messages."""
+    """Return the route named in a message, or an empty string; routes that begin with `$` cannot be named."""
     with suppress(ValueError, RecursionError):
         value = json.loads(text)
         if isinstance(value, dict) and isinstance(value.get("action"), str) and not value["action"].startswith("$"):
@@ -160,7 +162,7 @@ def _action(text: str) -> str:
 
 
 def _event(key: str, connection_id: str, connection: _Connection, **parts: Any) -> dict[str, Any]:
-    """Return the event that API Gateway makes for a route of a WebSocket API.
+    """Return API Gateway's event for a route of a WebSocket API.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
     """

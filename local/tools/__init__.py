@@ -1,1 +1,1 @@
-"""What a maintainer runs: the template's rules, the API's description, the page's build and its publication."""
+"""Tools for maintainers: the rules for the template, the API description, and building and publishing the page."""

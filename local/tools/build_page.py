@@ -1,6 +1,6 @@
-"""`make page`: build the browser page from `web/` into `.build/web`, its chart library and its font from npm.
+"""`make page`: builds the browser page from `web/` into `.build/web`, with its chart library and font from npm.
 
-With `--check`, as `make lint` calls it: check the types of the page's scripts, and build nothing.
+With `--check`, used by `make lint`: checks the types of the page's scripts without building it.
 """
 
 import gzip
@@ -21,25 +21,25 @@ SCRIPT_LIMIT = 170_000  # bytes of all scripts, gzipped
 LIBRARY = "node_modules/lightweight-charts"
 FONT = "node_modules/@fontsource-variable/inter"
 TOOLS = "node_modules/axe-core"
-# A Node of this checkout's own, for machines that have none: see the Makefile.
+# A local Node.js for machines that have none; see the Makefile.
 OWN_NODE = ROOT / ".venv-web" / "bin"
 NO_SIGN_IN = {"signIn": None}
-# Comments that have their lines to themselves. Others stay: to find those takes a parser.
+# Comments on lines of their own. Other comments are kept, because finding them would need a parser.
 COMMENT = re.compile(rb"^[ \t]*(//.*|/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*)$", re.MULTILINE)
 
 
 class PageError(Exception):
-    """The page cannot be built; the message says why, and what to do."""
+    """The page cannot be built; the message gives the reason and the remedy."""
 
 
 def build() -> int:
-    """Build the page anew, and return how many bytes its scripts have, gzipped.
+    """Build the page, and return the gzipped size of its scripts in bytes.
 
-    Everything but index.html and config.json is in a folder named after its content: it may be kept for ever, and files
-    of two versions never meet.
+    Everything but index.html and config.json is in a folder named after a hash of its content, so it can be cached
+    forever, and files of two versions never mix.
 
     Raises:
-        PageError: there is no npm, it failed, or the scripts are larger than they may be.
+        PageError: there is no npm, it failed, or the scripts exceed the size limit.
     """
     if not (_is_installed(LIBRARY) and _is_installed(FONT)):
         print("Installing the page's chart library and font…", flush=True)
@@ -61,7 +61,7 @@ def build() -> int:
 
 
 def _assets() -> dict[str, bytes]:
-    """Return the files of the page by their names, and of its packages what a browser needs."""
+    """Return the files of the page by name, including those that it needs from its packages."""
     own = {
         str(file.relative_to(SOURCE / "assets")): without_comments(file) if file.suffix == ".js" else file.read_bytes()
         for file in sorted((SOURCE / "assets").rglob("*"))
@@ -78,7 +78,7 @@ def _assets() -> dict[str, bytes]:
 
 
 def without_comments(script: Path) -> bytes:
-    """Return what a browser needs of a script, each statement on the line where it is in the source."""
+    """Return a script without comments, with each statement on its original line."""
     return COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script.read_bytes())
 
 
@@ -90,7 +90,7 @@ def _digest(files: Iterable[tuple[str, bytes]]) -> str:
 
 
 def install_tools() -> None:
-    """Install what checks the page, beside what it needs.
+    """Install the tools that check the page, in addition to its dependencies.
 
     Raises:
         PageError: there is no npm, or it failed.
@@ -103,20 +103,20 @@ def check_types() -> None:
     """Check the page's scripts against the types in their comments.
 
     Raises:
-        PageError: they do not agree; there is no npm or node, or npm failed.
+        PageError: there are type errors; there is no npm or node; or npm failed.
     """
     install_tools()
     command = [program("node"), "node_modules/typescript/bin/tsc", "--project", "."]
     checked = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
     if checked.returncode:
-        raise PageError(f"its scripts do not agree with their types:\n{checked.stdout}{checked.stderr}")
+        raise PageError(f"its scripts have type errors:\n{checked.stdout}{checked.stderr}")
 
 
 def program(name: str) -> str:
-    """Return where npm or node is: on this machine, or in an environment of this checkout.
+    """Return the path of npm or node: on this machine, or in the environment of this checkout.
 
     Raises:
-        PageError: nowhere.
+        PageError: it is not installed.
     """
     found = shutil.which(name) or shutil.which(name, path=str(OWN_NODE))
     if found is None:
@@ -125,7 +125,7 @@ def program(name: str) -> str:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether npm has installed what the lock file says, as far as this package goes."""
+    """Whether npm has installed the locked version of this package."""
     lock, installed = SOURCE / "package-lock.json", SOURCE / "node_modules" / ".package-lock.json"
     return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime and (SOURCE / package).exists()
 
@@ -137,11 +137,11 @@ def _npm(*arguments: str) -> None:
 
 
 def main() -> int:
-    """Build the page, or check its types; say how that went."""
+    """Build the page, or check its types, and print the result."""
     try:
         if sys.argv[1:] == ["--check"]:
             check_types()
-            print("The page's scripts agree with their types.")
+            print("The page's scripts have no type errors.")
         else:
             print(f"The page is built: its scripts have {build():,} bytes gzipped, of {SCRIPT_LIMIT:,}.")
     except PageError as error:

@@ -1,13 +1,17 @@
-"""What AWS's transform makes of a template, as the rules look at it."""
+"""A transformed template, with the queries that the rules need."""
 
+import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.host.template import Expression, names_in, operations
+from local.host.template import ROOT, Expression, names_in, operations
+
+ADMINISTRATOR = "trading_admin"
 
 
 class Deployed:
-    """What AWS's transform makes of a template, as the rules look at it."""
+    """A template after AWS's SAM transform, with the queries that the rules need."""
 
     def __init__(self, transformed: Mapping[str, Any]) -> None:
         self.resources: dict[str, dict[str, Any]] = {
@@ -20,28 +24,29 @@ class Deployed:
         return {name: each["Properties"] for name, each in self.resources.items() if each["Type"] == kind}
 
     def among(self, expression: Expression, kind: str) -> set[str]:
-        """Return the resources of a kind that an expression speaks of."""
+        """Return the resources of a kind that an expression refers to."""
         return names_in(expression) & self.of(kind).keys()
 
     def statements(self, function: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Return what a function's role allows it in this template's own words."""
+        """Return the statements of a function's role that are in this template."""
         for role in self.among(function["Role"], "AWS::IAM::Role"):
             for policy in self.of("AWS::IAM::Role")[role].get("Policies", []):
                 yield from as_list(policy["PolicyDocument"]["Statement"])
 
     def uses_database(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database through the proxy."""
+        """Whether a function signs in to the database, but for the migrator."""
         connects = any("rds-db:connect" in as_list(each.get("Action", [])) for each in self.statements(function))
         return connects and not self.migrates(function)
 
     def migrates(self, function: Mapping[str, Any]) -> bool:
-        """Whether a function signs in to the database itself, as its administrator."""
-        return "DB_SECRET_ARN" in variables_of(function)
+        """Whether a function signs in to the database directly, as its administrator."""
+        variables = variables_of(function)
+        return "DB_SECRET_ARN" in variables or variables.get("DB_USER") == ADMINISTRATOR
 
     def routes(self) -> dict[str, dict[str, Any]]:
-        """Return the routes of the HTTP API by their keys.
+        """Return the routes of the HTTP API by key.
 
-        Those of the socket are no part of it: a browser cannot send a token there, so $connect asks for a ticket.
+        Socket routes are not included: a browser cannot send a token there, so $connect requires a ticket.
         """
         apis = (api for api in self.of("AWS::ApiGatewayV2::Api").values() if not is_socket(api))
         return {key: operation for api in apis for key, operation in operations(api).items()}
@@ -52,7 +57,7 @@ class Deployed:
         return {name for api in apis for name in api["Body"]["components"]["securitySchemes"]}
 
     def dead_letter_queues(self) -> set[str]:
-        """Return the queues to which something that failed is put."""
+        """Return the queues that receive failed messages or events."""
         found: set[str] = set()
         for each in self.resources.values():
             for target in values_under(each["Properties"], {"deadLetterTargetArn", "DeadLetterConfig", "OnFailure"}):
@@ -67,29 +72,40 @@ class Deployed:
         )
 
 
+def environments() -> dict[str, dict[str, str]]:
+    """Return the parameters that samconfig.toml chooses for each environment."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return {
+        environment: dict(
+            re.findall(r"(\w+)=(\S+)", config[environment]["deploy"]["parameters"]["parameter_overrides"])
+        )
+        for environment in ("dev", "prod")
+    }
+
+
 def as_list(value: Any) -> list[Any]:
-    """Return what may be written without its brackets where it is one."""
+    """Return a value as a list; a list of one item may be written without brackets."""
     return value if isinstance(value, list) else [value]
 
 
 def scopes_of(operation: Mapping[str, Any]) -> set[str]:
-    """Return the scopes of which a route's tokens must have one."""
+    """Return the scopes of a route; a token must have one of them."""
     return {scope for each in operation.get("security", []) for scopes in each.values() for scope in scopes}
 
 
 def is_socket(api: Mapping[str, Any]) -> bool:
-    """Whether an API is the price socket's."""
+    """Whether an API is that of the price socket."""
     return api.get("ProtocolType") == "WEBSOCKET"
 
 
 def variables_of(function: Mapping[str, Any]) -> Mapping[str, Expression]:
-    """Return what a function's environment says."""
+    """Return the environment variables of a function."""
     variables: Mapping[str, Expression] = function.get("Environment", {}).get("Variables", {})
     return variables
 
 
 def values_under(properties: Any, keys: set[str]) -> Iterator[Any]:
-    """Return what stands under certain keys, however deep."""
+    """Return the values of these keys at any depth."""
     if isinstance(properties, dict):
         for key, value in properties.items():
             if key in keys:

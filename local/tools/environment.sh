@@ -1,6 +1,6 @@
 #!/bin/sh
-# environment.sh UV_VERSION: make .venv with Python 3.13, found on this machine or fetched with uv, and install what
-# requirements/dev.txt pins. PYTHON names a Python to take, and no other. Nothing is installed before there is one.
+# environment.sh UV_VERSION: creates .venv with Python 3.13, found on this machine or downloaded with uv, and installs
+# requirements/dev.txt. PYTHON selects a specific Python. Nothing is installed until a Python is found.
 set -eu
 uv_version=$1
 wanted=3.13
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# A Python of the wanted version, or nothing.
+# Print a Python of the required version, or nothing.
 find_python() {
   for candidate in "python$wanted" python3 python; do
     if [ "$(version_of "$candidate")" = "$wanted" ]; then
@@ -22,7 +22,7 @@ find_python() {
   done
 }
 
-# A uv: this machine's, or one that any Python of this machine installs beside the checkout.
+# Print a uv: the machine's, or one installed in the checkout with any Python.
 find_uv() {
   if command -v uv >/dev/null; then
     echo uv
@@ -39,15 +39,15 @@ find_uv() {
 
 if [ -n "${PYTHON:-}" ]; then
   version=$(version_of "$PYTHON")
-  [ -n "$version" ] || fail "PYTHON=$PYTHON is not a Python that runs here. Leave PYTHON out, and one is found or fetched."
+  [ -n "$version" ] || fail "PYTHON=$PYTHON is not a Python that runs here. Omit PYTHON to find or download one."
   [ "$version" = "$wanted" ] ||
-    fail "PYTHON=$PYTHON is Python $version, and this project needs $wanted. Leave PYTHON out, and one is found or fetched."
+    fail "PYTHON=$PYTHON is Python $version, and this project needs $wanted. Omit PYTHON to find or download one."
   python=$PYTHON
 else
   python=$(find_python)
 fi
 
-# One at a time: `make start` and `trading`, called at the same moment, would clear each other's environment away.
+# One at a time: concurrent runs, such as `make start` and `trading`, would delete each other's environment.
 lock=.venv-lock
 if ! mkdir "$lock" 2>/dev/null; then
   echo "Waiting for another setup of this checkout. If there is none, remove $lock." >&2
@@ -61,17 +61,17 @@ fi
 
 if [ -n "$python" ]; then
   echo "Setting up .venv with $python…" >&2
-  "$python" -m venv --clear .venv || fail "$python cannot make a virtual environment." \
-    "Install its venv and pip (on Debian and Ubuntu, the package python$wanted-venv), and run this again."
+  "$python" -m venv --clear .venv || fail "$python cannot create a virtual environment." \
+    "Install its venv and pip (on Debian and Ubuntu, the package python$wanted-venv), and try again."
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
 else
   mirror=${UV_PYTHON_INSTALL_MIRROR:+ from $UV_PYTHON_INSTALL_MIRROR}
   echo "Setting up .venv: there is no Python $wanted on the PATH, so uv fetches one$mirror." >&2
   uv=$(find_uv)
-  [ -n "$uv" ] || fail "There is nothing to fetch it with. Install Python $wanted, or uv" \
-    "(https://docs.astral.sh/uv/getting-started/installation/), and run this again."
+  [ -n "$uv" ] || fail "It cannot be downloaded without uv. Install Python $wanted, or uv" \
+    "(https://docs.astral.sh/uv/getting-started/installation/), and try again."
   "$uv" venv --clear --python "$wanted" .venv || fail "Python $wanted could not be fetched." \
-    "Install it, or set UV_PYTHON_INSTALL_MIRROR to a mirror that this machine reaches, and run this again."
+    "Install it, or set UV_PYTHON_INSTALL_MIRROR to a mirror that this machine reaches, and try again."
   "$uv" pip install --quiet --python .venv/bin/python "uv==$uv_version"
   rm -rf .venv-uv
 fi

@@ -1,4 +1,4 @@
-"""Values of a template as people write them: `{"Fn::GetAtt": ["Queue", "Arn"]}` is `Queue.Arn`."""
+"""Expressions of a template in readable form: `{"Fn::GetAtt": ["Queue", "Arn"]}` is `Queue.Arn`."""
 
 import json
 import re
@@ -19,12 +19,12 @@ _RESOURCE = re.compile(r"\$\{([A-Z]\w*(\.\w+)*)\}")
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value is a function of CloudFormation's, with its arguments."""
+    """Whether a value is a CloudFormation intrinsic function with its arguments."""
     return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref", "Condition"))
 
 
 def shortened(text: str) -> str:
-    """Return a written expression in one line, without what is the same everywhere."""
+    """Return an expression's text in one line, without parts that are the same everywhere."""
     if "$" in text or "amazon" in text:
         for long, short in SHORTER.items():
             text = text.replace(long, short)
@@ -74,7 +74,7 @@ def _applied(name: str, arguments: Any) -> str:
 
 
 def _part(value: Expression) -> str:
-    """Return an expression inside another one, in brackets where it could be taken for its neighbor."""
+    """Return an expression inside another one, in brackets if it would otherwise be ambiguous."""
     is_long = "Fn::If" in value if is_function(value) else isinstance(value, dict | list)
     is_long = is_long and not (isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict | list))
     return f"({written(value)})" if is_long else written(value)

@@ -1,21 +1,21 @@
-"""`python -m local.tools.inventory`: docs/inventory.md, all that the template deploys, in tables that a person reads.
+"""`python -m local.tools.inventory`: writes docs/inventory.md, everything that the template deploys, in tables.
 
-Each table takes what it shows out of a copy of the transformed template, and the last one shows what is left over. So
-nothing in the template changes without changing the file, but for what changes nothing in AWS (`WORDS`).
+Each table removes what it shows from a copy of the transformed template, and the last one shows the remainder. So any
+change in the template changes the file, except for settings that have no effect in AWS (`WORDS`).
 """
 
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from local.host import template
 from local.host.template import ROOT
+from local.tools.deployed import environments
 from local.tools.expressions import is_function, shortened, written
-from local.tools.inventory_tables import ENTRIES, ITEMS, NAME, TABLES, VALUE, Rows
+from local.tools.inventory_tables import ENTRIES, ITEMS, NAME, ONLY, TABLES, VALUE, Rows
 
 FILE = ROOT / "docs" / "inventory.md"
 INTRODUCTION = """# Inventory
@@ -26,7 +26,7 @@ compares it with the template. When you review a change of the template, review 
 Resources with equal rows share one. A capitalized word is a resource, a parameter or a condition of the template.
 `here` in an ARN stands for the stack's region and account. CloudFront's managed policies are named in the template.
 """
-# Settings that only inform people, or never change.
+# Settings that are only informative, or never change.
 WORDS = {
     "AlarmDescription",
     "Comment",
@@ -38,18 +38,18 @@ WORDS = {
     "S3Bucket",
     "Sid",
     "Version",
-    "parameters",  # of a route: those in its path
+    "parameters",  # of a route: its path parameters
     "responses",
 }
-_MARKDOWN = re.compile(r"[*<_\[]")  # which would be taken for its own
-BY_SAM = "SAM"  # the value of the tags that SAM gives to everything
+_MARKDOWN = re.compile(r"[*<_\[]")  # characters with a meaning in Markdown
+BY_SAM = "SAM"  # the value of the tags that SAM adds to everything
 
 
 class Inventory:
-    """A transformed template, of which tables take what they show."""
+    """A transformed template, from which tables remove what they show."""
 
     def __init__(self, transformed: Mapping[str, Any]) -> None:
-        # The name of a layer ends in a digest of how it is declared.
+        # The name of a layer ends with a digest of its declaration.
         text = re.sub(r"Layer[0-9a-f]{10}\b", "Layer", json.dumps(transformed))
         self.template: dict[str, Any] = _without_words(json.loads(text))
         self.resources = {
@@ -62,14 +62,14 @@ class Inventory:
         self.shown: set[str] = set()
 
     def rows(self, rows: Rows, columns: Iterable[str]) -> Iterator[list[str]]:
-        """Take out what rows show, each with its resource's name before it."""
+        """Remove and return the rows of a table, each preceded by its resource's name."""
         for name in self.kinds.get(rows.kind, []):
             for label, item in _each(self.resources[name], rows.each):
                 self.shown.add(name)
                 yield [name, *(_cell(item, label, rows.cells.get(column, "")) for column in columns)]
 
     def remainder(self) -> Iterator[list[str]]:
-        """Return what no table took, and the resources that no table showed."""
+        """Return the settings and resources that no table has shown."""
         for kind, names in self.kinds.items():
             for name in names:
                 left = _pruned(self.resources[name])
@@ -78,7 +78,7 @@ class Inventory:
 
 
 def _each(resource: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the mappings at the end of a path, each with the names of the entries that led there."""
+    """Return the mappings at the end of a path, each with the names of the entries on the way."""
     found: list[tuple[str, Any]] = [("", resource)]
     for step in path.split(".") if path else []:
         found = [pair for label, node in found for pair in _step(label, node, step)]
@@ -87,15 +87,27 @@ def _each(resource: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, 
 
 def _step(label: str, node: Any, step: str) -> Iterator[tuple[str, Any]]:
     if step == ITEMS and isinstance(node, list):
-        node[:] = [{VALUE: each} if is_function(each) or not isinstance(each, dict) else each for each in node]
+        node[:] = [_item(each) for each in node]
         yield from ((label, each) for each in node)
-    elif step == ITEMS:  # a list of one may be written without its brackets
+    elif step == ITEMS:  # a list of one item may be written without brackets
         yield label, node
     elif step == ENTRIES and isinstance(node, dict):
         node.update({name: {VALUE: each} for name, each in node.items()})
         yield from ((f"{name} {label}".strip(), node[name]) for name in sorted(node))
     elif isinstance(node, dict) and step in node:
         yield label, node[step]
+
+
+def _item(item: Any) -> dict[str, Any]:
+    """Return an item of a list as a mapping; one that only some stacks have says which."""
+    if isinstance(item, dict) and not is_function(item):
+        return item
+    match item:
+        case {"Fn::If": ["IsProduction", dict() as there, {"Ref": "AWS::NoValue"}]} if not is_function(there):
+            return {**there, ONLY: "prod"}
+        case {"Fn::If": ["IsProduction", {"Ref": "AWS::NoValue"}, dict() as there]} if not is_function(there):
+            return {**there, ONLY: "dev"}
+    return {VALUE: item}
 
 
 def _cell(item: dict[str, Any], label: str, cell: str) -> str:
@@ -119,7 +131,7 @@ def _take(item: dict[str, Any], path: str) -> Any:
 
 
 def _pruned(value: Any) -> Any:
-    """Return what is left where things were taken out, or nothing."""
+    """Return a value without its empty parts, or None if nothing is left."""
     if isinstance(value, dict):
         return {key: left for key, each in value.items() if (left := _pruned(each)) is not None} or None
     if isinstance(value, list):
@@ -136,7 +148,7 @@ def _without_words(value: Any) -> Any:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[list[str]]) -> str:
-    """Return a table, in which resources with the same row share it, and one that has all rows is in the title."""
+    """Return a table; resources with equal rows share one, and a value common to all rows is in the title."""
     names: dict[tuple[str, ...], list[str]] = {}
     for name, *cells in rows:
         names.setdefault(tuple(cells), []).append(name)
@@ -155,12 +167,8 @@ def _escaped(text: str) -> str:
 
 
 def _choices(deployed: Mapping[str, Any]) -> Iterator[str]:
-    """Return the tables of what is chosen when the stack is deployed."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    dev, prod = (
-        dict(re.findall(r"(\w+)=(\S+)", config[environment]["deploy"]["parameters"]["parameter_overrides"]))
-        for environment in ("dev", "prod")
-    )
+    """Return the tables of parameters and conditions."""
+    dev, prod = environments().values()
     parameters = (
         [name, written(each.pop("Default", None)), dev.get(name, ""), prod.get(name, ""), written(each)]
         for name, each in deployed["Parameters"].items()
@@ -172,7 +180,7 @@ def _choices(deployed: Mapping[str, Any]) -> Iterator[str]:
 
 @cache
 def _scopes_of_the_code() -> str:
-    """Return which scopes the code asks for, as docs/openapi.json has them, which a test compares with the code."""
+    """Return the scopes that the code requires, from docs/openapi.json, which a test compares with the code."""
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
     operations = (
         [f"{method.upper()} {path}", written(operation.get("security", "public"))]
@@ -188,7 +196,7 @@ def _dashboards(inventory: Inventory) -> Iterator[list[str]]:
         body = written(inventory.resources[name].pop("DashboardBody"))
         try:
             widgets = json.loads(body)["widgets"]
-        except ValueError:  # which a rule complains of
+        except ValueError:  # reported by a rule
             widgets = [{"properties": {"title": body}}]
         for widget in widgets:
             shown = widget.pop("properties", {})

@@ -1,9 +1,9 @@
-"""What docs/inventory.md shows in tables: which settings of which resources stand in which column."""
+"""The tables of docs/inventory.md: the settings in each column, by resource type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NAME, VALUE, ENTRIES, ITEMS = "@", "=", "%", "*"
+NAME, VALUE, ENTRIES, ITEMS, ONLY = "@", "=", "%", "*", "?"
 
 
 @dataclass(frozen=True)
@@ -11,10 +11,11 @@ class Rows:
     """A row for each resource of a kind, or for each part of one of its settings.
 
     Attributes:
-        kind: the resources' type, without `AWS::`.
-        cells: for each column the settings that it shows, separated by spaces; all but the first come with their names.
-            `@` is the names of the entries that led to the row, `=` an entry's value, and `"text"` is that text.
-        each: a path to the parts, with `*` for each item of a list, and `%` for each entry of a mapping.
+        kind: the resource type, without `AWS::`.
+        cells: the settings in each column, separated by spaces; all but the first are shown with their names. `@` is
+            the names of the entries on the path to the row, `=` an entry's value, `?` the only environment that has it,
+            and `"text"` is literal text.
+        each: a path to the parts, with `*` for each item of a list and `%` for each entry of a mapping.
     """
 
     kind: str
@@ -29,6 +30,7 @@ def _statements(kind: str, path: str) -> Rows:
         "action": "Action NotAction",
         "resource": "Resource NotResource",
         "condition": "Condition",
+        "only in": ONLY,
     }
     return Rows(kind, cells, f"{path}.Statement.*")
 
@@ -36,12 +38,12 @@ def _statements(kind: str, path: str) -> Rows:
 def _connections(kind: str, direction: str, peer: str, each: str = "") -> Rows:
     cells = {
         "": f'"{direction}"',
-        "group or CIDR": f"{peer} CidrIp",
+        "group or CIDR": f"{peer} CidrIp CidrIpv6",
         "protocol": "IpProtocol",
         "from port": "FromPort",
         "to port": "ToPort",
     }
-    return Rows(kind, {"of": "GroupId", **cells} if not each else cells, each)
+    return Rows(kind, cells if each else {"of": "GroupId", **cells, "exists if": "Condition"}, each)
 
 
 def _database(kind: str) -> Rows:
@@ -151,6 +153,7 @@ TABLES = {
     "Security group rules": [
         _connections("EC2::SecurityGroup", "to", "DestinationSecurityGroupId", "SecurityGroupEgress.*"),
         _connections("EC2::SecurityGroup", "from", "SourceSecurityGroupId", "SecurityGroupIngress.*"),
+        _connections("EC2::SecurityGroupEgress", "to", "DestinationSecurityGroupId"),
         _connections("EC2::SecurityGroupIngress", "from", "SourceSecurityGroupId"),
     ],
     "VPC endpoints": [
@@ -162,11 +165,23 @@ TABLES = {
                 "subnets or route tables": "SubnetIds RouteTableIds",
                 "groups": "SecurityGroupIds",
                 "private names": "PrivateDnsEnabled",
+                "exists if": "Condition",
             },
         )
     ],
     "Subnets and routes": [
         Rows("EC2::VPC", {"addresses": "CidrBlock"}),
+        Rows("EC2::VPCCidrBlock", {"addresses": "AmazonProvidedIpv6CidrBlock", "exists if": "Condition"}),
+        Rows("EC2::SubnetCidrBlock", {"addresses": "SubnetId Ipv6CidrBlock", "exists if": "Condition"}),
+        Rows(
+            "EC2::Route",
+            {
+                "addresses": "DestinationIpv6CidrBlock DestinationCidrBlock",
+                "route table": "RouteTableId",
+                "to": "EgressOnlyInternetGatewayId GatewayId NatGatewayId",
+                "exists if": "Condition",
+            },
+        ),
         Rows("EC2::Subnet", {"addresses": "CidrBlock", "zone": "AvailabilityZone"}),
         Rows("EC2::SubnetRouteTableAssociation", {"addresses": "SubnetId", "route table": "RouteTableId"}),
     ],
@@ -180,6 +195,7 @@ TABLES = {
                 "layers": "Layers",
                 "subnets": "VpcConfig.SubnetIds",
                 "groups": "VpcConfig.SecurityGroupIds",
+                "IPv6": "VpcConfig.Ipv6AllowedForDualStack",
                 "role": "Role",
                 "log": "LoggingConfig.LogGroup",
                 "depends on": "DependsOn",

@@ -1,8 +1,9 @@
-"""`python -m local.tools.openapi`: the HTTP API's description (OpenAPI 3.1), made from the code that answers."""
+"""`python -m local.tools.openapi`: generates the OpenAPI 3.1 description of the HTTP API from the code."""
 
 import json
 from typing import Any
 
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License
 
 from functions.imports_api.app import app as imports_api
@@ -13,9 +14,17 @@ from functions.trade_analyzer.app import app as trade_analyzer
 from functions.trades_api.app import app as trades_api
 from functions.webhooks_api.app import app as webhooks_api
 from trading.http.api import SECURITY_SCHEME, HttpApi
+from trading.notifications import events
 
 APPS = (trades_api, imports_api, positions_api, prices_api, trade_analyzer, strategy_simulator, webhooks_api)
+VALIDATION_MODELS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")  # Powertools' own
 WITHOUT_DATABASE = (trade_analyzer,)
+# Of https://www.standardwebhooks.com.
+WEBHOOK_HEADERS = {
+    "webhook-id": "The event's id, the same at each attempt.",
+    "webhook-timestamp": "The time of this attempt, in seconds since 1970.",
+    "webhook-signature": "The signature of the id, the timestamp and the body.",
+}
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
@@ -24,7 +33,7 @@ class SchemaNameError(Exception):
 
 
 def description() -> dict[str, Any]:
-    """Return the description of every route of every function."""
+    """Return the description of every route of every function, and of what webhooks receive."""
     api: dict[str, Any] = {}
     for app in APPS:
         part = _described(app)
@@ -33,6 +42,8 @@ def description() -> dict[str, Any]:
         else:
             api["paths"] |= part["paths"]
             add_schemas(api["components"]["schemas"], part["components"]["schemas"])
+    api["webhooks"], schemas = _webhooks()
+    add_schemas(api["components"]["schemas"], schemas)
     return api
 
 
@@ -40,17 +51,50 @@ def add_schemas(schemas: dict[str, Any], others: dict[str, Any]) -> None:
     """Add the schemas of another function.
 
     Raises:
-        SchemaNameError: a name stands for two different schemas, of which one would be lost.
+        SchemaNameError: two different schemas have the same name, so one would be lost.
     """
     for name, schema in others.items():
         if schemas.setdefault(name, schema) != schema:
             raise SchemaNameError(f"two models are called {name}, and differ: rename one")
 
 
+def _webhooks() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the requests that a webhook receives, by event type, and the schemas of their bodies."""
+    app = APIGatewayHttpResolver(enable_validation=True)
+    for kind, event in events.KINDS.items():
+
+        def send() -> None: ...
+
+        send.__annotations__ = {"return": event}  # the body is described as an answer would be
+        app.get(f"/{kind}", summary=str(event.__doc__).partition(".")[0])(send)
+    api: dict[str, Any] = json.loads(app.get_openapi_json_schema())
+    parameters = [
+        {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in WEBHOOK_HEADERS.items()
+    ]
+    webhooks = {
+        path.removeprefix("/"): {
+            "post": {
+                "summary": operation["get"]["summary"],
+                "tags": ["webhooks"],
+                "parameters": parameters,
+                "requestBody": {"required": True, "content": operation["get"]["responses"]["200"]["content"]},
+                "responses": {
+                    "2XX": {"description": "The event is delivered; after any other answer it is sent again."},
+                    "410": {"description": "The webhook is paused."},
+                },
+            }
+        }
+        for path, operation in api["paths"].items()
+    }
+    schemas = api["components"]["schemas"]
+    return webhooks, {name: schema for name, schema in schemas.items() if name not in VALIDATION_MODELS}
+
+
 def _described(app: HttpApi) -> dict[str, Any]:
     """Return the description of a function's routes.
 
-    The resolver announces its own 422 everywhere; the problems that any route may answer stand there instead.
+    The 422 that the resolver adds to every route is replaced with the problems that any route may return.
     """
     text = app.get_openapi_json_schema(
         title="Trading",
@@ -71,7 +115,7 @@ def _described(app: HttpApi) -> dict[str, Any]:
                 operation["responses"][status] = {"description": meaning, "content": PROBLEM}
             for parameter in operation.get("parameters", []):
                 _forget_null(parameter["schema"])
-    for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
+    for name in VALIDATION_MODELS:
         del api["components"]["schemas"][name]
     return api
 
@@ -93,7 +137,7 @@ def _common_problems(operation: dict[str, Any], *, has_database: bool) -> dict[s
 
 
 def _forget_null(schema: dict[str, Any]) -> None:
-    """Leave the null of an optional parameter out: in a query there is no such thing."""
+    """Remove null from the type of an optional parameter, because query strings have no null."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1:
         del schema["anyOf"]

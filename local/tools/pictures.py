@@ -1,6 +1,6 @@
-"""`make pictures`: fill a system with sample data, and take the pictures of the page that the documents show.
+"""`make pictures`: takes the screenshots of the page for the documents, with sample data.
 
-It starts a system of its own and stops it again. Needs Chromium, and the environment of the page's tests.
+It starts a temporary system. Needs Chromium and the environment of the page's tests.
 """
 
 import asyncio
@@ -26,21 +26,23 @@ from local.host import system
 from local.host.system import RunningSystem
 from local.host.template import ROOT
 from local.tools import build_page
+from local.tools.browser import executable
 
 PICTURES = ROOT / "docs" / "pictures"
 SEED = "sample"
 BAR = timedelta(minutes=5)
 BARS = 17 * 24 * 12
 TICKS_OF_A_BAR = 10
-CLOSED_HOURS = range(22, 24)  # UTC: nothing is traded then, and charts have gaps
+CLOSED_HOURS = range(22, 24)  # UTC: hours without trading, which are gaps in charts
 TRADE_COUNT = 1_200
 DAY = "2026-11-25"
 MOOD = Mood(volatility=0.35, quiet_seconds=6 * 3_600)
 HISTORY_DAYS = 1_000
 VIEWS = {
     "overview": "overview",
+    "profit": "overview",
     "position": "overview?of=main&ticker=MSFT&currency=USD",
-    "prices": "prices?ticker=AAPL",
+    "prices": "prices?ticker=AAPL&interval=hour",
     "trades": "trades?status=all",
     "import": "import",
     "analysis": f"analysis?date={DAY}",
@@ -56,21 +58,22 @@ BROKERS_FILE = """Date,Action,Symbol,Quantity,Price,Fees & Comm
 11/05/2026,Buy,AAPL,25,262.10,
 11/03/2026,MoneyLink Transfer,,,,
 """
-ALERTS = 4  # that there are before the first picture
+ALERTS = 4  # before the first screenshot
+TIMEOUT_MS = 120_000
 SIZES = {"": (1440, 900), "-phone": (375, 812)}
 
 
 def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
-    """Send a request and return its answer."""
+    """Send a request and return the response body."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     with urlopen(Request(url, data, {"Content-Type": content_type}, method=method), timeout=60) as answer:  # noqa: S310
         return json.load(answer)
 
 
 def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
-    """Give a system bars of some weeks, trades, a day's analysis and the history of a ticker."""
-    _insert_bars(environment["DATABASE_URL"])
-    trades = list(_trades())
+    """Fill a system with some weeks of bars, trades, a day's analysis and the history of a ticker."""
+    closes = _insert_bars(environment["DATABASE_URL"])
+    trades = list(_trades(closes))
     for start in range(0, len(trades), 1_000):
         send(f"{url}/api/trades/batch", {"trades": trades[start : start + 1_000]})
     send(f"{url}/api/trades/2/void", {"reason": "Entered twice"})
@@ -78,12 +81,16 @@ def fill(url: str, environment: Mapping[str, str], s3: Any) -> None:
     _put_day(environment, s3, trades)
     for age in range(2, 8):
         send(f"{url}/api/exports", {"date": str(date.fromisoformat(DAY) - timedelta(days=age))})
+    send(f"{url}/api/alert-rules", {"ticker": "AAPL", "kind": "above", "price": "195"})
     for ticker in ("MSFT", "AAPL"):
         send(f"{url}/api/histories/{ticker}", _history(ticker), "PUT", "text/csv")
 
 
-def _insert_bars(database_url: str) -> None:
-    """Write bars that end at the prices with which a market opens: a random walk that is reversed is one, too."""
+def _insert_bars(database_url: str) -> dict[tuple[str, datetime], Decimal]:
+    """Insert bars that end at the opening prices of the market, and return their closes.
+
+    A reversed random walk is a random walk too.
+    """
     market = Market(list(STARTING_PRICES), SEED, MOOD)
     paths: list[dict[str, Decimal]] = []
     for _ in range(BARS * TICKS_OF_A_BAR):
@@ -93,6 +100,7 @@ def _insert_bars(database_url: str) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     last = now - timedelta(seconds=now.timestamp() % BAR.total_seconds()) - BAR
     rows: list[tuple[object, ...]] = []
+    closes: dict[tuple[str, datetime], Decimal] = {}
     for number in range(BARS):
         start = last - BAR * (BARS - 1 - number)
         if start.hour in CLOSED_HOURS:
@@ -102,6 +110,7 @@ def _insert_bars(database_url: str) -> None:
             prices = [tick[ticker] for tick in ticks]
             count = random.Random(f"{ticker}{number}").randint(60, 150)  # noqa: S311 - sample data
             total = sum(prices) / len(prices) * count
+            closes[ticker, start] = prices[-1]
             extremes = (prices[0], start, max(prices), min(prices), prices[-1], start + BAR - timedelta(seconds=1))
             rows.append((ticker, start, total, count, *extremes))
     connection = psycopg2.connect(database_url)
@@ -115,20 +124,24 @@ def _insert_bars(database_url: str) -> None:
             page_size=1_000,
         )
     connection.close()
+    return closes
 
 
-def _trades() -> Iterator[dict[str, Any]]:
-    """Yield trades of some weeks, the newest first: prices have risen a little since."""
+def _trades(closes: Mapping[tuple[str, datetime], Decimal]) -> Iterator[dict[str, Any]]:
+    """Yield some weeks of trades, newest first, at the closes of bars where there are any."""
     chance = random.Random(SEED)  # noqa: S311 - sample data
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=7)
+    last = {ticker: Decimal(str(price)) for ticker, price in STARTING_PRICES.items()}
     for number in range(TRADE_COUNT):
         ticker = chance.choice(list(STARTING_PRICES))
-        rise = 1 - 0.08 * number / TRADE_COUNT + chance.gauss(0, 0.015)
+        bar = at.replace(minute=at.minute - at.minute % 5, second=0)
+        drifted = last[ticker] * Decimal(str(1 + chance.gauss(-0.001, 0.015)))
+        last[ticker] = closes.get((ticker, bar), drifted)
         yield {
             "ticker": ticker,
             "side": chance.choice(["BUY", "BUY", "SELL"]),
             "quantity": chance.choice([5, 10, 25, 40, 50, 100, 120, 0.5]),
-            "price": f"{Decimal(str(STARTING_PRICES[ticker])) * Decimal(str(rise)):.2f}",
+            "price": f"{last[ticker]:.2f}",
             "fee": "1.00",
             "timestamp": at.isoformat(),
             "tags": chance.choice([[], [], ["earnings"], ["swing"]]),
@@ -139,7 +152,7 @@ def _trades() -> Iterator[dict[str, Any]]:
 
 
 def _put_day(environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[str, Any]]) -> None:
-    """Put a file of trades into the bucket, some lines of which are none."""
+    """Put a trade file into the bucket, with some invalid lines."""
     columns = ("ticker", "price", "quantity", "side")
     times = [f"{DAY}T{8 + number // 60:02}:{number % 60:02}:00Z" for number in range(480)]
     rows = [",".join([*(str(trade[name]) for name in columns), at]) for trade, at in zip(trades, times, strict=False)]
@@ -150,7 +163,7 @@ def _put_day(environment: Mapping[str, str], s3: Any, trades: Sequence[Mapping[s
 
 
 def _history(ticker: str) -> str:
-    """Return the daily prices of some years as CSV."""
+    """Return some years of daily prices as CSV."""
     chance = random.Random(f"{SEED}/{ticker}")  # noqa: S311 - sample data
     price, day, lines = 96.0, date(2022, 1, 3), ["date,open,close"]
     while len(lines) <= HISTORY_DAYS:
@@ -162,7 +175,7 @@ def _history(ticker: str) -> str:
 
 
 class LiveMarket:
-    """Prices that go on from those with which a market opens, until it is stopped."""
+    """Publishes live prices, starting with the market's opening prices, until it is stopped."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -188,13 +201,14 @@ class LiveMarket:
 
 
 def take(browser: Browser, url: str, folder: Path) -> None:
-    """Take a picture of every view: on a desktop and on a phone, light and dark."""
+    """Take a screenshot of every view: for desktop and phone, light and dark."""
     for name, view in VIEWS.items():
         for suffix, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
                 context = browser.new_context(
                     viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="Europe/Berlin"
                 )
+                context.set_default_timeout(TIMEOUT_MS)
                 page = context.new_page()
                 page.goto(f"{url}/#/{view}")
                 page.locator("main h1").first.wait_for()
@@ -206,23 +220,27 @@ def take(browser: Browser, url: str, folder: Path) -> None:
 
 
 def _prepare(page: Page, view: str) -> None:
-    """Bring a view into the state in which it is shown."""
+    """Bring a view into the state for its screenshot."""
     if view == "overview":
         page.locator(".profit-panel canvas").first.wait_for()
+    if view == "profit":
+        page.get_by_role("button", name="Calendar").click()
+        page.locator(".profit-panel").scroll_into_view_if_needed()
     if view == "position":
         page.locator("dialog tbody tr").first.wait_for()
+        page.locator("dialog canvas").first.wait_for()
     if view == "prices":
-        page.locator(".ticker-row").first.wait_for(timeout=30_000)
+        page.locator(".ticker-row").first.wait_for()
         time.sleep(4)
     if view == "import":
         file = {"name": "Transactions.csv", "mimeType": "text/csv", "buffer": BROKERS_FILE.encode()}
         page.locator("input[type=file]").set_input_files(file)
-        page.locator(".import-lists tbody tr").first.wait_for(timeout=30_000)
+        page.locator(".import-lists tbody tr").first.wait_for()
     if view == "simulation":
         page.get_by_label("Ticker").fill("MSFT")
         page.get_by_role("button", name="Sweep", exact=True).click()
         page.get_by_role("button", name="Simulate").click()
-        page.locator("#simulation-figures dd").first.wait_for(timeout=30_000)
+        page.locator("#simulation-figures dd").first.wait_for()
     if view == "trades":
         page.locator(".trade-row[data-id]").first.wait_for()
     page.wait_for_timeout(1_000)
@@ -238,10 +256,10 @@ def _wait_for_alerts(url: str) -> None:
 
 
 def main() -> None:
-    """Start a system, fill it, take the pictures, and stop it."""
+    """Start a system, fill it, take the screenshots, and stop it."""
     build_page.build()
     folder = Path(tempfile.mkdtemp(prefix="trading-pictures-"))
-    folder.chmod(0o755)  # PostgreSQL's account can stay in it, where root runs this
+    folder.chmod(0o755)  # as root, PostgreSQL's account needs access
     try:
         asyncio.run(_photograph(folder))
     finally:
@@ -255,10 +273,9 @@ async def _photograph(folder: Path) -> None:
 
 def _take_all(running: RunningSystem) -> None:
     fill(running.url, running.environment, running.aws.client("s3"))
-    chromium = shutil.which("chromium")
     with LiveMarket(running.url), sync_playwright() as playwright:
         _wait_for_alerts(running.url)
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=executable())
         take(browser, running.url, PICTURES)
         browser.close()
 

@@ -1,4 +1,4 @@
-"""`python -m local.tools.publish STACK`, or `make publish`: put the built page into the bucket of a deployed stack."""
+"""`python -m local.tools.publish STACK`, or `make publish`: uploads the built page to a deployed stack's bucket."""
 
 import json
 import sys
@@ -14,13 +14,13 @@ from local.tools.build_page import NO_SIGN_IN
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-TOKEN_PATH = "/oauth2/token"  # noqa: S105 - where tokens are had, none itself
-# What of a client's description is not an answer to how it should be.
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path, not a token
+# The fields of a client's description that an update does not accept.
 READ_ONLY = {"ClientSecret", "CreationDate", "LastModifiedDate"}
 
 
 def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None, issuer: str = "") -> dict[str, Any]:
-    """Return what config.json says of a stack: where its people sign in, or which other issuer its tokens are of."""
+    """Return the page's config.json for a stack: its sign-in pages, or the external token issuer."""
     if client is None:
         return {**NO_SIGN_IN, "issuer": issuer}
     return {
@@ -33,9 +33,9 @@ def config(outputs: Mapping[str, str], client: Mapping[str, Any] | None, issuer:
 
 
 def upload(s3: "S3Client", bucket: str, settings: Mapping[str, Any]) -> int:
-    """Write the page's files to a bucket, index.html last, and return how many there were.
+    """Upload the page's files to a bucket, index.html last, and return their number.
 
-    Files of earlier versions stay, for pages that are open.
+    Files of earlier versions are kept for pages that are still open.
     """
     names = sorted(str(file.relative_to(BUILT)) for file in BUILT.rglob("*") if file.is_file())
     for name in sorted(names, key=lambda name: (name == "index.html", name)):
@@ -51,7 +51,7 @@ def upload(s3: "S3Client", bucket: str, settings: Mapping[str, Any]) -> int:
 
 
 def main() -> int:
-    """Publish to the stack that the command line names."""
+    """Publish to the stack named on the command line."""
     [stack] = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     client = _let_people_return(outputs) if "PageClientId" in outputs else None
@@ -63,14 +63,14 @@ def main() -> int:
 
 
 def _let_people_return(outputs: Mapping[str, str]) -> dict[str, Any]:
-    """Allow the sign-in pages to send people back to the page, and return the client's description."""
+    """Set the page as redirect URL of the sign-in pages, and return the client's description."""
     cognito: Any = boto3.client("cognito-idp")
     described = cognito.describe_user_pool_client(UserPoolId=outputs["UserPoolId"], ClientId=outputs["PageClientId"])[
         "UserPoolClient"
     ]
     address = [f"{outputs['PageUrl']}/"]
     wanted = {name: value for name, value in described.items() if name not in READ_ONLY}
-    # What is left out of an update goes back to its default.
+    # An update resets omitted fields to their defaults.
     cognito.update_user_pool_client(**{**wanted, "CallbackURLs": address, "LogoutURLs": address})
     return {**described, "CallbackURLs": address, "LogoutURLs": address}
 

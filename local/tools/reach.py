@@ -1,7 +1,6 @@
-"""What a Lambda function's code comes to: the libraries that it imports, and the settings that it asks for.
+"""Static analysis of a Lambda function's code: the libraries that it imports and the settings that it reads.
 
-Read from the source, without running it. It starts at the function's app.py, and follows what that names: what nobody
-calls from there does not count.
+It starts at the function's app.py and follows all references; unreachable code does not count.
 """
 
 import ast
@@ -18,7 +17,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True)
 class Reach:
-    """The top names of imported modules, and the environment variables that are asked for by name."""
+    """The imported top-level packages, and the names of the environment variables that are read."""
 
     imports: set[str] = field(default_factory=set)
     settings: set[str] = field(default_factory=set)
@@ -26,14 +25,14 @@ class Reach:
 
 @cache
 def of(code: Path) -> Reach:
-    """Return what the function in a folder comes to."""
+    """Return what the function in a folder reaches."""
     walk = _Walk()
     walk.enter(code / "app.py", whole=True)
     return Reach(walk.imports, walk.settings)
 
 
 class _Module:
-    """A file of Python: what it defines, what else it does on import, and what it calls what it imports."""
+    """A Python file: its definitions, its other statements, and the names of its imports."""
 
     def __init__(self, file: Path) -> None:
         body = [node for node in ast.parse(file.read_text()).body if not _is_for_types(node)]
@@ -50,7 +49,7 @@ def _is_for_types(node: ast.stmt) -> bool:
 
 
 def _imports(node: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """Return by which name a statement imports what of which module."""
+    """Return the imports of a statement: local name, module, and imported name."""
     if isinstance(node, ast.Import):
         yield from ((name.asname or name.name, name.name, "") for name in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
@@ -72,7 +71,7 @@ class _Walk:
         self._seen: set[tuple[Path, str]] = set()
 
     def enter(self, file: Path, name: str = "", *, whole: bool = False) -> None:
-        """Follow what a file does on import, and one of its definitions, or all."""
+        """Follow the import-time statements of a file, and one of its definitions, or all of them."""
         module = _parsed(file)
         if (file, "") not in self._seen:
             self._seen.add((file, ""))

@@ -1,4 +1,4 @@
-"""Rules of who may reach what: roles, the policies of resources, and the network."""
+"""Rules of access: roles, resource policies and the network."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,14 +8,15 @@ from local.host.template import Expression
 from local.tools.deployed import Deployed, as_list
 from local.tools.expressions import written
 
-# What SAM gives to functions: for logs, traces, the network and queues. .github/deploy-role.yaml attaches no others.
+# The managed policies that SAM attaches to functions: for logs, traces, the network and queues.
+# .github/deploy-role.yaml allows no others.
 MANAGED_POLICIES = {
     "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
 }
-# The conditions that say on whose behalf a request comes, or to whose resources it goes.
+# The conditions that restrict the source of a request, or the owner of its target.
 SOURCES = {
     "aws:PrincipalAccount",
     "aws:PrincipalOrgID",
@@ -24,7 +25,7 @@ SOURCES = {
     "aws:SourceArn",
 }
 ENDPOINT = "AWS::EC2::VPCEndpoint"
-# Where policies of resources, which say to whom they are open, stand.
+# The settings with resource policies.
 POLICIES = {
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
     "AWS::KMS::Key": "KeyPolicy",
@@ -38,7 +39,7 @@ NOBODY = "127.0.0.1/32"
 
 
 def nobody_is_let_in_without_a_source(deployed: Deployed) -> Iterator[str]:
-    """A resource that is open to everybody, or to a service that acts for everybody, asks on whose behalf.
+    """A resource that is open to everyone, or to a service that acts for everyone, restricts the source.
 
     An endpoint may name buckets instead.
     """
@@ -49,54 +50,54 @@ def nobody_is_let_in_without_a_source(deployed: Deployed) -> Iterator[str]:
                 if "NotPrincipal" in statement:
                     yield f"{name} is open to all but {statement['NotPrincipal']}"
                 elif _is_open(statement.get("Principal")) and not is_bounded:
-                    yield f"{name} is open to {written(statement['Principal'])}, whoever is behind it"
+                    yield f"{name} is open to {written(statement['Principal'])}, without a condition on the source"
     for name, permission in deployed.of("AWS::Lambda::Permission").items():
         if not {"SourceAccount", "SourceArn"} & permission.keys() or permission["Principal"] == "*":
-            yield f"{name} is open to {permission['Principal']}, whoever is behind it"
+            yield f"{name} is open to {permission['Principal']}, without a condition on the source"
 
 
 def every_role_is_a_services(deployed: Deployed) -> Iterator[str]:
-    """A role is taken by a service of AWS, and by nobody else."""
+    """Only AWS services can assume a role."""
     for name, role in deployed.of("AWS::IAM::Role").items():
         for statement in _allowed(role["AssumeRolePolicyDocument"]):
             principal = statement.get("Principal")
             if not isinstance(principal, dict) or principal.keys() != {"Service"}:
-                yield f"{name} can be taken by {written(principal)}"
+                yield f"{name} can be assumed by {written(principal)}"
 
 
 def no_role_may_do_everything(deployed: Deployed) -> Iterator[str]:
-    """A role names what it may do, and to what of this stack."""
+    """A role names the actions that it allows, and the resources of this stack."""
     for name, role in deployed.of("AWS::IAM::Role").items():
         for policy in role.get("Policies", []):
             for statement in _allowed(policy["PolicyDocument"]):
                 if "NotAction" in statement or "NotResource" in statement:
-                    yield f"{name} may do all but what a statement names"
+                    yield f"{name} allows everything except what a statement names"
                 if any("*" in action for action in as_list(statement.get("Action", []))):
-                    yield f"{name} may do anything of {statement['Action']}"
+                    yield f"{name} allows the wildcard action {statement['Action']}"
                 for resource in _resources(statement):
                     if resource == "*":
-                        yield f"{name} may {statement.get('Action')} to anything"
+                        yield f"{name} allows {statement.get('Action')} on all resources"
                     elif not _is_of_this_stack(resource, deployed):
-                        yield f"{name} may {statement.get('Action')} to what is not this stack's: {resource}"
+                        yield f"{name} allows {statement.get('Action')} on a resource outside this stack: {resource}"
 
 
 def no_role_has_a_wide_policy_of_aws(deployed: Deployed) -> Iterator[str]:
-    """A role has the policies of AWS's own that SAM gives it, and no others."""
+    """A role has only the AWS managed policies that SAM attaches."""
     for name, role in deployed.of("AWS::IAM::Role").items():
         for policy in role.get("ManagedPolicyArns", []):
             if policy not in MANAGED_POLICIES:
-                yield f"{name} has AWS's policy {written(policy)}"
+                yield f"{name} has the AWS managed policy {written(policy)}"
 
 
 def groups_let_in_groups(deployed: Deployed) -> Iterator[str]:
-    """A security group lets in other groups and no addresses, and lets out to addresses over TLS alone."""
+    """A security group allows ingress from groups only, and egress to addresses over TLS only."""
     for name, rule in _connections(deployed, "Ingress"):
         if ADDRESSES & rule.keys():
-            yield f"{name} lets in addresses"
+            yield f"{name} allows ingress from addresses"
     for name, rule in _connections(deployed, "Egress"):
         is_tls = (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort")) == ("tcp", TLS_PORT, TLS_PORT)
         if ADDRESSES & rule.keys() and rule.get("CidrIp") != NOBODY and not is_tls:
-            yield f"{name} lets out to addresses on other ports than {TLS_PORT}"
+            yield f"{name} allows egress to addresses on ports other than {TLS_PORT}"
 
 
 def _connections(deployed: Deployed, direction: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -114,12 +115,12 @@ def _resources(statement: Mapping[str, Any]) -> list[str]:
 
 
 def _names_buckets(statement: Mapping[str, Any]) -> bool:
-    """Whether a statement is of objects in buckets that it names, and not of all whose name begins so."""
+    """Whether a statement names complete buckets, not a prefix of their names."""
     return all("/" in each and "*" not in each.partition("/")[0] for each in _resources(statement))
 
 
 def _text(resource: Expression) -> str:
-    """Return an expression with what is resolved in it still in braces."""
+    """Return an expression as text, with unresolved references in braces."""
     match resource:
         case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), _]} | str(text):
             return text
@@ -128,7 +129,7 @@ def _text(resource: Expression) -> str:
 
 
 def _is_of_this_stack(resource: str, deployed: Deployed) -> bool:
-    """Whether a name is whole, or a resource of the template stands before its first wildcard."""
+    """Whether a name has no wildcard, or a resource of the template before its first wildcard."""
     before, wildcard, _ = resource.partition("*")
     return not wildcard or any(name in deployed.resources for name in re.findall(r"\$\{(\w+)", before))
 
@@ -138,7 +139,7 @@ def _sources(statement: Mapping[str, Any]) -> set[str]:
 
 
 def _is_open(principal: Any) -> bool:
-    """Whether a principal is everybody, or a service."""
+    """Whether a principal is everyone, or a service."""
     if not isinstance(principal, dict):
         return bool(principal == "*")
     return "Service" in principal or any("*" in as_list(each) for each in principal.values())

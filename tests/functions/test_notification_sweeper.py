@@ -6,7 +6,7 @@ import pytest
 from local.host.template import Schedule
 from local.host.triggers import schedule_event, sqs_event
 from tests.conftest import Call, Channels, Rows, context
-from trading.core import aws
+from trading.core import aws, queues
 from trading.trades import ledger
 from trading.trades.ledger import NewTrade
 
@@ -47,6 +47,27 @@ def test_what_has_had_its_attempts_is_given_up_and_counted(
 def test_it_stops_before_its_own_time_is_up(channels: Channels) -> None:
     assert sweep(seconds=5) == {"announced": 0, "refused": 0, "given_up": 0}
     assert channels.announced() == []
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.usefixtures("due")
+def test_a_sweep_that_dies_before_it_announces_is_made_up_for_when_its_claims_are_due_again(
+    channels: Channels, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """What no handler catches, like the end of the process."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queues, "send", die)
+        with pytest.raises(Killed):
+            sweep()
+    assert sweep() == {"announced": 0, "refused": 0, "given_up": 0}  # claimed for two minutes
+    rows("update notifications set due_at = due_at - interval '2 minutes' returning id")
+    assert sweep() == {"announced": 3, "refused": 0, "given_up": 0}
+    assert len(channels.announced()) == 3
 
 
 def test_trades_recorded_while_the_queue_was_away_are_delivered_when_it_is_back(

@@ -17,6 +17,8 @@ from trading.prices.ticks import Tick
 from trading.simulation import histories, records
 from trading.simulation.records import RecordedSimulation
 
+pytestmark = pytest.mark.usefixtures("bucket")
+
 PATH = "/api/simulations"
 HISTORIES = "/api/histories"
 EVENTS = ROOT / "events"
@@ -75,7 +77,7 @@ def test_a_history_that_cannot_be_read_is_refused_with_its_line_and_the_old_one_
 ) -> None:
     answer = put(call, "date,close\n2024-01-02,10\n2024-01-02,11\n")
     assert (answer.status, answer.names()) == (400, ["line 3"])
-    assert answer.body["detail"] == "line 3: 2024-01-02 is there twice"
+    assert answer.body["detail"] == "line 3: 2024-01-02 occurs twice"
     assert put(call, "").names() == ["line 1"]
     assert put(call, "2024-01-02,10").names() == ["line 1"]
     assert with_history.get("history/MSFT.csv") == csv(CLOSES, OPENS)

@@ -17,7 +17,7 @@ from trading.core.errors import RefusalError
 from trading.core.topics import TopicUnavailableError
 from trading.notifications import events
 
-pytestmark = pytest.mark.usefixtures("channels")
+pytestmark = pytest.mark.usefixtures("channels", "bucket")
 
 EVENTS = ROOT / "events"
 SOURCE = "2024/05/15/trades.csv"

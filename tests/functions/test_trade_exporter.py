@@ -20,10 +20,10 @@ def test_the_trades_of_the_day_are_written(bucket: Bucket, rows: Rows, trade: di
     assert bucket.keys() == ["2025/06/03/trades.csv"]
 
 
-def test_every_hour_the_days_that_changed_are_exported(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
+def test_the_days_that_changed_are_exported(bucket: Bucket, rows: Rows, trade: dict[str, Any]) -> None:
     from functions.trade_exporter.app import handler  # noqa: PLC0415 - its environment is set by the fixtures
 
     del rows, bucket
     ledger.record([NewTrade.model_validate(trade)], "local")
-    event = json.loads((ROOT / "events" / "trade_exporter" / "every_hour.json").read_text())
+    event = json.loads((ROOT / "events" / "trade_exporter" / "stale_days.json").read_text())
     assert handler(event, context()) == {"exported": [{"output_file": "2025/06/03/trades.csv", "records_exported": 1}]}

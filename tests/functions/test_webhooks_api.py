@@ -10,6 +10,8 @@ from tests.trading.notifications.webhooks.receivers import Receiver, answers, li
 from trading.core import aws
 from trading.notifications.webhooks import dispatch, subscriptions
 
+pytestmark = pytest.mark.usefixtures("webhook_tables")
+
 URL = "https://example.com/hooks"
 NOBODY = "0f3b2c1d-9e8f-4a7b-8c6d-5e4f3a2b1c0d"
 

@@ -45,7 +45,7 @@ def running(loop: asyncio.AbstractEventLoop) -> Iterator[RunningSystem]:
     served = asyncio.run_coroutine_threadsafe(serve(), loop)
     started = asyncio.run_coroutine_threadsafe(up.get(), loop)
     futures: list[Future[Any]] = [served, started]
-    wait(futures, timeout=60, return_when=FIRST_COMPLETED)
+    wait(futures, timeout=180, return_when=FIRST_COMPLETED)
     if served.done():
         served.result()  # raises what kept it from starting
     yield started.result(0)

@@ -1,8 +1,8 @@
 """`python -m tests.torture.under_fire`, or `make torture`: a system whose parts are killed while clients use it.
 
-Clients record, void and correct trades and read positions. Each repeats a request until it is answered with 200 or 201.
-At the end all of that must be in the database once, each change must have been announced once or more, and positions
-must be what the rows of the ledger come to.
+Clients record, void and correct trades, repeat requests, and read pages of trades and positions; each request is
+repeated until it is answered with 200 or 201. Then, in calm, two publishers work on a queue that brings each message
+twice. `history.problems` judges what was seen; a history with problems is kept in a file.
 """
 
 import argparse
@@ -10,247 +10,127 @@ import asyncio
 import json
 import os
 import random
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from fractions import Fraction
-from http.client import HTTPConnection, HTTPException
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-import psutil
 import psycopg2
 from botocore.exceptions import BotoCoreError, ClientError
+from psycopg2.extras import RealDictCursor
 
-from local.host import template
+from local.host import template, triggers
 from local.host.aws_services import Aws
 from local.host.fork_server import ForkServer
 from local.host.functions import LocalFunction
-from local.host.postgres import Postgres
-from local.host.system import LOOPBACK, free_port
 from local.host.template import REGION, ROOT
-from tests.trading.trades.reckoning import reckoned
+from tests.torture.history import EXPECTED, TRADES, Call, Heard, History, Kill, problems, readings
+from tests.torture.system import START_SECONDS, System, installed
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
 
-CLIENTS = 16
-START_SECONDS = 60
+KEPT = ROOT / ".build" / "histories"
 DELIVERY_SECONDS = 240
 STILL_SECONDS = 2
 TRIES = 300  # of a request, five a second
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-POSTGRES, AWS, FUNCTION = "postgres -D", "local.host.aws_server", "runtime.py"
+PAGE = 40  # trades
+ACCOUNT = "123456789012"
+POSTGRES, AWS, FUNCTION, ALL = "postgres -D", "local.host.aws_server", "runtime.py", "python -m local"
+QUEUE, PUBLISHER, SWEEPER = "NotificationsQueue", "NotificationPublisher", "NotificationSweeper"
 
 
 @dataclass(frozen=True)
 class Fire:
-    """How long clients post, and how often each part is killed meanwhile; the whole system is once, half way."""
+    """How long clients work while parts are killed, how often each is, and how long they work on in calm.
 
+    `system` is how often the whole is killed, and started again. Clients wait `pause` seconds between their requests.
+    """
+
+    seed: int
     seconds: float
     postgres: int
     functions: int
     aws: int
-
-
-@dataclass
-class Answered:
-    """What clients were told of the ledger."""
-
-    trades: dict[str, int] = field(default_factory=dict)  # client_trade_id: id
-    voids: set[int] = field(default_factory=set)
-    corrections: dict[int, int] = field(default_factory=dict)  # id: that of the trade in its place
-
-    def add(self, other: "Answered") -> None:
-        """Add what another client was told."""
-        self.trades |= other.trades
-        self.voids |= other.voids
-        self.corrections |= other.corrections
-
-    def __len__(self) -> int:
-        return len(self.trades) + len(self.voids) + len(self.corrections)
-
-
-@dataclass
-class Counts:
-    """What became of what was answered."""
-
-    answered: Answered = field(default_factory=Answered)
-    statuses: Counter[str] = field(default_factory=Counter)
-    kills: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
-    doubled: int = 0
-    unannounced: int = 0  # trades and changes that have not one notification each
-    wrong_positions: int = 0
-    undelivered: int = 0
-    unheard: int = 0  # by a queue that listens to the topic
-    heard_twice: int = 0
-
-    def problems(self) -> list[str]:
-        """Return what must not be."""
-        bad = {status: count for status, count in self.statuses.items() if status not in EXPECTED}
-        return [
-            *(f"{count} answers were {status}" for status, count in bad.items()),
-            *(f"{number} {what}" for what, number in self._faults().items() if number),
-        ]
-
-    def _faults(self) -> dict[str, int]:
-        return {
-            "lost": self.lost,
-            "doubled": self.doubled,
-            "unannounced": self.unannounced,
-            "wrong positions": self.wrong_positions,
-            "undelivered": self.undelivered,
-            "unheard": self.unheard,
-        }
-
-    def __str__(self) -> str:
-        facts = {
-            "trades answered": len(self.answered.trades),
-            "voids answered": len(self.answered.voids),
-            "corrections answered": len(self.answered.corrections),
-            **self._faults(),
-            "heard twice": self.heard_twice,
-        }
-        return "\n".join(
-            [
-                *(f"{what}: {number:,}" for what, number in facts.items()),
-                f"answers: {dict(self.statuses)}",
-                f"killed: {dict(self.kills)}",
-            ]
-        )
-
-
-EXPECTED = {"200", "201", "503 with Retry-After", "none"}
-
-
-class System:
-    """`python -m local` in a checkout of its own, which is started again when it is killed."""
-
-    def __init__(self, checkout: Path) -> None:
-        self._checkout = checkout
-        self._console = checkout / "console.txt"
-        self.port = free_port(0, [LOOPBACK])
-        self.said = ""
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it answers."""
-        with self._console.open("ab") as console:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "local"],
-                cwd=self._checkout,
-                env={"PATH": "/usr/bin:/bin", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while self.ask("GET", "/api/health")[0] != "200":
-            if time.monotonic() > deadline:
-                raise AssertionError(f"it does not start: {self._console.read_text()}")
-            time.sleep(0.1)
-
-    def kill(self, part: str = "") -> bool:
-        """Kill one process of a part, or the whole system, and return whether there was one."""
-        assert self._process is not None
-        victims = [self._process.pid] if not part else self._children(part)
-        if not victims:
-            return False
-        os.kill(random.choice(victims), 9)  # noqa: S311 - any
-        if not part:
-            self._process.wait()
-        return True
-
-    def stop(self) -> None:
-        """Stop it as Ctrl-C does."""
-        assert self._process is not None
-        self._process.send_signal(2)
-        self._process.wait(START_SECONDS)
-        self.said = self._console.read_text()
-
-    def environment(self) -> dict[str, str]:
-        """Return where its parts are."""
-        lines = (self._checkout / ".local" / "environment").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines)
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[str, Any]:
-        """Return the status of an answer, in a word or two, and its JSON; `none` where there is none."""
-        with closing(HTTPConnection(LOOPBACK, self.port, timeout=30)) as connection, suppress(OSError, HTTPException):
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            answer = json.load(response)
-            status = str(response.status)
-            return f"{status} with Retry-After" if response.headers["Retry-After"] else status, answer
-        return "none", None
-
-    def _children(self, part: str) -> list[int]:
-        assert self._process is not None
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    if part in " ".join(child.cmdline()):
-                        found.append(child.pid)
-        return found
+    system: int = 1
+    calm: float = 2
+    clients: int = 16
+    pause: float = 0.0
 
 
 class Client:
-    """One who records, voids and corrects trades and reads positions, each time until there is an answer."""
+    """One who asks until there is an answer, and writes down all of it."""
 
-    def __init__(self, system: System, name: str) -> None:
+    def __init__(self, system: System, name: str, seed: int) -> None:
         self._system = system
         self._name = name
-        self._random = random.Random(name)  # noqa: S311 - any
+        self._random = random.Random(f"{seed} {name}")  # noqa: S311 - any
+        self._texts: dict[str, Any] = {}
+        self._recorded: list[Any] = []
         self._active: list[int] = []
-        self.answered = Answered()
-        self.statuses: Counter[str] = Counter()
+        self.calls: list[Call] = []
 
-    def work(self, end: threading.Event) -> None:
+    def write(self, end: threading.Event, pause: float) -> None:
         """Send one request after another."""
-        while not end.is_set():
-            what = self._random.choices([self._record, self._void, self._correct, self._read], [6, 1, 1, 1])[0]
-            if self._active or what == self._record:
-                what()
+        works = [self._record, self._repeat, self._void, self._correct, self.read_positions]
+        while not end.wait(pause):
+            [work] = self._random.choices(works, [12, 1, 2, 2, 1])
+            if self._active or work == self._record:
+                work()
+
+    def read(self, end: threading.Event) -> None:
+        """Read pages of trades, from the first to the last, again and again."""
+        while not end.wait(0.3):
+            self.read_trades(
+                status=self._random.choice(["active", "all"]),
+                ticker=self._random.choice(["AAPL", "GOOG", "MSFT"]),
+                limit=PAGE,
+            )
+
+    def read_trades(self, **query: Any) -> None:
+        """Read pages of trades."""
+        path: str | None = f"{TRADES}?{urlencode(query)}"
+        while path:
+            path = self._ask("GET", path).next_path
+
+    def read_page(self) -> None:
+        """Read the newest trades."""
+        self._ask("GET", f"{TRADES}?limit={PAGE}")
+
+    def read_positions(self) -> None:
+        """Read all positions."""
+        self._ask("GET", "/api/positions")
 
     def _record(self) -> None:
-        key = f"{self._name}-{len(self.answered.trades)}"
-        second = self._random.randrange(60)  # trades of several clients have the same
         trade = {
             "ticker": self._random.choice(["AAPL", "GOOG", "MSFT"]),
             "account": self._random.choice(["desk", "main"]),
             "side": self._random.choice(["BUY", "SELL"]),
-            "timestamp": f"2025-06-03T12:00:{second:02}Z",
-            "client_trade_id": key,
+            # Trades of several clients have the same.
+            "timestamp": f"2025-06-03T12:00:{self._random.randrange(60):02}Z",
+            "client_trade_id": f"{self._name}-{len(self._recorded)}",
             **self._amounts(),
         }
-        recorded = self._ask("POST", "/api/trades", trade)
-        self.answered.trades[key] = recorded["id"]
-        self._active.append(recorded["id"])
+        self._active.append(self._ask("POST", TRADES, trade).answer["id"])
+        self._recorded.append(trade)
+
+    def _repeat(self) -> None:
+        self._ask("POST", TRADES, self._random.choice(self._recorded))
 
     def _void(self) -> None:
-        trade_id = self._taken()
-        self._ask("POST", f"/api/trades/{trade_id}/void", {"reason": "under fire"})
-        self.answered.voids.add(trade_id)
+        self._ask("POST", f"{TRADES}/{self._taken()}/void", {"reason": "under fire"})
 
     def _correct(self) -> None:
-        trade_id = self._taken()
-        corrected = self._ask("POST", f"/api/trades/{trade_id}/correct", {"reason": "under fire", **self._amounts()})
-        self.answered.corrections[trade_id] = corrected["id"]
-        self._active.append(corrected["id"])
-
-    def _read(self) -> None:
-        self._ask("GET", "/api/positions")
+        body = {"reason": "under fire", **self._amounts()}
+        self._active.append(self._ask("POST", f"{TRADES}/{self._taken()}/correct", body).answer["id"])
 
     def _amounts(self) -> dict[str, Any]:
         price, fee = (f"{self._random.randrange(100, 99_999) / 100:.2f}" for _ in range(2))
@@ -259,118 +139,105 @@ class Client:
     def _taken(self) -> int:
         return self._active.pop(self._random.randrange(len(self._active)))
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _ask(self, method: str, path: str, body: Any = None) -> Call:
         for _ in range(TRIES):
-            status, answer = self._system.ask(method, path, body)
-            self.statuses[status] += 1
-            if status in {"200", "201"}:
-                return answer
+            asked_at = time.monotonic()
+            status, answer, next_path = self._system.ask(method, path, body)
+            if isinstance(answer, list):  # most are read again and again
+                answer = [self._texts.setdefault(json.dumps(each), each) for each in answer]
+            call = Call(self._name, method, path, body, asked_at, time.monotonic(), status, answer, next_path)
+            self.calls.append(call)
+            if call.is_good:
+                return call
+            if status not in EXPECTED:
+                break
             time.sleep(0.2)
         raise AssertionError(f"{method} {path} {body} was not answered: {status} {answer}")
 
 
-def under_fire(system: System, fire: Fire) -> Counts:
-    """Run a system under fire, and count what became of what was answered."""
-    counts, end = Counts(), threading.Event()
+def under_fire(system: System, fire: Fire) -> History:
+    """Run a system under fire, and return what was seen."""
+    history, end = History(fire.seed), threading.Event()
+    writers = [Client(system, f"fire-{number}", fire.seed) for number in range(fire.clients)]
+    readers = [Client(system, f"reader-{number}", fire.seed) for number in range(2)]
+    auditor = Client(system, "auditor", fire.seed)
     system.start()
-    with heard_ids(system) as heard, ThreadPoolExecutor(CLIENTS) as threads:
-        clients = [Client(system, f"fire-{number}") for number in range(CLIENTS)]
-        works = [threads.submit(client.work, end) for client in clients]
-        shoot(system, fire, counts)
-        end.set()
-        for client, work in zip(clients, works, strict=True):
-            work.result()
-            counts.answered.add(client.answered)
-            counts.statuses += client.statuses
-        with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                check_ledger(system, counts, cursor)
-                wait_for_deliveries(system, counts, heard, cursor)
-    system.stop()
-    return counts
+    with heard_events(system) as history.heard, ThreadPoolExecutor(fire.clients + len(readers)) as threads:
+        works = [threads.submit(client.write, end, fire.pause) for client in writers]
+        works += [threads.submit(client.read, end) for client in readers]
+        try:
+            shoot(system, fire, history)
+            wait_until_up(system)
+            with closing(psycopg2.connect(system.environment()["DATABASE_URL"])) as connection, twice(system):
+                connection.autocommit = True
+                [(calm_from,)] = rows_of(connection, "select now()")
+                history.calm_from = time.monotonic()
+                time.sleep(fire.calm)
+                end.set()
+                history.failures = [str(error) for work in works if (error := work.exception())]
+                deliver_all(system, connection, calm_from, history.heard)
+                note_ledger(connection, history)
+        finally:
+            end.set()
+        for status in ("all", "active"):
+            auditor.read_trades(status=status, limit=PAGE)
+        auditor.read_positions()
+    history.calls = [call for client in (*writers, *readers, auditor) for call in client.calls]
+    return history
 
 
-def check_ledger(system: System, counts: Counts, cursor: "Cursor") -> None:
-    """Count what is not in the ledger as it was answered, and the positions that are not what it comes to."""
-
-    def rows(statement: str) -> list[tuple[Any, ...]]:
-        cursor.execute(statement)
-        return cursor.fetchall()
-
-    answered = counts.answered
-    stored = rows("select client_trade_id, id from trades where client_trade_id like 'fire-%'")
-    changes = rows("select trade_id, replaced_by from trade_changes")
-    told = [*dict.fromkeys(answered.voids, None).items(), *answered.corrections.items()]
-    counts.lost = len(answered.trades.items() - dict(stored).items()) + len(set(told) - set(changes))
-    counts.doubled = len(stored) - len(dict(stored)) + len(changes) - len(dict(changes))
-    [(unannounced,)] = rows(
-        """
-        select abs((select count(*) from trades where id not in (
-                select replaced_by from trade_changes where replaced_by is not null
-            )) - (select count(*) from notifications where trade_id is not null))
-            + abs((select count(*) from trade_changes)
-            - (select count(distinct change_id) from notifications where change_id is not null))
-        """
-    )
-    counts.unannounced = unannounced
-    positions = {
-        (each["account"], each["ticker"], each["currency"]): tuple(
-            Fraction(each[name]) for name in ("quantity", "cost_basis", "realized_profit", "fees", "trade_count")
-        )
-        for each in system.ask("GET", "/api/positions")[1]
-    }
-    expected = {
-        key: (each.quantity, each.cost_basis, each.realized_profit, each.fees, each.trade_count)
-        for key, each in reckoned(rows).items()
-    }
-    counts.wrong_positions = len(dict(positions.items() ^ expected.items()))
-
-
-def shoot(system: System, fire: Fire, counts: Counts) -> None:
-    """Kill parts one after another, in any order, and the whole system half way."""
-    targets = [POSTGRES] * fire.postgres + [FUNCTION] * fire.functions + [AWS] * fire.aws
-    random.shuffle(targets)
-    targets.insert(len(targets) // 2, "")
+def shoot(system: System, fire: Fire, history: History) -> None:
+    """Kill parts one after another, in any order."""
+    chance = random.Random(fire.seed)  # noqa: S311 - any
+    targets = [POSTGRES] * fire.postgres + [FUNCTION] * fire.functions + [AWS] * fire.aws + [ALL] * fire.system
+    chance.shuffle(targets)
     for target in targets:
         time.sleep(fire.seconds / len(targets))
-        while not system.kill(target):
+        while not system.kill(target if target != ALL else "", chance):
             time.sleep(0.1)  # it is being started again
-        counts.kills[target or "python -m local"] += 1
-        if not target:
+        history.kills.append(Kill(time.monotonic(), target))
+        if target == ALL:
             system.start()
 
 
+def wait_until_up(system: System) -> None:
+    """Wait until what was killed last has been started again."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(BotoCoreError, ClientError):
+            Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs").get_queue_url(QueueName=QUEUE)
+            if system.ask("GET", "/api/positions")[0] == "200":
+                return
+        time.sleep(0.1)
+    raise AssertionError("it does not come back")
+
+
 @contextmanager
-def heard_ids(system: System) -> Iterator[Counter[str]]:
-    """Listen to the topic of notifications, and yield how often which id was heard, as it grows."""
+def heard_events(system: System) -> Iterator[list[Heard]]:
+    """Listen to the topic of notifications, and yield what is heard, as it grows."""
     environment = system.environment()
     services = Aws(environment["AWS_ENDPOINT_URL"])
     sqs, name = services.client("sqs"), "under-fire"
     sqs.create_queue(QueueName=name)
     services.client("sns").subscribe(
-        TopicArn=environment["NOTIFICATIONS_TOPIC_ARN"],
-        Protocol="sqs",
-        Endpoint=f"arn:aws:sqs:{REGION}:123456789012:{name}",
+        TopicArn=environment["NOTIFICATIONS_TOPIC_ARN"], Protocol="sqs", Endpoint=_arn(name)
     )
-    heard: Counter[str] = Counter()
+    heard: list[Heard] = []
     end = threading.Event()
 
     def listen() -> None:
         seen: set[str] = set()
-        while not end.is_set():
+        while not end.wait(0.2):
             with suppress(OSError, KeyError, BotoCoreError, ClientError):  # while AWS's part is away
                 sqs = Aws(system.environment()["AWS_ENDPOINT_URL"]).client("sqs")
                 url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
                 while not end.is_set():
-                    for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
-                        "Messages", []
-                    ):
+                    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+                    for message in answer.get("Messages", []):
                         if message["MessageId"] not in seen:  # the queue may bring it again
                             seen.add(message["MessageId"])
-                            heard.update(set(UUID.findall(message["Body"])))
+                            heard.append(Heard(time.monotonic(), json.loads(json.loads(message["Body"])["Message"])))
                         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            time.sleep(0.2)
 
     listener = threading.Thread(target=listen)
     listener.start()
@@ -381,76 +248,149 @@ def heard_ids(system: System) -> Iterator[Counter[str]]:
         listener.join()
 
 
-def wait_for_deliveries(system: System, counts: Counts, heard: Counter[str], cursor: "Cursor") -> None:
-    """Wait until all notifications are delivered and heard, and count those that are not."""
-    sweeper = Sweeper(system)
-    deadline, before, moved_at = time.monotonic() + DELIVERY_SECONDS, -1, time.monotonic()
-    while True:
-        cursor.execute("select id::text, delivered_at is not null from notifications")
-        delivered = dict(cursor.fetchall())
-        counts.undelivered = list(delivered.values()).count(False)
-        counts.unheard = len(delivered.keys() - heard.keys())
-        counts.heard_twice = sum(heard[each] > 1 for each in delivered)
-        if not counts.undelivered + counts.unheard or time.monotonic() > deadline:
+@contextmanager
+def twice(system: System) -> Iterator[None]:
+    """Take messages of the queue of notifications, and give each to two publishers at once, as SQS may."""
+    environment = system.environment()
+    sqs = Aws(environment["AWS_ENDPOINT_URL"]).client("sqs")
+    end = threading.Event()
+
+    async def publish() -> None:
+        url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
+        async with local_function(PUBLISHER, environment) as function:
+            while not end.is_set():
+                answer = await asyncio.to_thread(
+                    sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+                )
+                if messages := answer.get("Messages"):
+                    event = triggers.sqs_event(messages, _arn(QUEUE))
+                    answers = await asyncio.gather(function.invoke(event), function.invoke(event))
+                    failed = [{item["itemIdentifier"] for item in each["batchItemFailures"]} for each in answers]
+                    for message in messages:
+                        if message["MessageId"] not in failed[0] & failed[1]:
+                            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    with ThreadPoolExecutor(1) as threads:
+        work = threads.submit(asyncio.run, publish())
+        try:
+            yield
+        finally:
+            end.set()
+    work.result()
+
+
+def deliver_all(system: System, connection: "Connection", calm_from: datetime, heard: Sequence[Heard]) -> None:
+    """Wait until all notifications are delivered and heard, or nothing more comes."""
+    deadline, left_before, moved_at = time.monotonic() + DELIVERY_SECONDS, -1, time.monotonic()
+    while time.monotonic() < deadline:
+        delivered = dict(rows_of(connection, "select id::text, delivered_at is not null from notifications"))
+        left = list(delivered.values()).count(False) + len(delivered.keys() - {each.event["id"] for each in heard})
+        if not left:
             return
-        if counts.undelivered != before:
-            before, moved_at = counts.undelivered, time.monotonic()
+        if left != left_before:
+            left_before, moved_at = left, time.monotonic()
         elif time.monotonic() - moved_at > STILL_SECONDS:
             # Nothing moves until time passes: the leases of the dead end, and what the queue lost is due.
-            cursor.execute(
-                "update notifications set attempts = 0, due_at = now(), sending_until = null where delivered_at is null"
+            rows_of(
+                connection,
+                "update notifications set attempts = 0, due_at = now(), sending_until = case"
+                " when sending_until > %(calm_from)s + interval '60 s' then sending_until end"
+                " where delivered_at is null returning id",
+                calm_from=calm_from,
             )
-            sweeper.sweep()
+            asyncio.run(sweep(system))
             moved_at = time.monotonic()
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
-class Sweeper:
-    """The function that the system runs each minute."""
-
-    def __init__(self, system: System) -> None:
-        self._declared = template.read(template.transformed()).functions["NotificationSweeper"]
-        self._environment = {**system.environment(), "POWERTOOLS_METRICS_NAMESPACE": "Trading"}
-
-    def sweep(self) -> None:
-        """Announce what is due again."""
-
-        async def invoke() -> None:
-            async with ForkServer(Path(os.devnull)) as forks:
-                function = LocalFunction(self._declared, self._environment, Path(os.devnull), forks)
-                await function.invoke({})
-                await function.close()
-
-        asyncio.run(invoke())
+async def sweep(system: System) -> None:
+    """Announce what is due again: the system does that each minute."""
+    async with local_function(SWEEPER, system.environment()) as function:
+        await function.invoke({})
 
 
-@contextmanager
-def checkout() -> Iterator[Path]:
-    """A copy of what a system needs of this checkout, to be removed with all that it leaves."""
-    folder = Path(tempfile.mkdtemp(prefix="trading-fire-"))
-    folder.chmod(0o755)
-    for part in ("functions", "layers", "local", "docs"):
-        shutil.copytree(ROOT / part, folder / part)
-    shutil.copy(ROOT / "template.yaml", folder)
-    try:
-        yield folder
-    finally:
-        Postgres(folder / ".local" / "postgres", 0).erase()
-        shutil.rmtree(folder)
+@asynccontextmanager
+async def local_function(name: str, environment: dict[str, str]) -> AsyncIterator[LocalFunction]:
+    """Run a function of the template's, beside those that the system runs."""
+    declared = template.read(template.transformed()).functions[name]
+    log = Path(os.devnull)
+    async with ForkServer(log) as forks:
+        function = LocalFunction(declared, {**environment, "POWERTOOLS_METRICS_NAMESPACE": "Trading"}, log, forks)
+        yield function
+        await function.close()
+
+
+def note_ledger(connection: "Connection", history: History) -> None:
+    """Write down what the database holds."""
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(
+            "select id, ticker, price::text, quantity::text, side, client_trade_id, account, fee::text, currency,"
+            " timestamp from trades order by id"
+        )
+        history.trades = [{**row, "timestamp": row["timestamp"].isoformat()} for row in cursor.fetchall()]
+    history.changes = dict(rows_of(connection, "select trade_id, replaced_by from trade_changes"))
+
+
+def rows_of(connection: "Connection", statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+def _arn(queue: str) -> str:
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
+
+
+def counts(history: History) -> dict[str, Any]:
+    """Return how much was done."""
+    written = Counter(call.path.rpartition("/")[2] for call in history.calls if call.method == "POST" and call.is_good)
+    return {
+        "trades recorded or repeated": written["trades"],
+        "voided": written["void"],
+        "corrected": written["correct"],
+        "readings of all pages": len(readings(history.calls)),
+        "events heard": len(history.heard),
+        "of these again": len(history.heard) - len({each.event["id"] for each in history.heard}),
+        "answers": dict(Counter(call.status for call in history.calls)),
+        "killed": dict(Counter(kill.part for kill in history.kills)),
+        "seed": history.seed,
+    }
+
+
+def judged(history: History) -> list[str]:
+    """Return what is wrong in a history, which is then kept in a file."""
+    found = problems(history)
+    if found:
+        file = KEPT / f"fire-{history.seed}-{time.strftime('%H%M%S')}.json"
+        history.write(file)
+        found.append(f"python -m tests.torture.history {file}")
+    return found
 
 
 def main() -> int:
     """Set a system on fire, and say what became of it."""
     parser = argparse.ArgumentParser(prog="make torture")
-    for name, number in (("seconds", 60), ("postgres", 10), ("functions", 100), ("aws", 3)):
+    seed = random.randrange(1_000_000)  # noqa: S311 - any
+    for name, number in (
+        ("seed", seed),
+        ("seconds", 60),
+        ("postgres", 10),
+        ("functions", 100),
+        ("aws", 3),
+        ("system", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=number)
-    with checkout() as folder:
-        system = System(folder)
-        counts = under_fire(system, Fire(**vars(parser.parse_args())))
-    problems = counts.problems()
-    said = "\n".join(problems) or "Nothing is lost, nothing doubled, positions are right, all delivered."
-    print(f"{system.said}\n{counts}\n{said}")  # noqa: T201 - that is what it is for
-    return 1 if problems else 0
+    parser.add_argument("--calm", type=float, default=5)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between the requests of a client")
+    fire = Fire(**vars(parser.parse_args()))
+    with installed() as system:
+        history = under_fire(system, fire)
+    found = judged(history)
+    said = "\n".join(found) or "Nothing is lost, doubled, altered or skipped; positions are right; all is announced."
+    did = "\n".join(f"{what}: {number}" for what, number in counts(history).items())
+    print(f"{system.said}\n{did}\n{said}")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A browser on a running system, whose prices a test decides."""
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +8,12 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from local.cli.market import STARTING_PRICES
 from local.host.system import RunningSystem
 from local.tools import build_page
+from local.tools.browser import executable
 from tests.local.conftest import loop, running  # noqa: F401 - the system of the laptop's tests
 
 WIDTHS = {"phone": 375, "desktop": 1440}
@@ -21,6 +21,13 @@ TICK_SECONDS = 0.5
 # At worst a queue's poll, a function's start, and a machine that is busy with something else.
 TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Build the page, and install what checks it, once for all processes of tests."""
+    if not hasattr(config, "workerinput"):
+        build_page.install_tools()
+        build_page.build()
 
 
 def send(url: str, body: object, method: str = "POST", content_type: str = "application/json") -> Any:
@@ -76,23 +83,35 @@ def market(running: RunningSystem) -> Iterator[Market]:  # noqa: F811 - the fixt
     market.stop()
 
 
-@pytest.fixture(scope="session")
-def built() -> None:
-    """The page is built, and what checks it is installed."""
-    build_page.install_tools()
-    build_page.build()
+# Names of other origins, which resolve to this machine, as a rebound one does.
+FOREIGN_NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
 
 
 @pytest.fixture(scope="package")
 def browser(running: RunningSystem) -> Iterator[Browser]:  # noqa: F811
     """The machine's own Chromium, which is closed before the system that it looks at."""
     del running
-    chromium = shutil.which("chromium")
-    assert chromium, "there is no Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=executable(), args=[FOREIGN_NAMES])
         yield browser
         browser.close()
+
+
+def somebody(browser: Browser) -> BrowserContext:
+    """Return a profile of somebody in Berlin."""
+    context = browser.new_context(
+        timezone_id="Europe/Berlin", reduced_motion="reduce", accept_downloads=True, locale="en-US"
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    return context
+
+
+@pytest.fixture(scope="package")
+def viewer(browser: Browser) -> Iterator[BrowserContext]:
+    """Somebody who has the page's files in their cache."""
+    context = somebody(browser)
+    yield context
+    context.close()
 
 
 Open = Callable[..., Page]
@@ -105,10 +124,10 @@ def width(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator[Open]:  # noqa: F811
+def open_page(running: RunningSystem, browser: Browser, viewer: BrowserContext) -> Iterator[Open]:  # noqa: F811
     """A function that opens a view of the page; no script may fail there, and nothing break the policy of the page."""
-    del built
-    contexts = []
+    pages: list[Page] = []
+    others: list[BrowserContext] = []
     faults: list[str] = []
 
     def open_view(
@@ -116,30 +135,33 @@ def open_page(running: RunningSystem, built: None, browser: Browser) -> Iterator
         width: int = 1440,
         scheme: Any = "light",
         prepare: Callable[[Page], None] | None = None,
-        base_url: str = running.url,
+        clock: str | None = None,
     ) -> Page:
-        context = browser.new_context(
-            base_url=base_url,
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            timezone_id="Europe/Berlin",
-            reduced_motion="reduce",
-            accept_downloads=True,
-            locale="en-US",
-        )
-        context.set_default_timeout(TIMEOUT_MS)
-        contexts.append(context)
+        context = viewer
+        if clock:  # it is of all pages of a context
+            context = somebody(browser)
+            context.clock.install(time=None if clock == "now" else clock)
+            others.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
         if prepare:
             prepare(page)
-        page.goto(f"/#/{view}")
+        page.goto(view if view.startswith("http") else f"{running.url}/#/{view}")
         page.locator("main > :is(.view, .panel)").wait_for()
         return page
 
     yield open_view
-    for context in contexts:
+    viewer.set_offline(False)
+    viewer.clear_permissions()
+    for page in pages:
+        storage = {"origin": running.url, "storageTypes": "local_storage"}
+        page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", storage)
+        page.close()
+    for context in others:
         context.close()
     assert faults == []
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import http.server
-import shutil
 import threading
 import uuid
 from collections.abc import Iterator
@@ -62,7 +61,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def foreign_server() -> Iterator[int]:
     """The port of the other origin's server."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
@@ -76,14 +75,11 @@ def foreign_server() -> Iterator[int]:
 @pytest.fixture
 def foreign_page(browser: Browser, foreign_server: int) -> Iterator[Page]:
     """A page of another origin, whose name resolves to this machine."""
-    chromium = shutil.which("chromium")
-    rules = "--host-resolver-rules=MAP *.example 127.0.0.1"
-    with_names = browser.browser_type.launch(executable_path=chromium, args=[rules])
-    page = with_names.new_page()
+    page = browser.new_page()
     page.goto(f"http://{FOREIGN}:{foreign_server}/")
     expect(page).to_have_title("Foreign")
     yield page
-    with_names.close()
+    page.close()
 
 
 @pytest.fixture

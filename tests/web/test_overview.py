@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from local.host.system import RunningSystem
-from tests.web.conftest import Market, Open, send
+from tests.web.conftest import Market, Open, accessibility_faults, send
 from tests.web.test_results import wait_for_analysis
 
 TABLE = "Table of positions"
@@ -75,6 +75,13 @@ def test_value_and_profit_move_with_the_prices(
     expect(figure(page, "Value, USD")).to_have_text("902.50")
     expect(figure(page, "Today, USD")).to_have_text("\N{MINUS SIGN}99.00")
     expect(figure(page, "Realized, USD")).to_have_text("0.00")
+    expect(position(page, ticker).locator(".sparkline path")).to_have_attribute("d", re.compile("^M"))
+    position(page, ticker).get_by_role("button", name=ticker).click()
+    chart = page.get_by_role("dialog").get_by_role("img", name=f"{ticker}: 1 trade")
+    expect(chart.locator("canvas").first).to_be_visible()
+    page.keyboard.press("Escape")
+    market.prices[ticker] = "90.50"  # nothing draws any more what is closed
+    expect(position(page, ticker)).to_contain_text("905.00")
 
 
 def test_a_profit_is_traced_to_its_trades(
@@ -152,9 +159,10 @@ def test_what_others_record_appears_by_itself(
     open_page: Open, running: RunningSystem, account: str, ticker: str
 ) -> None:
     record(running.url, {"account": account, "ticker": ticker, "quantity": 1, "price": "10"})
-    page = open_page(f"overview?account={account}")
+    page = open_page(f"overview?account={account}", clock="now")
     expect(figure(page, "Value, USD")).to_have_text("10.00")
     record(running.url, {"account": account, "ticker": ticker, "quantity": 1, "price": "20"})
+    page.clock.fast_forward(5_000)
     expect(figure(page, "Value, USD")).to_have_text("40.00")
     expect(page.locator(".recent li")).to_have_count(2)
 
@@ -181,6 +189,32 @@ def test_profit_by_day_is_a_chart_and_a_table(
     expect(rows.first).to_contain_text("2024-01-05")
     expect(rows.first).to_contain_text("\N{MINUS SIGN}1.00")
     expect(rows.last).to_contain_text("+4.00")
+
+
+def test_profit_by_day_is_a_calendar(
+    open_page: Open, running: RunningSystem, width: int, account: str, ticker: str
+) -> None:
+    parts = {"account": account, "ticker": ticker, "quantity": 1}
+    record(
+        running.url,
+        {**parts, "price": "1000", "quantity": 2, "timestamp": "2024-01-02T10:00:00Z"},
+        {**parts, "price": "2200", "side": "SELL", "timestamp": "2024-01-02T12:00:00Z"},
+        {**parts, "price": "999", "side": "SELL", "timestamp": "2024-01-05T12:00:00Z"},
+    )
+    page = open_page(f"overview?account={account}", width, clock="2024-02-10T12:00:00Z")
+    page.get_by_role("button", name="Calendar").click()
+    calendar = page.locator(".calendar")
+    expect(calendar).to_contain_text("February 2024")
+    expect(calendar.get_by_role("button", name="The month after")).to_be_disabled()
+    calendar.get_by_role("button", name="The month before").click()
+    expect(calendar).to_contain_text("+1,199.00 USD")
+    expect(calendar.get_by_title("2024-01-02: +1,200.00 USD, 1 gain, 0 losses")).to_contain_text(
+        {375: "+1.2k", 1440: "+1,200"}[width], use_inner_text=True
+    )
+    expect(calendar.get_by_title("2024-01-05")).to_contain_text("\N{MINUS SIGN}1")
+    expect(calendar.get_by_role("row").nth(1)).to_contain_text("+1,199")  # the week
+    expect(calendar.get_by_role("button", name="The month before")).to_be_disabled()
+    assert accessibility_faults(page) == []
 
 
 def test_totals_are_of_all_pages(open_page: Open, running: RunningSystem, account: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, accessibility_faults
 from tests.web.test_results import DAY, with_trades  # noqa: F401 - a day that has something to show
 
@@ -64,7 +65,7 @@ def test_nothing_jumps_while_a_view_is_loaded(open_page: Open, market: Market, w
     del market
     page = open_page(view, width, prepare=lambda page: page.add_init_script(WATCH_SHIFTS))
     settle(page, view)
-    page.wait_for_timeout(1_500)
+    page.wait_for_load_state("networkidle")
     assert page.evaluate("window.shifted") < 0.02, page.evaluate("window.shifts")  # 0.1 is called good, which is much
 
 
@@ -210,10 +211,10 @@ def test_with_another_issuer_the_page_says_that_it_cannot_sign_in(open_page: Ope
     expect(page.locator("#feed-state")).to_be_hidden()
 
 
-def test_a_code_that_was_not_asked_for_is_not_redeemed(open_page: Open) -> None:
+def test_a_code_that_was_not_asked_for_is_not_redeemed(open_page: Open, running: RunningSystem) -> None:
     asked: list[Request] = []
     page = open_page("", prepare=lambda page: answer_as_cognito(page, asked))
-    page.goto("/?code=stolen&state=guessed")
+    page.goto(f"{running.url}/?code=stolen&state=guessed")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert asked == []
 

@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from local.host.system import RunningSystem
-from tests.web.conftest import Market, Open, accessibility_faults
+from tests.web.conftest import Market, Open, accessibility_faults, send
 
 # The system is the same for all tests, and so each has tickers of its own.
 RISERS = {375: "RISEP", 1440: "RISED"}
 PRICE = ".chosen .big"
+TRADE = {"ticker": "AAPL", "price": "50.05", "quantity": 3, "side": "BUY"}
 
 
 def row(ticker: str) -> str:
@@ -94,9 +95,10 @@ def test_all_alerts_can_be_muted_and_are_still_listed(open_page: Open, market: M
 
 
 def test_a_feed_that_falls_silent_is_called_stalled_until_it_speaks_again(open_page: Open, market: Market) -> None:
-    page = open_page("prices", 375)
+    page = open_page("prices", 375, clock="now")
     wait_until_live(page)
     market.stop()
+    page.clock.fast_forward(11_000)
     expect(page.locator("#feed-state")).to_have_text("Stalled: no new prices")
     market.start()
     wait_until_live(page)
@@ -188,13 +190,51 @@ def test_bars_are_drawn_as_candles_and_as_a_line_and_where_there_were_none_nothi
 ) -> None:
     page = open_page(f"prices?ticker={gap}&interval=5min", width)
     chart = page.locator(".chart").first
-    expect(chart).to_have_attribute("aria-label", "GAPPY: 36 bars, 0 alerts")
+    expect(chart).to_have_attribute("aria-label", "GAPPY: 36 bars, 0 trades, 0 rules, 0 alerts")
     page.get_by_role("button", name="Line").click()
-    expect(chart).to_have_attribute("aria-label", "GAPPY: 36 bars, 0 alerts")
+    expect(chart).to_have_attribute("aria-label", "GAPPY: 36 bars, 0 trades, 0 rules, 0 alerts")
     page.get_by_role("button", name="1 h", exact=True).click()
     expect(chart).to_have_attribute("aria-label", re.compile("GAPPY: [345] bars"))
     page.get_by_role("button", name="Table").click()
     expect(page.get_by_role("region", name="Bars of prices").get_by_role("row").nth(1)).to_contain_text("103.00")
+
+
+def test_own_trades_and_the_prices_of_rules_are_marked_and_minutes_are_shown(
+    open_page: Open, running: RunningSystem, market: Market, width: int
+) -> None:
+    ticker = {375: "MARKP", 1440: "MARKD"}[width]
+    market.prices[ticker] = "50.20"
+    send(f"{running.url}/api/trades", {**TRADE, "ticker": ticker, "timestamp": datetime.now(UTC).isoformat()})
+    send(f"{running.url}/api/alert-rules", {"ticker": ticker, "kind": "above", "price": "60"})
+    page = open_page(f"prices?ticker={ticker}&interval=5min", width)
+    chart = page.locator(".chart").first
+    expect(chart).to_have_attribute("aria-label", re.compile(f"{ticker}: [12] bars?, 1 trade, 1 rule, 0 alerts"))
+    page.get_by_role("button", name="1 min").click()
+    page.get_by_role("button", name="Table").click()
+    expect(page.get_by_role("region", name="Bars of prices").get_by_role("row").last).to_contain_text("50.20")
+
+
+NOTIFICATIONS = """
+  window.told = [];
+  Object.defineProperty(document, "hidden", { get: () => window.isElsewhere });
+  window.Notification = class {
+    static permission = "default";
+    static requestPermission = async () => (this.permission = "granted");
+    constructor(text) { window.told.push(text); }
+  };
+"""
+
+
+def test_the_browser_notifies_of_alerts_when_it_was_asked_to(open_page: Open, market: Market, width: int) -> None:
+    page = open_page("prices", width, prepare=lambda page: page.add_init_script(NOTIFICATIONS))
+    wait_until_live(page)
+    page.get_by_role("button", name="Notify me").click()
+    expect(page.get_by_role("button", name="Notifying")).to_have_attribute("aria-pressed", "true")
+    page.evaluate("window.isElsewhere = true")
+    ticker = {375: "TELLP", 1440: "TELLD"}[width]
+    market.publish(ticker, "50.00", "52.00")
+    expect(page.locator(".alerts")).to_contain_text(ticker)
+    assert page.evaluate("window.told") == [f"{ticker} rose 4.00 % to 52.00"]
 
 
 def test_a_rule_is_added_alerts_and_is_paused_and_deleted(open_page: Open, market: Market, width: int) -> None:

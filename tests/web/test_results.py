@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from local.host.system import RunningSystem
 from local.host.template import ROOT
-from tests.web.conftest import Open, send
+from tests.web.conftest import Open, accessibility_faults, send
 
 DAY = "2024-05-15"
 KEY = "2024/05/15/trades.csv"
@@ -32,15 +32,19 @@ def with_trades(running: RunningSystem) -> None:
 def wait_for_analysis(url: str, day: str) -> None:
     """Wait until a day is analyzed, which is the work of other processes."""
     deadline = time.monotonic() + 60
+    last = ""
     while time.monotonic() < deadline:
         try:
-            with urlopen(f"{url}/api/analyses/{day}", timeout=60) as answer:  # noqa: S310
-                if json.load(answer)["status"] == "current":
-                    return
+            with urlopen(f"{url}/api/analyses/{day}?limit=1", timeout=60) as answer:  # noqa: S310
+                analysis = json.load(answer)
         except HTTPError as error:
-            error.close()
+            last = error.read().decode()
+        else:
+            if analysis["status"] == "current":
+                return
+            last = f"{analysis['status']}: {analysis['reason']}"
         time.sleep(0.2)
-    raise AssertionError(f"{day} was not analyzed")
+    raise AssertionError(f"{day} was not analyzed: {last}")
 
 
 @pytest.mark.usefixtures("with_trades")
@@ -124,6 +128,22 @@ def test_a_day_without_an_analysis_says_what_to_do_and_leads_to_its_neighbours(o
     expect(page.get_by_role("region", name="Results by ticker")).to_be_hidden()
     page.get_by_role("button", name="The day before").click()
     expect(page.locator("#analysis-state")).to_contain_text("There is no analysis of 2020-02-01 yet")
+
+
+def test_a_file_is_dropped_and_analyzed_without_being_kept(open_page: Open, width: int) -> None:
+    page = open_page("analysis?date=2020-02-02", width)
+    drop(page, "prices.csv", "date,close\n2024-01-01,10\n")
+    expect(page.locator(".drop")).to_contain_text("prices.csv is no file of trades.")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.method))
+    drop(page, "trades.csv", (ROOT / "events" / KEY).read_text() + "AAPL,170.50,10,HOLD,2024-05-15T10:00:00Z\n")
+    dialog = page.get_by_role("dialog", name="trades.csv")
+    expect(dialog.get_by_role("region", name="Results of trades.csv").locator("tbody tr")).to_have_count(3)
+    expect(dialog.get_by_title("170.666667")).to_have_text("170.67")
+    expect(dialog.get_by_role("region", name="Lines that are no trades")).to_contain_text("HOLD")
+    assert accessibility_faults(page) == []
+    assert "POST" not in requests
+    assert "PUT" not in requests
 
 
 def history(days: int) -> str:

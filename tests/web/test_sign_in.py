@@ -41,7 +41,7 @@ def guarded(running: RunningSystem, loop: asyncio.AbstractEventLoop, tmp_path: P
 def test_somebody_signs_in_records_a_trade_under_their_name_and_signs_out(
     open_page: Open, guarded: str, width: int
 ) -> None:
-    page = open_page("trades?side=BUY", width, base_url=guarded)
+    page = open_page(f"{guarded}/#/trades?side=BUY", width)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Name").fill("desk-7")

@@ -9,13 +9,14 @@ import { ZONE } from "./core/time.js";
 import { showTitlesOnTouch } from "./core/tips.js";
 import { Alerts } from "./prices/alerts.js";
 import { Market } from "./prices/market.js";
+import { RuleBook } from "./prices/rule_book.js";
 import { Router } from "./router.js";
 import { VIEWS } from "./views.js";
 
 const feed = new Feed();
 const market = new Market(feed);
 const alerts = new Alerts(feed);
-const router = new Router({ feed, market, alerts });
+const router = new Router({ feed, market, alerts, book: new RuleBook() });
 
 function askToSignIn() {
   byId("sign-out").hidden = true;

@@ -6,6 +6,7 @@
  *   feed: import("./core/feed.js").Feed,
  *   market: import("./prices/market.js").Market,
  *   alerts: import("./prices/alerts.js").Alerts,
+ *   book: import("./prices/rule_book.js").RuleBook,
  * }} Context
  * @typedef {{
  *   element: HTMLElement,

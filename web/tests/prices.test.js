@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { compareInstants, formatSpan } from "../assets/core/time.js";
-import { aggregate, intervalStart, nextStart } from "../assets/prices/bars.js";
+import { aggregate, barsOf, intervalStart, nextStart } from "../assets/prices/bars.js";
 import { Stock } from "../assets/prices/market.js";
 
 const seconds = (/** @type {string} */ instant) => Date.parse(instant) / 1_000;
@@ -80,4 +80,15 @@ test("a day in which clocks change has 23 or 25 hours", () => {
 
 test("a span is said in units that one would say", () => {
   assert.deepEqual([40, 240, 3_600, 12_000, 200_000].map(formatSpan), ["40 s", "4 min", "1 h", "3 h 20 min", "2 days"]);
+});
+
+test("a minute is a bar of the ticks since the page was opened, and the oldest ones are forgotten", () => {
+  const stock = new Stock("AAPL");
+  stock.take(tick("100.00", "2026-05-01T12:00:10Z"));
+  stock.take(tick("101.00", "2026-05-01T12:00:50Z"));
+  stock.take(tick("99.00", "2026-05-01T12:01:00Z"));
+  assert.deepEqual(barsOf(stock, "1min").map(({ open, high, close, count }) => [open, high, close, count]), [["100.00", "101.00", "101.00", 2], ["99.00", "99.00", "99.00", 1]]);
+  assert.deepEqual(barsOf(stock, "1min", seconds("2026-05-01T12:01:00Z")).length, 1);
+  stock.take(tick("98.00", "2026-05-02T12:01:00Z"));
+  assert.equal(barsOf(stock, "1min").length, 1);
 });

@@ -1,1 +1,1 @@
-"""What the business knows: trades and their notifications, apart from how anybody is woken."""
+"""The business logic, independent of how the functions are triggered."""

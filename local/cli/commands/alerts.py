@@ -27,7 +27,7 @@ rule_id = click.argument("rule_id", metavar="ID", type=click.IntRange(min=1))
 def command() -> None:
     """Create, list, pause and delete alert rules.
 
-    A rule alerts if a price rises or falls by a percentage within a time, or if it is above or below another price.
+    A rule alerts if a price rises or falls by a percentage within a time window, or if it is above or below a limit.
     """
 
 
@@ -37,14 +37,16 @@ def command() -> None:
 @click.argument("ticker")
 @click.option("--rise", metavar="PERCENT", help="Rises by more than this, such as 3%.")
 @click.option("--fall", metavar="PERCENT", help="Falls by more than this.")
-@click.option("--within", metavar="TIME", type=Window(), help=f"Of a rise or fall: {WINDOW_EXAMPLE}, at most 15m.")
+@click.option(
+    "--within", metavar="TIME", type=Window(), help=f"The window of a rise or fall: {WINDOW_EXAMPLE}, at most 15m."
+)
 @click.option("--above", metavar="PRICE", help="Is above this price.")
 @click.option("--below", metavar="PRICE", help="Is below this price.")
 @click.option("--once", is_flag=True, help="The rule ends with its first alert.")
 @url_option
 @as_json
 def add(*, ticker: str, within: int | None, once: bool, url: str | None, as_json: bool, **kinds: str | None) -> None:
-    """Create a rule for TICKER, or for * every ticker; it applies to prices from now on."""
+    """Create a rule for TICKER, or * for every ticker; it applies to prices from now on."""
     given = {kind: value for kind, value in kinds.items() if value is not None}
     if len(given) != 1:
         raise click.UsageError("Name one of --rise, --fall, --above and --below.")
@@ -94,7 +96,7 @@ def pause(*, rule_id: int, url: str | None, as_json: bool) -> None:
 @url_option
 @as_json
 def resume(*, rule_id: int, url: str | None, as_json: bool) -> None:
-    """Resume a rule that is paused, or that has alerted once; it applies to prices from now on."""
+    """Resume a rule that is paused or has ended; it applies to prices from now on."""
     rule = _changed(rule_id, url, paused=False)
     _tell(f"Resumed rule {rule_id}: {described(rule)}.", rule, as_json=as_json)
 
@@ -104,7 +106,7 @@ def resume(*, rule_id: int, url: str | None, as_json: bool) -> None:
 @url_option
 @as_json
 def rm(*, rule_id: int, url: str | None, as_json: bool) -> None:
-    """Delete a rule; its alerts stay."""
+    """Delete a rule; its alerts are kept."""
     rule = Client(url, "alerts:write").call("DELETE", f"{PATH}/{rule_id}").body
     _tell(f"Deleted rule {rule_id}: {described(rule)}.", rule, as_json=as_json)
 

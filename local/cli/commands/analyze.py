@@ -1,4 +1,4 @@
-"""`trading analyze FILE`: what a file of trades on this machine comes to for each ticker."""
+"""`trading analyze FILE`: summarizes a local trade file for each ticker."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -43,8 +43,8 @@ def _chart_file(_: click.Context, __: click.Parameter, file: Path | None) -> Pat
 def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
     """Summarize a CSV file of trades for each ticker.
 
-    FILE has the columns ticker, price, quantity, side and timestamp, and may be compressed (.gz). A line that is not a
-    trade is counted and left out.
+    FILE has the columns ticker, price, quantity, side and timestamp, and may be compressed (.gz). Lines that are not
+    trades are rejected and counted.
     """
     rejects: list[Reject] = []
 
@@ -71,7 +71,7 @@ def command(*, file: Path, chart: Path | None, as_json: bool) -> None:
 
 
 def _draw(summary: Summary, file: Path, chart: Path) -> None:
-    from local.cli import charts  # noqa: PLC0415 - half a second that only a chart is worth
+    from local.cli import charts  # noqa: PLC0415 - takes half a second, needed only for a chart
 
     try:
         charts.draw(summary, printable(file.name), chart)
@@ -82,7 +82,7 @@ def _draw(summary: Summary, file: Path, chart: Path) -> None:
 def _with_progress(stream: BufferedReader, file: Path) -> Iterator[bytes]:
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        size = file.stat().st_size  # 0: a pipe's, whose end is not known
+        size = file.stat().st_size  # 0 for a pipe, whose size is unknown
         task = progress.add_task(f"Reading {escape(printable(file.name))}", total=size or None)
         while chunk := stream.read(CHUNK_BYTES):
             yield chunk
@@ -90,7 +90,7 @@ def _with_progress(stream: BufferedReader, file: Path) -> Iterator[bytes]:
 
 
 def _as_json(summary: Summary, rejects: Sequence[Reject]) -> dict[str, Any]:
-    """Return the result in the words of the API, amounts as decimal strings."""
+    """Return the result with the API's field names, and amounts as decimal strings."""
     return {
         "rows_read": summary.rows_read,
         "rows_rejected": summary.rows_rejected,

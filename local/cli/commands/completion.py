@@ -12,7 +12,7 @@ from local.cli.options import examples
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands in your shell.
 
-    Evaluate it in the shell's startup file. In zsh and fish `trading` must be on the PATH; a link to it will do.
+    Evaluate it in the shell's startup file. In zsh and fish, `trading` must be on the PATH; a symbolic link is enough.
     """
     complete = get_completion_class(shell)
     assert complete is not None

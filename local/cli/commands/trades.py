@@ -1,4 +1,4 @@
-"""`trading trades`: the trades of the ledger, newest first."""
+"""`trading trades`: lists the trades of the ledger, newest first."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,8 +23,10 @@ NOTE_CHARACTERS = 40
 @click.option("--status", type=click.Choice(["active", "voided", "all"]), default="active", show_default=True)
 @click.option("--start-date", metavar="DATE", help="Inclusive: a date or a timestamp, UTC.")
 @click.option("--end-date", metavar="DATE", help="Inclusive; a date covers the whole day.")
-@click.option("--as-of", metavar="TIMESTAMP", help="As the ledger stood then, at least a minute ago.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many at most.")
+@click.option("--as-of", metavar="TIMESTAMP", help="The ledger as it stood at this time, at least a minute ago.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The maximum number of trades."
+)
 @url_option
 @as_json
 def command(*, limit: int, url: str | None, as_json: bool, **filters: str | None) -> None:
@@ -40,7 +42,7 @@ def command(*, limit: int, url: str | None, as_json: bool, **filters: str | None
 
 
 def _columns(trades: Sequence[dict[str, Any]]) -> Iterator[Column]:
-    """Yield the columns; those of fields that no trade uses are left out."""
+    """Yield the columns; those that no trade uses are omitted."""
     yield numbers("id", [str(trade["id"]) for trade in trades])
     yield texts("time (UTC)", [shown_time(trade["timestamp"]) for trade in trades])
     yield texts("side", [trade["side"] for trade in trades])

@@ -1,4 +1,4 @@
-"""`trading upload FILE`: a file of trades for the running system's bucket, where it is analyzed as a day's trades."""
+"""`trading upload FILE`: uploads a trade file to the running system's bucket, where it is analyzed."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from trading.core import aws
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The date of the trades.")
 @as_json
 def command(*, file: Path, date: datetime, as_json: bool) -> None:
-    """Put a file of trades into the bucket of the running system, as the trades of a day.
+    """Upload a file of trades to the bucket of the running system, as the trades of a day.
 
-    It replaces the day's file there and triggers the analyzer.
+    It replaces the day's existing file and triggers the analysis.
     """
     os.environ.update(environment())
     bucket = os.environ.get("DATA_BUCKET")

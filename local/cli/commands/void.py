@@ -1,4 +1,4 @@
-"""`trading void ID`: take a trade back."""
+"""`trading void ID`: voids a trade."""
 
 import click
 
@@ -14,7 +14,7 @@ from local.cli.trade_options import described, recording_command, shown_time
 @url_option
 @as_json
 def command(*, trade_id: int, reason: str, url: str | None, as_json: bool) -> None:
-    """Void a trade: it stays in the ledger and no longer counts.
+    """Void a trade: it stays in the ledger but no longer counts.
 
     A void cannot be undone; the command prints how to record the same trade again.
     """

@@ -1,4 +1,4 @@
-"""`trading watch`: the prices of a feed, live, and its alerts; or those of a recording."""
+"""`trading watch`: shows the prices and alerts of a live feed or of a recording."""
 
 import asyncio
 import signal
@@ -52,15 +52,15 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     callback=_url,
     default=URL,
     show_default=True,
-    help="A feed (ws://…), or a trading system (http://…), whose price socket is used then.",
+    help="A feed (ws://…), or a trading system (http://…) with its price socket.",
 )
-@click.option("--tickers", default="", help="Such as AAPL,MSFT. [default: all]")
+@click.option("--tickers", default="", help="Tickers, such as AAPL,MSFT. [default: all]")
 @click.option("--publish", metavar="URL", callback=_url, help="Forward the prices to a trading system (http://…).")
-@click.option("--rule", "texts", metavar="RULE", multiple=True, help="A rule of yours instead; may be repeated.")
-@click.option("--rules", "file", type=_READABLE, help="A file with a rule in each line.")
-@click.option("--replay", type=_READABLE, help="Judge a recording (`trading feed --record`), and watch no feed.")
+@click.option("--rule", "texts", metavar="RULE", multiple=True, help="Replaces the default rule; may be repeated.")
+@click.option("--rules", "file", type=_READABLE, help="A file with one rule per line.")
+@click.option("--replay", type=_READABLE, help="Read a recording (`trading feed --record`) instead of a feed.")
 @as_json
-def command(  # noqa: PLR0913 - an option each
+def command(  # noqa: PLR0913 - the options
     *,
     url: str,
     tickers: str,
@@ -70,12 +70,12 @@ def command(  # noqa: PLR0913 - an option each
     replay: TextIO | None,
     as_json: bool,
 ) -> None:
-    """Watch the prices of a feed, and its alerts, until Ctrl-C.
+    """Watch the prices and alerts of a feed until Ctrl-C.
 
-    Without a rule of yours, an alert is a price more than 2 % above the lowest of the minute before it. A rule is
-    written as TICKER rise|fall PERCENT in TIME, or TICKER above|below PRICE; TICKER may be * for every one, and `once`
-    at the end ends the rule with its first alert. If a trading system requires a token, set TOKEN; for a system on this
-    machine that is not necessary.
+    By default, a price alerts if it is more than 2% above the lowest price of the last minute. A rule has the form
+    TICKER rise|fall PERCENT in TIME, or TICKER above|below PRICE; TICKER may be * for every ticker, and a final `once`
+    ends the rule with its first alert. If a trading system requires a token, set TOKEN; this is not necessary for a
+    system on this machine.
     """
     wanted = [ticker for ticker in tickers.split(",") if ticker]
     rules = [_rule(text) for text in dict.fromkeys([*texts, *lines_of(file or ())])] or [DEFAULT_RULE]
@@ -89,7 +89,7 @@ def command(  # noqa: PLR0913 - an option each
 
 
 def _rule(text: str) -> AlertRule:
-    """Return a rule as it was written."""
+    """Parse a rule."""
     try:
         return rule_of(NewAlertRule.model_validate(settings_of(text)))
     except ValidationError as error:

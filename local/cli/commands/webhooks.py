@@ -1,4 +1,4 @@
-"""`trading webhooks`: who is sent the system's events."""
+"""`trading webhooks`: manages the webhooks that receive the system's events."""
 
 from contextlib import suppress
 from typing import Any
@@ -35,7 +35,7 @@ def command() -> None:
 )
 @click.argument("receiver", metavar="URL")
 @click.option("--kind", type=click.Choice(["standard", "slack", "telegram"]), default="standard", show_default=True)
-@click.option("--chat-id", metavar="ID", help="The chat of Telegram to write to.")
+@click.option("--chat-id", metavar="ID", help="The Telegram chat to write to.")
 @click.option("--event", "events", metavar="TYPE", multiple=True, help="May be repeated. [default: every type]")
 @click.option("--ticker", metavar="TICKER", help="Only events of this ticker.")
 @click.option("--account", metavar="NAME", help="Only events of this account.")
@@ -91,7 +91,7 @@ def _status(webhook: dict[str, Any]) -> str:
 @url_option
 @as_json
 def test(*, webhook_id: str, url: str | None, as_json: bool) -> None:
-    """Send a test event, and say what the receiver answered; the exit code is 1 unless it arrived."""
+    """Send a test event, and show the receiver's response; the exit code is 1 if it was not delivered."""
     delivery = Client(url, SCOPE).post(f"{PATH}/{_id(webhook_id)}/test", {})
     attempt = delivery["attempts"][-1]
     if as_json:
@@ -107,7 +107,7 @@ def test(*, webhook_id: str, url: str | None, as_json: bool) -> None:
 @click.argument("webhook_id", metavar="WEBHOOK")
 @url_option
 def rm(*, webhook_id: str, url: str | None) -> None:
-    """Delete a webhook. What has not been delivered is not sent any more."""
+    """Delete a webhook. Pending deliveries are not sent."""
     Client(url, SCOPE).call("DELETE", f"{PATH}/{_id(webhook_id)}")
     click.echo(f"Deleted webhook {webhook_id}.")
 
@@ -122,14 +122,14 @@ def _id(webhook_id: str) -> str:
     epilog=examples("trading webhooks listen", "trading webhooks listen --port 8080 --secret whsec_c2VjcmV0")
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="Port; 0 for any.")
-@click.option("--secret", metavar="SECRET", help="Secret of an existing webhook. [default: create one, and delete it]")
+@click.option("--secret", metavar="SECRET", help="Secret of an existing webhook. [default: create a temporary one]")
 @url_option
 def listen(*, port: int, secret: str | None, url: str | None) -> None:
-    """Print the events that arrive at a port of this machine, verified, until Ctrl-C.
+    """Receive, verify and print events on a port of this machine until Ctrl-C.
 
-    Without --secret, a webhook to it is created at the system that runs here, and deleted at the end.
+    Without --secret, a temporary webhook is created in the system running here, and deleted at the end.
     """
-    from local.cli.webhook_listener import Listener  # noqa: PLC0415 - only who listens needs it
+    from local.cli.webhook_listener import Listener  # noqa: PLC0415 - needed only here
 
     api = Client(url, SCOPE)
     if secret is None and not is_here(api.url):
@@ -146,5 +146,5 @@ def listen(*, port: int, secret: str | None, url: str | None) -> None:
             listener.serve_forever(0.1)
         finally:
             if created:
-                with suppress(ProblemError):  # it is stopped, or somebody deleted the webhook before
+                with suppress(ProblemError):  # the system has stopped, or the webhook is already deleted
                     api.call("DELETE", f"{PATH}/{created['id']}")

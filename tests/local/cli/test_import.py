@@ -163,7 +163,7 @@ def test_what_the_system_refuses_is_one_sentence_too(file: Path, capsys: pytest.
     file.write_text("When,What\n1,2\n")
     assert main(["import", str(file)]) == 1
     said = capsys.readouterr().err
-    assert "Transactions.csv is of none of the formats schwab, fidelity" in said
+    assert "Transactions.csv is in none of the formats schwab, fidelity" in said
     assert "its first row is 'When,What'" in said
     assert "Name its columns: --columns ticker:Symbol," in said
 

@@ -15,7 +15,7 @@ from local.host.functions import FunctionError, LocalFunction
 from local.host.template import Function
 
 CODE = """
-    import os, sys, time
+    import os, resource, signal, sys, time
 
     ANSWERS = 3  # the first that the process opened
 
@@ -29,6 +29,11 @@ CODE = """
             case "sleep": time.sleep(event["seconds"]); return "slept"
             case "die": os._exit(3)
             case "die while answering": os.write(ANSWERS, b'{"result": "ha'); os._exit(3)
+            # Lambda ends a process that needs more memory than its function has; allocations may fail before that.
+            case "need too much": os.kill(os.getpid(), signal.SIGKILL)
+            case "allocate too much":
+                resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+                return len(b"x" * 2**30)
             case "babble": os.write(ANSWERS, b"no JSON\\n"); time.sleep(1)
             case "import": import local
             case "time": return context.get_remaining_time_in_millis()
@@ -85,6 +90,8 @@ def test_events_at_the_same_time_get_processes_of_their_own(folder: Path) -> Non
         ({"do": "raise"}, "ValueError: on purpose"),
         ({"do": "die"}, "Worker ended with status 3 before it answered"),
         ({"do": "die while answering"}, "Worker ended with status 3 before it answered"),
+        ({"do": "need too much"}, "Worker was ended by signal 9 before it answered"),
+        ({"do": "allocate too much"}, "MemoryError"),
         ({"do": "babble"}, "Worker gave an unreadable answer"),
         ({"do": "sleep", "seconds": 30}, "timed out after 1 s"),
         ({"do": "import"}, "ModuleNotFoundError"),

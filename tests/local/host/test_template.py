@@ -90,6 +90,14 @@ def test_every_path_is_there_with_what_is_below_it() -> None:
     assert routes == paths | {f"{path}/{{proxy+}}" for path in paths} | {"$default", "ANY /api/health"}
 
 
+def test_the_laptop_keeps_the_times_of_prod() -> None:
+    system = template.read(template.transformed())
+    schedules = {schedule.name: schedule.expression for schedule in system.schedules}
+    assert schedules["NotificationSweeperSweep"] == "rate(1 minute)"
+    assert schedules["TradeExporterStaleDays"] == "rate(1 hour)"
+    assert system.functions["TradesApi"].timeout == 15
+
+
 def test_a_setting_that_speaks_of_what_the_laptop_leaves_out_is_left_out(tmp_path: Path) -> None:
     system = read(
         tmp_path,

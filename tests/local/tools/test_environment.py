@@ -139,7 +139,7 @@ def without_venv(machine: Machine) -> None:
     ("broken", "said"),
     [
         (without_network, "Python 3.13 could not be fetched"),
-        (without_venv, "python3.13 cannot make a virtual environment"),
+        (without_venv, "python3.13 cannot create a virtual environment"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_what_helps(

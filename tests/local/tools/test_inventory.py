@@ -137,7 +137,7 @@ MUTATIONS: dict[str, Change] = {
     ),
     "the analyzer sends any event": take(f"TradeAnalyzerRole {OWN_POLICY} 3 Condition"),
     "the exporter cannot list": take(f"TradeExporterRole {OWN_POLICY} 4"),
-    "the migrator reads any secret": put(f"SchemaMigratorRole {POLICY} 0 Resource", "*"),
+    "the migrator reads any secret": put(f"SchemaMigratorRole {POLICY} 0 Fn::If 1 Resource", "*"),
     "the migrator cannot use a token": take(f"SchemaMigratorRole {POLICY} 1"),
     "the proxy signs in as anybody": put(f"DatabaseProxyRole {POLICY} 0 Resource", "arn:aws:rds-db:*:*:dbuser:*/*"),
     "anybody takes the role of the proxy": put("DatabaseProxyRole AssumeRolePolicyDocument Statement 0 Principal", "*"),
@@ -209,6 +209,37 @@ MUTATIONS: dict[str, Change] = {
     "a subnet has no routes": drop("PrivateRoutesOfB"),
     "both subnets are in one zone": put("PrivateSubnetB AvailabilityZone", {"Fn::Select": [0, {"Fn::GetAZs": ""}]}),
     "a subnet gives out public addresses": put("PrivateSubnetA MapPublicIpOnLaunch", value=True),
+    # What dev costs at rest
+    "dev's database never pauses": put("DatabaseCluster ServerlessV2ScalingConfiguration MinCapacity", 0.5),
+    "dev's database pauses after an hour": put(
+        "DatabaseCluster ServerlessV2ScalingConfiguration SecondsUntilAutoPause", 3_600
+    ),
+    "dev has a proxy": take("DatabaseProxy Condition"),
+    "dev has an endpoint": take("SnsEndpoint Condition"),
+    "dev's connections idle for an hour": put("DatabaseClusterParameters Parameters idle_session_timeout", "3600000"),
+    "dev's sweeper wakes the database each hour": put("NotificationSweeperSweep ScheduleExpression", "rate(1 hour)"),
+    "dev's functions do not wait for the database": take("TradesApi Environment Variables DB_CONNECT_SECONDS"),
+    "dev's administrator has a password": put("DatabaseCluster MasterUserAuthenticationType", "password"),
+    "prod's administrator has none": take("DatabaseInstance ManageMasterUserPassword"),
+    "a reader is asked": put(
+        "TradesApi Environment Variables DB_HOST", {"Fn::GetAtt": ["DatabaseCluster", "ReadEndpoint.Address"]}
+    ),
+    "the cluster is of RDS": put("DatabaseCluster Engine", "postgres"),
+    "functions reach nothing over IPv6": drop("FunctionsOverIpv6"),
+    "functions reach other ports over IPv6": put("FunctionsOverIpv6 ToPort", 65_535),
+    "prod reaches the internet": take("FunctionsOverIpv6 Condition"),
+    "the migrator reaches the internet": put("FunctionsOverIpv6 GroupId", {"Ref": "MigratorSecurityGroup"}),
+    "there is no IPv6 route": drop("Ipv6Route"),
+    "IPv6 lets others in": put("Ipv6Route GatewayId", {"Ref": "Gateway"}),
+    "a subnet has no IPv6": drop("Ipv6BlockOfB"),
+    "a function does not use IPv6": put("TradesApi VpcConfig Ipv6AllowedForDualStack", value=False),
+    "a function asks for other names": put("TradesApi Environment Variables AWS_USE_DUALSTACK_ENDPOINT", "true"),
+    "functions' way to dev's database is gone": drop("DatabaseFromFunctions"),
+    "functions sign in to dev's database as anybody": put(
+        f"TradesApiRole {POLICY} 0 Resource", {"Fn::Sub": "arn:aws:rds-db:*:*:dbuser:${DatabaseCluster}/*"}
+    ),
+    "nobody hears that dev's database stays awake": drop("DatabaseAwakeAlarm"),
+    "there is always a machine client": put("MachineClient Condition", "HasOwnUserPool"),
     # Functions
     "a function runs for ever": put("TradesApi Timeout", 900),
     "a function has little memory": put("TradeAnalyzer MemorySize", 128),
@@ -261,10 +292,10 @@ MUTATIONS: dict[str, Change] = {
     # Schedules
     "the export is in New York's time": put("TradeExporterEveryNight ScheduleExpressionTimezone", "America/New_York"),
     "the export is after the analysis": put("TradeExporterEveryNight ScheduleExpression", "cron(15 3 * * ? *)"),
-    "the sweeper is disabled": put("NotificationSweeperEveryMinute State", "DISABLED"),
-    "the sweeper runs once a day": put("NotificationSweeperEveryMinute ScheduleExpression", "rate(1 day)"),
+    "the sweeper is disabled": put("NotificationSweeperSweep State", "DISABLED"),
+    "the sweeper runs once a day": put("NotificationSweeperSweep ScheduleExpression", "rate(1 day)"),
     "a schedule without a time": put("TradeAnalyzerEveryNight ScheduleExpression", ""),
-    "the hourly export exports yesterday": take("TradeExporterEveryHour Target Input"),
+    "the export of stale days exports yesterday": take("TradeExporterStaleDays Target Input"),
     "a schedule wakes another function": put(
         "TradeAnalyzerEveryNight Target Arn", {"Fn::GetAtt": ["TradeExporter", "Arn"]}
     ),
@@ -369,6 +400,6 @@ def test_of_ten_careless_changes_nine_at_least_are_seen(deployed: Template, show
         changed = json.loads(text)
         change(changed)
         assert changed != deployed, f"{name}: nothing is changed"
-        if inventory.text(changed) == shown and not rules.complaints(changed):
+        if inventory.text(changed) == shown and not any(rules.complaints(changed)):
             unseen.append(name)
     assert len(unseen) <= len(MUTATIONS) / 10, unseen

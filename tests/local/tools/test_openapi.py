@@ -1,10 +1,13 @@
 import base64
 import json
 import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import jsonschema_rs
 import pytest
 import requests
 import schemathesis
@@ -21,8 +24,12 @@ from schemathesis.specs.openapi.checks import (
 from local.host import template
 from local.host.gateway import http_event
 from local.tools import openapi
-from tests.conftest import GATEWAY, Bucket, Call, PriceServices, api_answer
+from tests.conftest import GATEWAY, Call, api_answer
+from trading.analysis.announcements import AnalysisCompleted, CompletedAnalysis
 from trading.core import aws
+from trading.notifications import events
+from trading.notifications.events import Event, PriceAlerted
+from trading.prices.alert_rules import Alert
 
 DESCRIPTION = openapi.description()
 OPERATIONS = [(method, path) for path, operations in DESCRIPTION["paths"].items() for method in operations]
@@ -43,7 +50,7 @@ BEYOND_SCHEMAS = re.compile(
     "is not a valid cursor|must not be after end_date|in the future|at least a minute ago|digits|must be a whole number"
     "|must be 0 if the quantity is 0|must be less than slow|must rise|pair|has no (history|five-minute)|line [0-9]+"
     "|is required for|is not a setting of|must be below 100 for fall|must name a ticker for"
-    "|is of none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
+    "|is in none of the formats|has no header|must be one of auto|a time zone|ISIN:TICKER|FIELD:COLUMN|name the column"
     "|must have a year|and may have %|must be an https URL"
 )
 
@@ -58,6 +65,33 @@ def test_two_models_of_one_name_that_differ_are_refused() -> None:
     openapi.add_schemas(schemas, {"Trade": {"type": "object"}, "Alert": {"type": "object"}})
     with pytest.raises(openapi.SchemaNameError, match="Trade"):
         openapi.add_schemas(schemas, {"Trade": {"type": "string"}})
+
+
+NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
+SENT: list[Event] = [
+    *(
+        events.read(record["body"])
+        for name in ("announced", "announced_changes")
+        for record in json.loads((template.ROOT / f"events/notification_publisher/{name}.json").read_text())["Records"]
+    ),
+    PriceAlerted.of(Alert("id", "AAPL", Decimal("100.10"), NOON, Decimal("98.00"), NOON, Decimal("2.14")), "id"),
+    AnalysisCompleted(
+        "id",
+        "analysis.completed.v1",
+        NOON,
+        CompletedAnalysis(date(2025, 6, 3), "2025/06/03/trades.csv", "2025/06/03/analysis_2025-06-03.csv", 2, 0, 1, 1),
+    ),
+]
+
+
+@pytest.mark.parametrize("event", SENT, ids=lambda event: str(event.type))
+def test_what_webhooks_receive_is_as_described(event: Event) -> None:
+    webhook = DESCRIPTION["webhooks"][event.type]["post"]
+    body = webhook["requestBody"]["content"]["application/json"]["schema"]
+    described = jsonschema_rs.Draft202012Validator({**body, "components": DESCRIPTION["components"]})
+    sent = json.loads(events.write(event))
+    assert described.is_valid(sent)
+    assert not described.is_valid({**sent, "data": {}})
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -98,16 +132,9 @@ class Queue:
 
 
 @pytest.fixture
-def silent_queue(
-    database_url: str,
-    bucket: Bucket,
-    price_services: PriceServices,
-    webhook_tables: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def silent_queue(database_url: str, shared_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database to record in, a bucket and tables, and nobody who hears of it."""
-    del database_url, bucket, price_services, webhook_tables
-    monkeypatch.setenv("NOTIFICATIONS_QUEUE_URL", "queue")
+    del database_url, shared_environment
     monkeypatch.setattr(aws, "sqs", lambda *_: Queue())
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from local.host import template
 from local.tools import rules
-from local.tools.deployed import Deployed
 
 Resources = dict[str, Any]
 QUEUE, FUNCTION = "NotificationsQueue", "NotificationPublisher"
@@ -21,7 +20,7 @@ def deployed() -> dict[str, Any]:
 
 
 def test_nothing_is_wrong_with_this_template(deployed: dict[str, Any]) -> None:
-    assert rules.complaints(deployed) == []
+    assert list(rules.complaints(deployed)) == []
 
 
 def properties(resources: Resources, name: str) -> dict[str, Any]:
@@ -125,13 +124,16 @@ TRADES = "ANY /api/trades"
 BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(QUEUE, "RedrivePolicy"), f"{QUEUE} has no dead-letter queue"),
     (drop("NotificationsQueueAgeAlarm"), f"{QUEUE} has no alarm on the age"),
-    (drop("NotificationsDeadLetterQueueAlarm"), "NotificationsDeadLetterQueue is a dead-letter queue, and no alarm"),
-    (drop("FailedEventsQueueAlarm"), "FailedEventsQueue is a dead-letter queue, and no alarm"),
+    (
+        drop("NotificationsDeadLetterQueueAlarm"),
+        "NotificationsDeadLetterQueue is a dead-letter queue, and has no alarm",
+    ),
+    (drop("FailedEventsQueueAlarm"), "FailedEventsQueue is a dead-letter queue, and has no alarm"),
     (add("Lost", "AWS::SQS::Queue", SqsManagedSseEnabled=True), "Lost has no dead-letter queue"),
-    (put(179, QUEUE, "VisibilityTimeout"), f"{QUEUE} shows a message again before"),
-    (take(QUEUE, "VisibilityTimeout"), f"{QUEUE} shows a message again before"),
+    (put(179, QUEUE, "VisibilityTimeout"), f"{QUEUE} has a visibility timeout below"),
+    (take(QUEUE, "VisibilityTimeout"), f"{QUEUE} has a visibility timeout below"),
     (take(SOURCE, "ScalingConfig"), f"{SOURCE} has no MaximumConcurrency"),
-    (take(SOURCE, "FunctionResponseTypes"), f"{SOURCE} takes a batch for failed"),
+    (take(SOURCE, "FunctionResponseTypes"), f"{SOURCE} does not report batch item failures"),
     (take(FUNCTION, "LoggingConfig", "LogGroup"), f"{FUNCTION} has no log group of its own"),
     (
         put({"Ref": "TradesApiLogs"}, FUNCTION, "LoggingConfig", "LogGroup"),
@@ -140,7 +142,7 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take(FUNCTION, "Timeout"), f"{FUNCTION} has no Timeout"),
     (
         take("TradesApi", "Environment", "Variables", "POWERTOOLS_METRICS_NAMESPACE"),
-        "TradesApi would fail when it writes a metric",
+        "TradesApi has no metrics namespace",
     ),
     (take(FUNCTION, "MemorySize"), f"{FUNCTION} has no MemorySize"),
     (put("arn:aws:iam::1:role/x", FUNCTION, "Role"), f"{FUNCTION} has no role of its own"),
@@ -148,42 +150,42 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         put({"Fn::GetAtt": ["TradesApiRole", "Arn"]}, FUNCTION, "Role"),
         "NotificationPublisher and TradesApi share a role",
     ),
-    (take("TradesApiLogs", "RetentionInDays"), "TradesApiLogs keeps its logs for ever"),
+    (take("TradesApiLogs", "RetentionInDays"), "TradesApiLogs keeps its logs forever"),
     (add_route("GET /api/trades/"), "API Gateway refuses the route GET /api/trades/: the path ends with a slash"),
     (
         add_route("GET /{proxy+}/x"),
         "API Gateway refuses the route GET /{proxy+}/x: a greedy variable is not at the end",
     ),
     (add_route("TRACE /x"), "API Gateway refuses the route TRACE /x: TRACE is not a method"),
-    (lambda resources: route(resources, TRADES).pop("security"), f"{TRADES} is open to everybody"),
+    (lambda resources: route(resources, TRADES).pop("security"), f"{TRADES} requires no token"),
     (
         lambda resources: route(resources, TRADES).update(security=[{"NONE": []}]),
-        f"{TRADES} names an authorizer that there is not",
+        f"{TRADES} names an authorizer that does not exist",
     ),
-    (lambda resources: route(resources, TRADES).update(security=[{"Token": []}]), f"{TRADES} asks for no scope"),
+    (lambda resources: route(resources, TRADES).update(security=[{"Token": []}]), f"{TRADES} requires no scope"),
     (
         lambda resources: route(resources, "ANY /api/health").update(security=[{"Token": []}]),
-        "ANY /api/health is public, and asks for a token",
+        "ANY /api/health is public, and requires a token",
     ),
     (
         lambda resources: put(properties(resources, f"{FUNCTION}Role")["Policies"], "NotFoundRole", "Policies")(
             resources
         ),
-        "NotFound answers $default, and may do more than write its log",
+        "NotFound serves $default, and may do more than write its log",
     ),
     (
         lambda resources: route(resources, TRADES)["security"][0]["Token"].remove("trading/trades:write"),
-        f"{TRADES} asks for trades:write in one spelling only",
+        f"{TRADES} requires trades:write in one form only",
     ),
     (
         each_of("AWS::Cognito::UserPoolResourceServer", lambda server: server["Scopes"].pop(0)),
-        f"{TRADES} asks for trades:read, which nobody can have",
+        f"{TRADES} requires trades:read, which no client can request",
     ),
     (
         each_of(
             "AWS::Cognito::UserPoolClient", lambda client: client["AllowedOAuthScopes"].remove("trading/trades:write")
         ),
-        f"{TRADES} asks for trades:write, which nobody can have",
+        f"{TRADES} requires trades:write, which no client can request",
     ),
     (
         each_of("AWS::ApiGatewayV2::Stage", lambda stage: stage["DefaultRouteSettings"].pop("ThrottlingRateLimit")),
@@ -198,21 +200,27 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         each_of("AWS::Events::Rule", lambda rule: rule["Targets"][0].pop("DeadLetterConfig")),
         "has no dead-letter target",
     ),
-    (drop("SweeperErrorsAlarm"), "NotificationSweeper is not waited for, and nobody hears"),
-    (take("TradeExporterEventInvokeConfig", "DestinationConfig"), "TradeExporter is not waited for, and nobody hears"),
-    (put([], "LatencyAlarm", "AlarmActions"), "LatencyAlarm does not tell AlarmsTopic"),
-    (take("LatencyAlarm", "TreatMissingData"), "LatencyAlarm does not say what missing data mean"),
+    (drop("SweeperErrorsAlarm"), "NotificationSweeper is invoked asynchronously, without a failure destination"),
+    (
+        take("TradeExporterEventInvokeConfig", "DestinationConfig"),
+        "TradeExporter is invoked asynchronously, without a failure destination",
+    ),
+    (put([], "LatencyAlarm", "AlarmActions"), "LatencyAlarm does not notify AlarmsTopic"),
+    (take("LatencyAlarm", "TreatMissingData"), "LatencyAlarm does not say how to treat missing data"),
     (
         lambda resources: resources.update(UnheardOfAlarm=resources["LatencyAlarm"]),
         "UnheardOfAlarm has no entry in docs/runbook.md",
     ),
-    (put("NotificationsLag", "NotificationLagAlarm", "MetricName"), "waits for NotificationsLag, which nobody writes"),
-    (put(NOBODY, "NotificationLagAlarm", "Dimensions"), "waits for a service that is none"),
-    (lambda resources: own_policy(resources, FUNCTION).update(Action="sns:*"), "may do anything of sns:*"),
+    (
+        put("NotificationsLag", "NotificationLagAlarm", "MetricName"),
+        "is on the metric NotificationsLag, which no code writes",
+    ),
+    (put(NOBODY, "NotificationLagAlarm", "Dimensions"), "is on a service that no function has"),
+    (lambda resources: own_policy(resources, FUNCTION).update(Action="sns:*"), "allows the wildcard action sns:*"),
     (lambda resources: own_policy(resources, FUNCTION).update(Resource="*"), "to anything"),
     (take(FUNCTION, "VpcConfig"), f"{FUNCTION} is outside the VPC"),
     (put({"SubnetIds": []}, "TradeAnalyzer", "VpcConfig"), "TradeAnalyzer is in the VPC"),
-    (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not wait"),
+    (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not depend"),
     (take(FUNCTION, "Environment", "Variables", "DB_USER"), f"{FUNCTION} uses the database, and has no DB_USER"),
     (
         put("proxy", "TradeAnalyzer", "Environment", "Variables", "DB_HOST"),
@@ -220,8 +228,8 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (put("0000_older.sql", "Schema", "NewestMigration"), "as its NewestMigration, and the newest is"),
     (drop("Schema"), "as its NewestMigration, and the newest is"),
-    (take("Schema", "Architecture"), "Schema does not notice other processors"),
-    (take("Schema", "Database"), "Schema does not notice another database"),
+    (take("Schema", "Architecture"), "Schema does not depend on the architecture"),
+    (take("Schema", "Database"), "Schema does not depend on the database"),
     (take(QUEUE, "SqsManagedSseEnabled"), f"{QUEUE} is not encrypted"),
     (take("NotificationsTopic", "KmsMasterKeyId"), "NotificationsTopic is not encrypted"),
     (take("DataBucket", "BucketEncryption"), "DataBucket is not encrypted"),
@@ -232,25 +240,25 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
         "DataBucket may become public",
     ),
     (take("DataBucket", "PublicAccessBlockConfiguration", "RestrictPublicBuckets"), "DataBucket may become public"),
-    (drop("DataBucketPolicy"), "DataBucket takes requests without TLS"),
+    (drop("DataBucketPolicy"), "DataBucket accepts requests without TLS"),
     (take("DatabaseInstance", "PubliclyAccessible"), "DatabaseInstance is public"),
-    (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy lets in who has no TLS or no IAM token"),
-    (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy lets in who has no TLS or no IAM token"),
+    (put("NONE", "DatabaseProxy", "DefaultAuthScheme"), "DatabaseProxy does not require TLS and IAM tokens"),
+    (take("DatabaseProxy", "RequireTLS"), "DatabaseProxy does not require TLS and IAM tokens"),
     (
         put("0", "DatabaseClusterParameters", "Parameters", "rds.force_ssl"),
-        "DatabaseClusterParameters lets in who has no TLS",
+        "DatabaseClusterParameters does not require TLS",
     ),
     (
         put("false", "TradesApi", "Environment", "Variables", "AUTH_REQUIRED"),
-        "TradesApi has another AUTH_REQUIRED than",
+        "TradesApi must have AUTH_REQUIRED",
     ),
     (
         put("true", "WebhookSender", "Environment", "Variables", "WEBHOOKS_TO_LOOPBACK"),
-        "WebhookSender has WEBHOOKS_TO_LOOPBACK, which is for a laptop alone",
+        "WebhookSender has WEBHOOKS_TO_LOOPBACK, which is for local use only",
     ),
-    (take("WebhookSubscription", "RawMessageDelivery"), "the laptop cannot run this"),
+    (take("WebhookSubscription", "RawMessageDelivery"), "the local system does not support this"),
     (put("notifications", QUEUE, "QueueName"), f"{QUEUE} has the fixed name notifications"),
-    (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} shows a message again before the window"),
+    (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} has a visibility timeout below the batching window"),
     (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm tells nobody"),  # noqa: FBT003 - AWS's words
     (open_to("PageBucketPolicy", "PolicyDocument", Principal="*"), "PageBucketPolicy is open to *"),
     (open_to("FailedEventsQueuePolicy", "PolicyDocument", Principal={"AWS": "*"}), "Policy is open to AWS: *"),
@@ -267,38 +275,44 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take("TradesApiTradesPermission", "SourceArn"), "TradesApiTradesPermission is open to apigateway"),
     (
         open_to("TradesApiRole", "AssumeRolePolicyDocument", Principal={"AWS": "1", "Service": "ec2"}),
-        "TradesApiRole can be taken by AWS: 1",
+        "TradesApiRole can be assumed by AWS: 1",
     ),
-    (own_statement(NotAction="sqs:DeleteQueue", Resource=HERE), "may do all but what a statement names"),
-    (own_statement(Action="sqs:SendMessage", NotResource=HERE), "may do all but what a statement names"),
-    (own_statement(Action="s3:GetObject", Resource="arn:aws:s3:::*"), "to what is not this stack's: arn:aws:s3:::*"),
+    (own_statement(NotAction="sqs:DeleteQueue", Resource=HERE), "allows everything except what a statement names"),
+    (own_statement(Action="sqs:SendMessage", NotResource=HERE), "allows everything except what a statement names"),
+    (
+        own_statement(Action="s3:GetObject", Resource="arn:aws:s3:::*"),
+        "on a resource outside this stack: arn:aws:s3:::*",
+    ),
     (
         own_statement(Action="rds-db:connect", Resource={"Fn::Sub": "arn:${AWS::Partition}:rds-db:*:*:dbuser:*/*"}),
-        "to what is not this stack's",
+        "on a resource outside this stack",
     ),
     (
         lambda resources: properties(resources, "TradesApiRole")["ManagedPolicyArns"].append(
             "arn:aws:iam::aws:policy/X"
         ),
-        "TradesApiRole has AWS's policy arn:aws:iam::aws:policy/X",
+        "TradesApiRole has the AWS managed policy arn:aws:iam::aws:policy/X",
     ),
     (
         add("Open", "AWS::EC2::SecurityGroupIngress", GroupId=HERE, CidrIp="0.0.0.0/0", IpProtocol="-1"),
-        "Open lets in addresses",
+        "Open allows ingress from addresses",
     ),
-    (put([{"CidrIpv6": "::/0"}], "ProxySecurityGroup", "SecurityGroupIngress"), "ProxySecurityGroup lets in addresses"),
+    (
+        put([{"CidrIpv6": "::/0"}], "ProxySecurityGroup", "SecurityGroupIngress"),
+        "ProxySecurityGroup allows ingress from addresses",
+    ),
     (
         lambda resources: properties(resources, "FunctionsSecurityGroup")["SecurityGroupEgress"][1].update(
             IpProtocol="-1"
         ),
-        "FunctionsSecurityGroup lets out to addresses on other ports",
+        "FunctionsSecurityGroup allows egress to addresses on ports other",
     ),
     (
         put([{"CidrIp": "0.0.0.0/0", "FromPort": 0, "ToPort": 443}], "ProxySecurityGroup", "SecurityGroupEgress"),
-        "ProxySecurityGroup lets out to addresses on other ports",
+        "ProxySecurityGroup allows egress to addresses on ports other",
     ),
-    (put(60, FUNCTION, "Timeout"), f"{FUNCTION} may still run when its lease of 60 seconds has ended"),
-    (put(20, "PositionsApi", "Timeout"), "PositionsApi is ended before the 20 seconds"),
+    (put(60, FUNCTION, "Timeout"), f"{FUNCTION} may still run when its lease of 60 seconds expires"),
+    (put(20, "PositionsApi", "Timeout"), "PositionsApi times out before its own deadline of 20 seconds"),
     (put(360, "SchemaMigrator", "Timeout"), "Schema does not wait as long as SchemaMigrator may run"),
     (
         lambda resources: properties(resources, "TradeAnalyzer")["Layers"].pop(),
@@ -310,18 +324,63 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (
         take("TradesApi", "Environment", "Variables", "NOTIFICATIONS_QUEUE_URL"),
-        "TradesApi asks for NOTIFICATIONS_QUEUE",
+        "TradesApi reads NOTIFICATIONS_QUEUE",
     ),
-    (put("x", "TradesApi", "Environment", "Variables", "PRICES_QUEUE_URL"), "TradesApi is told PRICES_QUEUE_URL, for"),
-    (put("America/New_York", NIGHTLY, "ScheduleExpressionTimezone"), f"{NIGHTLY} is in the time of America/New_York"),
-    (put("cron(46 1 * * ? *)", NIGHTLY, "ScheduleExpression"), "TradeAnalyzer begins before TradeExporter has ended"),
+    (
+        put("x", "TradesApi", "Environment", "Variables", "PRICES_QUEUE_URL"),
+        "TradesApi has PRICES_QUEUE_URL, which it does not read",
+    ),
+    (put("America/New_York", NIGHTLY, "ScheduleExpressionTimezone"), f"{NIGHTLY} is in the time zone America/New_York"),
+    (put("cron(46 1 * * ? *)", NIGHTLY, "ScheduleExpression"), "TradeAnalyzer starts before TradeExporter has ended"),
     (put("cron(0 3)", NIGHTLY, "ScheduleExpression"), f"{NIGHTLY}: cron(0 3): only rate"),
-    (put("DISABLED", "NotificationSweeperEveryMinute", "State"), "NotificationSweeperEveryMinute is switched off"),
-    (put("DISABLED", "TradeAnalyzerTradesPut", "State"), "TradeAnalyzerTradesPut is switched off"),
-    (put(False, SOURCE, "Enabled"), f"{SOURCE} is switched off"),  # noqa: FBT003
-    (put('{"widgets": [}', "Dashboard", "DashboardBody"), "Dashboard is no JSON with widgets"),
-    (add("Url", "AWS::Lambda::Url", AuthType="NONE"), "the laptop cannot run this: UnknownResourceError: Url is an"),
-    (add("Way", "AWS::EC2::InternetGateway"), "the laptop cannot run this: UnknownResourceError: Way is an"),
+    (put("DISABLED", "NotificationSweeperSweep", "State"), "NotificationSweeperSweep is disabled"),
+    (put("DISABLED", "TradeAnalyzerTradesPut", "State"), "TradeAnalyzerTradesPut is disabled"),
+    (put(False, SOURCE, "Enabled"), f"{SOURCE} is disabled"),  # noqa: FBT003
+    (put('{"widgets": [}', "Dashboard", "DashboardBody"), "Dashboard is not JSON with widgets"),
+    (
+        add("Url", "AWS::Lambda::Url", AuthType="NONE"),
+        "the local system does not support this: UnknownResourceError: Url is an",
+    ),
+    (
+        add("Way", "AWS::EC2::InternetGateway"),
+        "the local system does not support this: UnknownResourceError: Way is an",
+    ),
+    (
+        lambda resources: resources["DatabaseProxy"].pop("Condition"),
+        "DatabaseCluster never pauses, for a proxy keeps connections to it",
+    ),
+    (
+        take("DatabaseClusterParameters", "Parameters", "idle_session_timeout"),
+        "DatabaseCluster never pauses, for DatabaseClusterParameters lets connections idle",
+    ),
+    (
+        put("rate(1 hour)", "NotificationSweeperSweep", "ScheduleExpression"),
+        "NotificationSweeperSweep wakes a database that would pause, more than once a day",
+    ),
+    (
+        take("TradesApi", "Environment", "Variables", "DB_CONNECT_SECONDS"),
+        "TradesApi does not wait until a paused database has resumed",
+    ),
+    (put(15, "PricesApi", "Timeout"), "PricesApi is ended while it waits for a paused database"),
+    (
+        put("true", "TradesApi", "Environment", "Variables", "AWS_USE_DUALSTACK_ENDPOINT"),
+        "TradesApi asks for other names than those that the endpoints have",
+    ),
+    (take("TradesApi", "VpcConfig", "Ipv6AllowedForDualStack"), "TradesApi does not say whether it uses IPv6"),
+    (drop("FunctionsOverIpv6"), "TradesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6BlockOfB"), "PricesApi may sqs:SendMessage, and does not reach sqs"),
+    (drop("Ipv6Route"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SnsEndpoint"), "NotificationPublisher may sns:Publish, and does not reach sns"),
+    (drop("SecretsEndpoint"), "SchemaMigrator may secretsmanager:GetSecretValue, and does not reach secretsmanager"),
+    (put("postgres", "DatabaseCluster", "Engine"), "DatabaseCluster is a Multi-AZ cluster of RDS"),
+    (add("Readers", "AWS::RDS::DBProxyEndpoint", TargetRole="READ_ONLY"), "a proxy has a second endpoint"),
+    (
+        put(
+            {"Fn::GetAtt": ["DatabaseCluster", "ReadEndpoint.Address"]},
+            *("TradesApi", "Environment", "Variables", "DB_HOST"),
+        ),
+        "TradesApi speaks of the readers' endpoint",
+    ),
     (
         lambda resources: resources["DatabaseInstance"].update(DeletionPolicy="Delete"),
         "DatabaseInstance is deleted with its stack",
@@ -333,14 +392,14 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (put({"Fn::If": ["IsProduction", 14, 0]}, "DatabaseCluster", "BackupRetentionPeriod"), "Cluster has no backups"),
     (
         put([{"Status": "Enabled", "ExpirationInDays": 9}], "DataBucket", "LifecycleConfiguration", "Rules"),
-        "DataBucket deletes what is current",
+        "DataBucket deletes current objects",
     ),
-    (take("UserPool", "AdminCreateUserConfig"), "UserPool lets people sign up by themselves"),
-    (put(["code", "implicit"], "PageClient", "AllowedOAuthFlows"), "PageClient puts tokens into addresses"),
-    (put(24, "PageClient", "AccessTokenValidity"), "PageClient gives out tokens that do not live for an hour"),
+    (take("UserPool", "AdminCreateUserConfig"), "UserPool allows self sign-up"),
+    (put(["code", "implicit"], "PageClient", "AllowedOAuthFlows"), "PageClient puts tokens into URLs"),
+    (put(24, "PageClient", "AccessTokenValidity"), "PageClient issues tokens that are not valid for exactly an hour"),
     (
         lambda resources: distribution(resources)["CacheBehaviors"][0].update(CachePolicyId="x"),
-        "PageDistribution caches answers of the API",
+        "PageDistribution caches API responses",
     ),
     (
         lambda resources: distribution(resources)["DefaultCacheBehavior"].pop("ResponseHeadersPolicyId"),
@@ -363,10 +422,13 @@ def test_a_template_that_is_broken_is_complained_about(
 
 
 def test_every_rule_is_shown_failing(deployed: dict[str, Any]) -> None:
-    complained: set[str] = set()
+    silent = set(rules.RULES)
     for break_it, _ in BROKEN:
         broken = copy.deepcopy(deployed)
         break_it(broken["Resources"])
-        judged = Deployed(broken)
-        complained |= {rule.__name__ for rule in rules.RULES if list(rule(judged))}
-    assert complained == {rule.__name__ for rule in rules.RULES}
+        for variant in rules.variants(broken):
+            heard = {rule for rule in silent if any(rule(variant))}
+            silent -= heard
+            if heard:
+                break
+    assert not silent

@@ -3,6 +3,7 @@ import json
 import select
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -145,11 +146,86 @@ def test_without_a_url_functions_sign_in_with_a_token_over_verified_tls(monkeypa
     monkeypatch.setenv("DB_HOST", "proxy.example.com")
     monkeypatch.setenv("DB_NAME", "trading")
     monkeypatch.setenv("DB_USER", "trading_app")
-    address = database._application()  # noqa: SLF001 - no server here would take the token
+    address = database._by_token("trading_app")  # noqa: SLF001 - no server here would take the token
     assert address["sslmode"] == "verify-full"
-    assert Path(address["sslrootcert"]).is_file()
+    assert address["sslrootcert"] == str(database.ROOTS)
     assert address["password"].startswith("proxy.example.com:5432/?Action=connect&DBUser=trading_app&X-Amz-")
     assert database.behind_proxy()
+
+
+def test_the_roots_are_those_of_rds_and_of_its_proxy_and_none_ends_soon() -> None:
+    trusted: Any = ssl.create_default_context(cafile=str(database.ROOTS)).get_ca_certs()
+    names = {dict(pair for part in each["subject"] for pair in part)["commonName"] for each in trusted}
+    assert len(trusted) == len(names) == 86
+    assert {name for name in names if "Amazon RDS eu-west-1 " in name} == {
+        f"Amazon RDS eu-west-1 Root CA {kind} G1" for kind in ("RSA2048", "RSA4096", "ECC384")
+    }
+    assert {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} <= names
+    in_five_years = time.time() + 5 * 365 * 86_400
+    assert all(ssl.cert_time_to_seconds(each["notAfter"]) > in_five_years for each in trusted)
+    # One that AWS's API reported for ap-southeast-1: see docs/decisions.md.
+    thumbprints = {
+        hashlib.sha1(der).hexdigest()  # noqa: S324 - as that API does
+        for der in ssl.create_default_context(cafile=str(database.ROOTS)).get_ca_certs(binary_form=True)
+    }
+    assert "aa6b73726c21176cc714815278d6ebc932f293b3" in thumbprints
+
+
+@pytest.fixture
+def paused(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A database of AWS that refuses whoever connects; the attempts are collected."""
+
+    def refuse(**address: Any) -> None:
+        attempts.append(address)
+        raise psycopg2.OperationalError("not yet")
+
+    attempts: list[dict[str, Any]] = []
+    for name, value in {"DATABASE_URL": "", "DB_HOST": "h", "DB_NAME": "trading", "DB_USER": "trading_app"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(psycopg2, "connect", refuse)
+    monkeypatch.setattr(database, "_token", lambda _: TOKEN)
+    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0.01)
+    database.release()
+    return attempts
+
+
+def test_a_database_that_resumes_is_waited_for(
+    postgres: Postgres, paused: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resume(**address: Any) -> Any:
+        return connect(url) if len(paused) == 3 else refuse(**address)
+
+    refuse, connect, url = psycopg2.connect, psycopg2.extensions.connection, postgres.url("postgres")
+    monkeypatch.setenv("DB_CONNECT_SECONDS", "20")
+    monkeypatch.setattr(psycopg2, "connect", resume)
+    assert one() == [(1,)]
+    database.release()
+    assert all(attempt["connect_timeout"] > 15 for attempt in paused)
+
+
+def test_a_database_that_does_not_resume_in_time_is_away(
+    paused: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_CONNECT_SECONDS", "0.1")
+    with pytest.raises(database.DatabaseUnavailableError, match="not yet"):
+        one()
+    assert len(paused) > 1
+    assert {attempt["connect_timeout"] for attempt in paused} == {database.CONNECT_SECONDS}
+
+
+def test_where_nothing_pauses_one_attempt_is_made(paused: list[dict[str, Any]]) -> None:
+    with pytest.raises(database.DatabaseUnavailableError, match="not yet"):
+        one()
+    assert len(paused) == 1
+
+
+def test_a_connection_that_the_server_closed_for_idleness_is_opened_again(server: Postgres) -> None:
+    as_superuser(server, "alter system set idle_session_timeout = '50ms'", "select pg_reload_conf()")
+    [(first,)] = database.query("select pg_backend_pid()", {}, repeatable=False)
+    time.sleep(0.2)
+    as_superuser(server, "alter system reset idle_session_timeout", "select pg_reload_conf()")
+    [(second,)] = database.query("select pg_backend_pid()", {}, repeatable=False)
+    assert second != first
 
 
 Secret = Callable[[str], None]
@@ -192,7 +268,7 @@ def test_the_administrator_signs_in_by_the_password_of_that_hour_and_else_by_a_t
         assert by_password["password"] == password
         assert (by_password["sslmode"], by_password["channel_binding"]) == ("require", "require")
         assert by_token["password"].startswith(f"127.0.0.1:5432/?Action=connect&DBUser={ADMINISTRATOR}&X-Amz-")
-        assert by_token["sslmode"] == "require"
+        assert by_token["sslmode"] == "verify-full"
 
 
 def take_tokens(radius: socket.socket) -> None:

@@ -182,7 +182,7 @@ BAD_ROWS = [
     ("Exceeded the limit", "line 1: no header was recognized in the first 20 lines; the first row is 'Exceeded the"),
     ("date,close,Close\n", "line 1: has the column close twice"),
     (HEADER, "line 2: there are no bars"),
-    (HEADER + FIRST + FIRST, "line 3: 2024-01-02 is there twice"),
+    (HEADER + FIRST + FIRST, "line 3: 2024-01-02 occurs twice"),
     (
         HEADER + FIRST + FIRST.replace("2024", "2023") + FIRST.replace("2024", "2025"),
         "line 3: 2023-01-02 comes after 2024-01-02: sort",
@@ -210,9 +210,9 @@ BAD_ROWS = [
     ("date,high,close\n2024-01-02,5,6\n", "line 2: close 6 is above high 5:"),
     ("date,close,low\n2024-01-02,5,6\n", "line 2: close 5 is below low 6:"),
     ("date,close\n2024-01-02,0.0000004\n", "line 2: close must be a price from 0.000001"),
-    ('date,close\n2024-01-02,950\n2024-01-03,"1,050"\n', "line 3: '1,050' may have thousands or decimals after its"),
-    (HEADER + FIRST + "2024-01-03,1,1\n" + FIRST, "line 3: has 3 values, and the header 6"),
-    (HEADER + FIRST.replace("100", "1,00"), "line 2: has 7 values, and the header 6"),
+    ('date,close\n2024-01-02,950\n2024-01-03,"1,050"\n', "line 3: '1,050' is ambiguous: its comma"),
+    (HEADER + FIRST + "2024-01-03,1,1\n" + FIRST, "line 3: has 3 values, but the header has 6"),
+    (HEADER + FIRST.replace("100", "1,00"), "line 2: has 7 values, but the header has 6"),
     (HEADER + FIRST + '"2024', "line 3: is not CSV: unexpected end"),
 ]  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Positions reckoned from the rows of the ledger, with fractions and by ranges of shares: slow, and plain to see."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -73,8 +73,13 @@ def rounded(amount: Fraction) -> Fraction:
 
 def reckoned(rows: Rows, as_of: datetime | None = None) -> dict[Key, Reckoned]:
     """Return every position of the ledger, as it stands now or stood as of an instant."""
+    return positions_of(_trades(rows, as_of))
+
+
+def positions_of(trades: Iterable[Row]) -> dict[Key, Reckoned]:
+    """Return what trades come to."""
     by_key: dict[Key, list[Row]] = defaultdict(list)
-    for row in sorted(_trades(rows, as_of), key=lambda row: row.order):
+    for row in sorted(trades, key=lambda row: row.order):
         by_key[row.key].append(row)
     return {key: _position(of_key) for key, of_key in by_key.items()}
 

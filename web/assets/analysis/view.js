@@ -1,16 +1,21 @@
 // The view of analyses: the days that have one, and a day's figures, tickers, changes and rejected rows.
 
 import { ApiError, get, nextPage, pages, post, request } from "../core/api.js";
+import { openDialog } from "../core/dialog.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { dateError } from "../core/fields.js";
+import { fileDrop } from "../core/file_drop.js";
 import { figures } from "../core/figures.js";
 import { formatAmount, formatCount, formatPlural } from "../core/format.js";
 import { ANALYSES, analysis as analysisPath, EXPORTS, rejects as rejectsPath } from "../core/paths.js";
+import { analyze, HeaderError } from "./own_file.js";
 import { analysisTable } from "./table.js";
 
 const REJECTS_PAGE = 100;
 const DAYS_PAGE = 14;
+const FILE_LIMIT = 20_000_000; // bytes of a file that is analyzed in the browser
+const WANTED = "Drop a CSV of trades here to analyze it without keeping it: the columns ticker, price, quantity, side and timestamp.";
 const DAY_MS = 86_400_000;
 const ASK_MS = 1_000; // how often a day is asked after whose analysis is being made
 const EXPORT_MS = 30_000; // after which one that changes nothing is over
@@ -54,6 +59,7 @@ class AnalysisView {
   #changesPanel = h("details", { class: "panel", hidden: true }, this.#changesSummary,
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" },
       h("table", {}, h("thead", {}, h("tr", {}, ...["Ticker", "Figure", "Before", "Now"].map((text, index) => h("th", { scope: "col", class: index > 1 ? "number" : "" }, text)))), this.#changes)));
+  #drop = fileDrop("File of trades", WANTED, (file) => this.#analyzeFile(file));
   #rejects = h("tbody");
   #rejectsState = h("p", { class: "muted" });
   #moreButton = h("button", { type: "button", hidden: true, onclick: () => this.#loadRejects() }, "Show more");
@@ -96,6 +102,7 @@ class AnalysisView {
       this.#tablePanel,
       this.#changesPanel,
       this.#rejectsPanel,
+      this.#drop.element,
     );
   }
 
@@ -287,8 +294,7 @@ class AnalysisView {
       const rejects = await response.json();
       if (day !== this.#day) return;
       this.#moreRejects = nextPage(response);
-      this.#rejects.append(...rejects.map(({ line, reason, row }) =>
-        h("tr", {}, h("td", { class: "number" }, formatCount(line)), h("td", {}, reason), h("td", {}, h("code", {}, row)))));
+      this.#rejects.append(...rejects.map(toReject));
       this.#moreButton.hidden = this.#moreRejects === null;
       setText(this.#rejectsState, "Lines of the file that are no trades; the header is line 1.");
     } catch (error) {
@@ -317,6 +323,27 @@ class AnalysisView {
     }
   }
 
+  /** Show what a file comes to, in a window: it is not kept. @param {File} file */
+  async #analyzeFile(file) {
+    if (file.size > FILE_LIMIT) return this.#drop.show(`${file.name} has more than 20 MB: put it into the bucket, as the file of a day.`, true);
+    try {
+      const { rows, rejects, count } = analyze(await file.text());
+      this.#drop.show(WANTED);
+      const rejected = rejects.slice(0, REJECTS_PAGE).map(toReject);
+      const note = rejects.length > REJECTS_PAGE ? `The first ${REJECTS_PAGE} of the lines that are no trades:` : "Lines that are no trades:";
+      const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Results of ${file.name}` }, analysisTable(rows));
+      openDialog(file.name, [
+        h("p", { class: "muted small" }, "Analyzed in your browser. It was sent nowhere, and is not kept."),
+        figures([["Rows read", formatCount(count)], ["Rejected", formatCount(rejects.length)], ["Tickers", formatCount(rows.length)]]),
+        h("section", { class: "part" }, table),
+        ...(rejected.length ? [h("section", { class: "part rejects" }, h("h3", {}, note), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Lines that are no trades" }, h("table", {}, h("tbody", {}, ...rejected))))] : []),
+      ]);
+    } catch (error) {
+      if (!(error instanceof HeaderError)) throw error;
+      this.#drop.show(`${file.name} is no file of trades. ${error.message}`, true);
+    }
+  }
+
   #clear() {
     this.#analysis = null;
     this.#figures.replaceChildren();
@@ -333,6 +360,11 @@ class AnalysisView {
     this.#state.classList.toggle("bad", isBad);
     setText(this.#state, text);
   }
+}
+
+/** @param {Reject} reject */
+function toReject({ line, reason, row }) {
+  return h("tr", {}, h("td", { class: "number" }, formatCount(line)), h("td", {}, reason), h("td", {}, h("code", {}, row)));
 }
 
 /**

@@ -32,8 +32,9 @@ export async function loadLibrary() {
  * @param {Library} library
  * @param {HTMLElement} element
  * @param {() => void} onRecolor
+ * @param {AbortSignal} [signal] ends the chart
  */
-export function makeChart(library, element, onRecolor) {
+export function makeChart(library, element, onRecolor, signal) {
   const chart = library.createChart(element, {
     autoSize: true,
     layout: { attributionLogo: false, fontSize: 12, fontFamily: getComputedStyle(element).fontFamily }, // the footer names it
@@ -56,7 +57,8 @@ export function makeChart(library, element, onRecolor) {
     });
     onRecolor();
   };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor, signal ? { signal } : {});
+  signal?.addEventListener("abort", () => chart.remove());
   recolor();
   return chart;
 }

@@ -25,6 +25,19 @@ export function multiply(one, other) {
 }
 
 /**
+ * Divide by what is more than zero, rounded to this many decimals, half to even.
+ * @param {string} one at least zero
+ * @param {string} other
+ * @param {number} decimals
+ */
+export function divide(one, other, decimals) {
+  const [dividend, divisor] = [toUnits(one) * 10n ** BigInt(decimals), toUnits(other)];
+  const [quotient, twice] = [dividend / divisor, (dividend % divisor) * 2n];
+  const isUp = twice > divisor || (twice === divisor && quotient % 2n === 1n);
+  return toText((quotient + (isUp ? 1n : 0n)) * 10n ** BigInt(SCALE - decimals));
+}
+
+/**
  * @param {string} one
  * @param {string} other
  */

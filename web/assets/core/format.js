@@ -22,10 +22,14 @@ export function formatMoney(text) {
   return formatAmount(round(text, 2));
 }
 
-/** Write what was gained or lost, rounded to cents, with its sign. @param {string} text */
-export function formatGain(text) {
-  const amount = round(text, 2);
-  return `${Number(amount) > 0 ? "+" : ""}${formatAmount(amount)}`;
+/**
+ * Write what was gained or lost, rounded, with its sign.
+ * @param {string} text
+ * @param {number} [decimals] cents where nothing is said
+ */
+export function formatGain(text, decimals = 2) {
+  const amount = round(text, decimals);
+  return `${Number(amount) > 0 ? "+" : ""}${formatAmount(amount, decimals)}`;
 }
 
 /** The sign of an amount as it is shown, for `data-trend`. @param {string} text */

@@ -9,6 +9,7 @@ import { figures } from "../core/figures.js";
 import { formatAmount, formatCount, formatGain, formatMoney, formatPercent, formatPlural, trendOfAmount } from "../core/format.js";
 import { matches as matchesPath, position as positionPath } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
+import { positionChart } from "./position_chart.js";
 import { unrealizedPart } from "./positions.js";
 
 const PAGE = 100;
@@ -26,11 +27,15 @@ export class PositionDialog {
   #position;
   #dialog;
 
+  /** Ends what goes on in the window. */
+  #end = new AbortController();
+
   /**
    * @param {Position} position
+   * @param {import("../views.js").Context} context
    * @param {() => void} onClose
    */
-  constructor(position, onClose) {
+  constructor(position, context, onClose) {
     this.#position = position;
     const { account, ticker, currency } = position;
     const query = new URLSearchParams({ account, currency, limit: String(PAGE) });
@@ -62,7 +67,11 @@ export class PositionDialog {
       h("a", { href: `#/prices?ticker=${ticker}` }, "Chart"),
       h("a", { href: `#/trades?${new URLSearchParams({ ticker, account })}` }, "Its trades"));
     const title = h("span", {}, ticker, " ", h("small", {}, `${account} · ${currency}`));
-    this.#dialog = openDialog(title, [this.#figures, links, lots.element, matches.element], onClose);
+    const chart = positionChart(position, context, this.#end.signal);
+    this.#dialog = openDialog(title, [this.#figures, links, chart, lots.element, matches.element], () => {
+      this.#end.abort();
+      onClose();
+    });
     this.update(position);
     lots.load();
     matches.load();

@@ -5,6 +5,7 @@ import { h, setText } from "../core/dom.js";
 import { flash } from "../core/flash.js";
 import { formatAmount, formatFloat, formatGain, formatMoney, formatPercent, trendOfAmount } from "../core/format.js";
 import { formatSpan } from "../core/time.js";
+import { LINE_MS, Sparkline } from "../prices/sparkline.js";
 import { keyOf, unrealizedPart, weights } from "./positions.js";
 
 const OLD_SECONDS = 60;
@@ -12,7 +13,7 @@ const OLD_SECONDS = 60;
 /**
  * @typedef {import("./positions.js").Position} Position
  * @typedef {{name: string, text: string, class?: string, compare: (one: Position, other: Position) => number}} Column
- * @typedef {{row: HTMLTableRowElement, cells: Record<string, HTMLElement>, price: string | null}} Row
+ * @typedef {{row: HTMLTableRowElement, cells: Record<string, HTMLElement>, price: string | null, line: Sparkline, drawnAt: number, bars: number}} Row
  */
 
 /** @param {keyof Position} name */
@@ -41,8 +42,12 @@ export class PositionsTable {
   #head = h("tr");
   #body = h("tbody");
 
-  /** @param {(position: Position) => void} onOpen */
-  constructor(onOpen) {
+  /**
+   * @param {import("../prices/market.js").Market} market
+   * @param {(position: Position) => void} onOpen
+   */
+  constructor(market, onOpen) {
+    this.market = market;
     this.onOpen = onOpen;
     this.element = h("table", { class: "positions-table" }, h("thead", {}, this.#head), this.#body);
     this.#showHead();
@@ -75,12 +80,14 @@ export class PositionsTable {
 
   #showHead() {
     const { column, isDescending } = this.#order;
-    this.#head.replaceChildren(...[TICKER, ...COLUMNS].map((each) =>
+    const headings = [TICKER, ...COLUMNS].map((each) =>
       h(
         "th",
         { scope: "col", class: each === TICKER ? "" : `number ${each.class ?? ""}`, "aria-sort": each === column ? (isDescending ? "descending" : "ascending") : null },
         h("button", { type: "button", class: "sort", onclick: () => this.#sortBy(each) }, each.text),
-      )));
+      ));
+    headings.splice(1, 0, h("th", { scope: "col", class: "wide" }, "Last hour"));
+    this.#head.replaceChildren(...headings);
   }
 
   /** @param {Column} column */
@@ -101,14 +108,16 @@ export class PositionsTable {
     const cells = Object.fromEntries([...COLUMNS.map(({ name }) => name), "holding", "part"].map((name) => [name, cell(name)]));
     const open = h("button", { type: "button", class: "link ticker", "aria-haspopup": "dialog" }, ticker);
     const of = h("small", { class: "of" }, [account === "main" ? "" : account, currency === "USD" ? "" : currency].filter(Boolean).join(" · "));
+    const line = new Sparkline();
     const row = h(
       "tr",
       { onclick: () => this.onOpen(this.#positions.find((each) => keyOf(each) === keyOf(position)) ?? position) },
       h("th", { scope: "row" }, open, " ", of, h("small", { class: "narrow number" }, cells["holding"] ?? "")),
+      h("td", { class: "wide line" }, line.element),
       ...COLUMNS.map(({ name, class: width }) =>
         h("td", { class: `number ${width ?? ""}` }, cells[name] ?? "", name === "unrealized" ? h("small", { class: "narrow" }, cells["part"] ?? "") : null)),
     );
-    return { row, cells, price: null };
+    return { row, cells, price: null, line, drawnAt: -Infinity, bars: 0 };
   }
 
   /**
@@ -135,6 +144,21 @@ export class PositionsTable {
     for (const name of ["unrealized", "percent", "part"]) /** @type {HTMLElement} */ (cells[name]).dataset["trend"] = trendOfAmount(unrealized ?? "0");
     /** @type {HTMLElement} */ (cells["realized"]).dataset["trend"] = trendOfAmount(realized);
     this.#markPrice(row, price, at);
+    this.#drawLine(row, position);
+  }
+
+  /**
+   * Draw the last hour of prices, where the position's price is one of them.
+   * @param {Row} row
+   * @param {Position} position
+   */
+  #drawLine(row, { ticker, price_source: source }) {
+    const stock = this.market.stocks.get(ticker);
+    const now = performance.now();
+    if (!stock || source !== "tick" || (now - row.drawnAt < LINE_MS && row.bars === stock.bars.size)) return;
+    row.drawnAt = now;
+    row.bars = stock.bars.size;
+    row.line.draw(stock);
   }
 
   /**

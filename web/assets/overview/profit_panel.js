@@ -1,9 +1,10 @@
-// The panel of realized profit by day: over which time, in which currency, as a chart or a table.
+// The panel of realized profit by day: over which time, in which currency, as a chart, a calendar or a table.
 
 import { loadLibrary } from "../charts/library.js";
 import { add } from "../core/decimals.js";
 import { h, segments, setText } from "../core/dom.js";
 import { formatCount, formatGain, formatMoney, formatPlural, trendOfAmount } from "../core/format.js";
+import { describeDay, ProfitCalendar } from "./profit_calendar.js";
 import { ProfitChart } from "./profit_chart.js";
 
 const DAY_MS = 86_400_000;
@@ -11,6 +12,7 @@ const DAY_MS = 86_400_000;
 /**
  * @typedef {{group: string, currency: string, profit: string, fees: string, wins: number, losses: number, matches: number}} Day
  * @typedef {"30" | "90" | "365" | "all"} Period
+ * @typedef {"chart" | "calendar" | "table"} Style
  */
 
 export class ProfitPanel {
@@ -19,7 +21,8 @@ export class ProfitPanel {
   /** @type {Period} */
   #period = "90";
   #currency = "";
-  #isTable = false;
+  /** @type {Style} */
+  #style = "chart";
   /** @type {ProfitChart | null} */
   #chart = null;
 
@@ -27,16 +30,20 @@ export class ProfitPanel {
     this.#period = period;
     this.#show();
   });
-  #styles = segments("Kind", /** @type {["chart" | "table", string][]} */ ([["chart", "Chart"], ["table", "Table"]]), (style) => {
-    this.#isTable = style === "table";
+  #styles = segments("Kind", /** @type {[Style, string][]} */ ([["chart", "Chart"], ["calendar", "Calendar"], ["table", "Table"]]), (style) => {
+    this.#style = style;
     this.#show();
   });
+  #calendar = new ProfitCalendar();
   #currencies = h("div", {});
   #sum = h("p", { class: "line" });
   #canvas = h("div", { class: "chart", role: "img" });
   #table = h("div", { class: "scroll chart", tabindex: "0", role: "region", "aria-label": "Profit of each day" });
   #hovered = h("p", { class: "legend number", "aria-hidden": "true" });
   #failure = h("div", {});
+  #foot = h("div", { class: "chart-foot" },
+    h("p", { class: "legend" }, h("span", {}, h("i", { class: "swatch gain" }), "Gain of a day"), h("span", {}, h("i", { class: "swatch drawdown" }), "Loss"), h("span", {}, h("i", { class: "swatch" }), "Together, since the first day shown")),
+    this.#hovered);
 
   constructor() {
     this.element = h(
@@ -47,9 +54,8 @@ export class ProfitPanel {
       this.#failure,
       this.#canvas,
       this.#table,
-      h("div", { class: "chart-foot" },
-        h("p", { class: "legend" }, h("span", {}, h("i", { class: "swatch gain" }), "Gain of a day"), h("span", {}, h("i", { class: "swatch drawdown" }), "Loss"), h("span", {}, h("i", { class: "swatch" }), "Together, since the first day shown")),
-        this.#hovered),
+      this.#calendar.element,
+      this.#foot,
     );
   }
 
@@ -70,9 +76,11 @@ export class ProfitPanel {
 
   #show() {
     this.#periods.select(this.#period);
-    this.#styles.select(this.#isTable ? "table" : "chart");
-    this.#canvas.hidden = this.#isTable;
-    this.#table.hidden = !this.#isTable;
+    this.#styles.select(this.#style);
+    this.#canvas.hidden = this.#foot.hidden = this.#style !== "chart";
+    this.#table.hidden = this.#style !== "table";
+    this.#calendar.element.hidden = this.#style !== "calendar";
+    this.#sum.hidden = this.#periods.element.hidden = this.#style === "calendar"; // it has months, and their sums
     const today = new Date().toISOString().slice(0, 10);
     const all = this.#days.filter(({ currency }) => currency === this.#currency);
     const begin = all[0]?.group ?? today;
@@ -84,7 +92,8 @@ export class ProfitPanel {
     const total = h("strong", { class: "number", "data-trend": trendOfAmount(sum) }, `${formatGain(sum)} ${this.#currency}`);
     this.#sum.replaceChildren(...(days.length ? [total, h("span", { class: "muted" }, ` on ${formatPlural(days.length, "day")} with sales, ${formatCount(gained)} of them with a gain`)] : [h("span", { class: "muted" }, "Nothing was closed in this time.")]));
     this.#canvas.setAttribute("aria-label", `Chart of realized profit: ${this.#sum.textContent}`);
-    if (this.#isTable) this.#showTable(days);
+    if (this.#style === "calendar") this.#calendar.show(all);
+    else if (this.#style === "table") this.#showTable(days);
     else this.#draw(days, first, today);
   }
 
@@ -124,7 +133,7 @@ export class ProfitPanel {
   /** @param {string | null} day */
   #hover(day) {
     const found = this.#days.find(({ group, currency }) => group === day && currency === this.#currency);
-    const earned = found ? `${formatGain(found.profit)} ${found.currency}, ${formatPlural(found.wins, "gain")}, ${formatCount(found.losses)} ${found.losses === 1 ? "loss" : "losses"}` : "nothing was closed";
+    const earned = found ? describeDay(found) : "nothing was closed";
     setText(this.#hovered, day === null ? "" : `${day}  ${earned}`);
   }
 }

@@ -55,7 +55,8 @@ class OverviewView {
   #open = null;
 
   #totalsPanel = new Totals();
-  #table = new PositionsTable((position) => this.#go(position));
+  /** @type {PositionsTable} */
+  #table;
   #profit = new ProfitPanel();
   #recent = new RecentTrades();
   #accounts = h("select", { "aria-label": "Account", hidden: true, onchange: () => this.#go(null, this.#accounts.value) });
@@ -66,7 +67,7 @@ class OverviewView {
   #state = h("p", { class: "notice", role: "status", id: "overview-state" }, "Loading your positions…");
   #failure = h("div", {});
   #count = h("p", { class: "muted small", id: "positions-count" });
-  #scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of positions" }, this.#table.element);
+  #scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of positions" });
   #held = h(
     "section",
     { class: "panel", hidden: true, "aria-labelledby": "positions-title" },
@@ -93,8 +94,12 @@ class OverviewView {
   );
 
   /** @param {import("../views.js").Context} context */
-  constructor({ market, alerts }) {
+  constructor(context) {
+    const { market, alerts, book } = context;
+    this.context = context;
     this.market = market;
+    this.#table = new PositionsTable(market, (position) => this.#go(position));
+    this.#scroll.append(this.#table.element);
     this.#choice.select("open");
     this.element = h(
       "div",
@@ -115,7 +120,7 @@ class OverviewView {
         this.#held,
         this.#profit.element,
       ),
-      h("div", { class: "column" }, this.#recent.element, alertList(alerts)),
+      h("div", { class: "column" }, this.#recent.element, alertList(alerts, book)),
     );
     this.#profit.element.hidden = this.#recent.element.hidden = true;
     market.addEventListener("ticks", () => this.#paintSoon());
@@ -185,6 +190,7 @@ class OverviewView {
       this.#held.hidden = !this.#start.hidden;
       this.#list();
       this.#showPosition();
+      this.#fillLines();
     } catch (error) {
       if (signal.aborted) return;
       setText(this.#state, "");
@@ -223,6 +229,16 @@ class OverviewView {
       if (!signal.aborted && trades.map(({ id }) => id).join() !== this.#latest) await this.#load();
     } catch {
       // The next round tries again.
+    }
+  }
+
+  /** Read the last hour of the tickers that are held, one after another, where it is not known. */
+  async #fillLines() {
+    const held = new Set(this.#positions.filter((each) => isOpen(each) && each.price_source === "tick").map(({ ticker }) => ticker));
+    for (const ticker of held) {
+      if (this.market.isFilled(ticker)) continue;
+      if (!this.#isVisible || !(await this.market.fill(ticker))) return;
+      this.#paintSoon();
     }
   }
 
@@ -288,7 +304,7 @@ class OverviewView {
     if (!position) return;
     this.#open = {
       key: this.#wanted,
-      dialog: new PositionDialog(position, () => {
+      dialog: new PositionDialog(position, this.context, () => {
         const isClosedHere = this.#open?.key === keyOf(position);
         this.#open = null;
         if (isClosedHere) this.#go(null);

@@ -8,11 +8,14 @@ import { alertMark, alertPath } from "./rules.js";
 
 /** @typedef {import("./alerts.js").Alert} Alert */
 
-/** @param {import("./alerts.js").Alerts} alerts */
-export function alertList(alerts) {
+/**
+ * @param {import("./alerts.js").Alerts} alerts
+ * @param {import("./rule_book.js").RuleBook} book
+ */
+export function alertList(alerts, book) {
   const notify = h("button", { type: "button", class: "quiet", title: "Also while another window is in front", onclick: () => alerts.toggleNotifications() });
   const silence = h("button", { type: "button", class: "quiet", onclick: () => alerts.toggle() });
-  const rules = h("button", { type: "button", class: "quiet", onclick: () => openRules() }, "Rules");
+  const rules = h("button", { type: "button", class: "quiet", onclick: () => openRules(book) }, "Rules");
   const webhooks = h("button", { type: "button", class: "quiet", onclick: openWebhooks }, "Webhooks");
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Muted tickers" });
   const list = h("ol", { class: "alerts", tabindex: "0", "aria-label": "Alerts, newest first" });

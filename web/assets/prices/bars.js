@@ -5,13 +5,14 @@ import { compare } from "../core/decimals.js";
 /**
  * `time` is the start, in seconds since the epoch.
  * @typedef {{time: number, open: string, high: string, low: string, close: string, count: number}} Bar
- * @typedef {"5min" | "hour" | "day"} Interval
+ * @typedef {"1min" | "5min" | "hour" | "day"} Interval
  */
 
 export const BAR_SECONDS = 300; // of the bars that the API has
 
 /** @type {Record<Interval, {seconds: number, text: string}>} */
 export const INTERVALS = {
+  "1min": { seconds: 60, text: "1 min" },
   "5min": { seconds: BAR_SECONDS, text: "5 min" },
   hour: { seconds: 3_600, text: "1 h" },
   day: { seconds: 86_400, text: "1 day" },
@@ -23,7 +24,7 @@ export const INTERVALS = {
  * @param {Interval} interval
  */
 export function intervalStart(seconds, interval) {
-  if (interval === "5min") return seconds - (seconds % BAR_SECONDS);
+  if (interval === "1min" || interval === "5min") return seconds - (seconds % INTERVALS[interval].seconds);
   const time = new Date(seconds * 1_000);
   if (interval === "hour") time.setMinutes(0, 0, 0);
   else time.setHours(0, 0, 0, 0);
@@ -40,6 +41,17 @@ export function nextStart(start, interval) {
   const time = new Date(start * 1_000);
   time.setDate(time.getDate() + 1);
   return time.getTime() / 1_000;
+}
+
+/**
+ * Return the bars of a ticker in an interval, from a time on: those of a minute are of the ticks since the page was opened.
+ * @param {import("./market.js").Stock} stock
+ * @param {Interval} interval
+ * @param {number} [from]
+ */
+export function barsOf(stock, interval, from = -Infinity) {
+  const bars = interval === "1min" ? stock.minutes : stock.bars;
+  return aggregate([...bars.values()].filter(({ time }) => time >= from), interval);
 }
 
 /**

@@ -1,22 +1,24 @@
-// The chart of a ticker: bars as candles or as a line, with the number of ticks below, or the ticks themselves.
+// The chart of a ticker: bars as candles or as a line, with the number of ticks below, or the ticks themselves; on it
+// alerts, own trades, and the prices that rules wait for.
 
 import { color, makeChart } from "../charts/library.js";
 import { decimalsOf, formatFloat } from "../core/format.js";
 import { toSeconds } from "../core/time.js";
-import { aggregate, intervalStart, nextStart } from "./bars.js";
-import { alertMark } from "./rules.js";
+import { barsOf, intervalStart, nextStart } from "./bars.js";
+import { alertMarks, ruleLines, tradeMarks } from "./chart_marks.js";
 
 /**
  * @typedef {import("../charts/library.js").Library} Library
  * @typedef {import("./market.js").Stock} Stock
  * @typedef {import("./bars.js").Bar} Bar
  * @typedef {import("./bars.js").Interval} Interval
- * @typedef {import("../core/feed.js").Alert} Alert
+ * @typedef {import("./chart_marks.js").Marks} Marks
  * @typedef {"candles" | "line"} Style
  */
 
 /** How much is shown at first, and how much of it may be empty. @type {Record<Interval, {bars: number, seconds: number}>} */
-export const SPANS = {
+const SPANS = {
+  "1min": { bars: 60, seconds: 43_200 },
   "5min": { bars: 96, seconds: 3 * 86_400 },
   hour: { bars: 96, seconds: 30 * 86_400 },
   day: { bars: 60, seconds: 366 * 86_400 },
@@ -37,14 +39,19 @@ export class PriceChart {
   #slots = [];
   /** @type {Map<number, Bar>} The bars on the chart, by their start. */
   #bars = new Map();
+  /** @type {Marks} */
+  #marks = { alerts: [], trades: [], rules: [] };
+  /** Removes the lines of rules. */
+  #removeLines = () => {};
 
   /**
    * @param {Library} library
    * @param {HTMLElement} element
    * @param {(bar: Bar | null, price: string | null) => void} onHover
+   * @param {AbortSignal} [signal] ends the chart
    */
-  constructor(library, element, onHover) {
-    this.chart = makeChart(library, element, () => this.#recolor());
+  constructor(library, element, onHover, signal) {
+    this.chart = makeChart(library, element, () => this.#recolor(), signal);
     const quiet = /** @type {const} */ ({ priceLineVisible: false, lastValueVisible: false });
     // Points without a value keep the axis even: the library gives every point the same room.
     this.grid = this.chart.addSeries(library.LineSeries, quiet);
@@ -66,10 +73,10 @@ export class PriceChart {
    * @param {Stock} stock
    * @param {"live" | Interval} mode
    * @param {Style} style
-   * @param {Alert[]} alerts of this ticker
+   * @param {Marks} marks of this ticker
    * @returns {number} how many bars or ticks are drawn
    */
-  draw(stock, mode, style, alerts) {
+  draw(stock, mode, style, marks) {
     const isOther = stock !== this.#stock || mode !== this.#mode;
     const isAtEnd = isOther || this.#isAtEnd();
     this.#stock = stock;
@@ -78,7 +85,7 @@ export class PriceChart {
     this.#useFormat(stock);
     this.chart.timeScale().applyOptions({ secondsVisible: false });
     const drawn = mode === "live" ? this.#drawTicks(stock) : this.#drawBars(stock, mode);
-    this.#mark(alerts);
+    this.#mark(marks);
     if (isAtEnd) this.#showLatest();
     return drawn;
   }
@@ -107,7 +114,7 @@ export class PriceChart {
     const last = this.#slots.at(-1);
     const isGap = last !== undefined && (mode === "live" ? time - last > LIVE_GAP : time > nextStart(last, mode));
     if (last === undefined || time < last || isGap) {
-      this.draw(stock, mode, this.#style, this.#alerts);
+      this.draw(stock, mode, this.#style, this.#marks);
       return;
     }
     const step = mode === "live" ? LIVE_STEP : time - last;
@@ -125,8 +132,7 @@ export class PriceChart {
    * @param {number} time
    */
   #running(stock, interval, time) {
-    const bars = [...stock.bars.values()].filter((bar) => bar.time >= time);
-    return /** @type {Bar} */ (aggregate(bars, interval).at(-1));
+    return /** @type {Bar} */ (barsOf(stock, interval, time).at(-1));
   }
 
   /** @param {Bar} bar */
@@ -143,7 +149,7 @@ export class PriceChart {
    */
   #drawBars(stock, interval) {
     const newest = [...stock.bars.keys()].at(-1) ?? 0;
-    const bars = aggregate([...stock.bars.values()].filter((bar) => bar.time > newest - SPANS[interval].seconds), interval);
+    const bars = barsOf(stock, interval, newest - SPANS[interval].seconds);
     this.#bars = new Map(bars.map((bar) => [bar.time, bar]));
     /** @type {number[]} */
     const slots = [];
@@ -186,33 +192,25 @@ export class PriceChart {
     return times.length;
   }
 
-  /** @type {Alert[]} */
-  #alerts = [];
-
-  /** @param {Alert[]} alerts */
-  #mark(alerts) {
-    this.#alerts = alerts;
+  /** @param {Marks} marks */
+  #mark(marks) {
+    this.#marks = marks;
     const mode = this.#mode;
     const first = mode === "live" ? (this.#stock?.ticks.keys().next().value ?? Infinity) : (this.#slots[0] ?? Infinity);
-    /** @type {Map<number, Alert[]>} Oldest first. */
-    const byTime = new Map();
-    for (const alert of alerts.toReversed()) {
-      const second = Math.floor(toSeconds(alert.timestamp));
-      const time = mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
-      if (second >= first) byTime.set(time, [...(byTime.get(time) ?? []), alert]);
-    }
-    const isNarrow = this.chart.chartElement().clientWidth < 600;
-    const marks = [...byTime].map(([time, [alert, ...others]]) => ({
-      time: /** @type {any} */ (time),
-      position: /** @type {const} */ ("aboveBar"),
-      shape: /** @type {const} */ ("arrowDown"),
-      size: 1,
-      color: color("--alert"),
-      text: mode === "day" || isNarrow ? "" : others.length || !alert ? `${others.length + 1} alerts` : alertMark(alert),
-    }));
+    const place = (/** @type {string} */ instant) => {
+      const second = Math.floor(toSeconds(instant));
+      if (second < first) return null;
+      return mode === "live" ? second - (second % LIVE_STEP) : intervalStart(second, mode);
+    };
+    const isTerse = mode === "day" || this.chart.chartElement().clientWidth < 600;
+    const all = [...alertMarks(marks.alerts, place, isTerse), ...tradeMarks(marks.trades, place, isTerse)].sort((one, other) => one.time - other.time);
     const isCandles = mode !== "live" && this.#style === "candles";
-    this.marksOfCandles.setMarkers(isCandles ? marks : []);
-    this.marksOfLine.setMarkers(isCandles ? [] : marks);
+    this.marksOfCandles.setMarkers(/** @type {any} */ (isCandles ? all : []));
+    this.marksOfLine.setMarkers(/** @type {any} */ (isCandles ? [] : all));
+    this.#removeLines();
+    const series = isCandles ? this.candles : this.line;
+    const lines = ruleLines(marks.rules).map((line) => series.createPriceLine(line));
+    this.#removeLines = () => lines.forEach((line) => series.removePriceLine(line));
   }
 
   /** @param {Stock} stock */
@@ -233,7 +231,7 @@ export class PriceChart {
     const [buy, sell] = [color("--buy"), color("--sell")];
     this.candles.applyOptions({ upColor: buy, wickUpColor: buy, downColor: sell, wickDownColor: sell });
     this.line.applyOptions({ color: color("--accent") });
-    if (this.#stock) this.draw(this.#stock, this.#mode, this.#style, this.#alerts);
+    if (this.#stock) this.draw(this.#stock, this.#mode, this.#style, this.#marks);
   }
 }
 

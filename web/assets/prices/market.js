@@ -1,9 +1,16 @@
 // What is known of each ticker: its latest price, the ticks since the page was opened, and the bars that the API has.
 
+import { get } from "../core/api.js";
+import { averages } from "../core/paths.js";
 import { compareInstants, startOfDay, toSeconds } from "../core/time.js";
 import { BAR_SECONDS, highest, lowest, merge } from "./bars.js";
 
 const TICKS_SECONDS = 1_800; // how long ticks are kept
+const MINUTE = 60;
+const MINUTES_SECONDS = 43_200; // how long bars of a minute are kept
+const PAGE = 5_000; // bars of five minutes: 17 days of a market that never closes
+const DAY_MS = 86_400_000;
+const RECENT_MS = 900_000; // of bars that may still grow
 const HOUR = 3_600;
 const STALE_SECONDS = 60;
 
@@ -24,6 +31,8 @@ export class Stock {
   ticks = new Map();
   /** Bars of five minutes by their start, oldest first. The last one may still grow. @type {Map<number, Bar>} */
   bars = new Map();
+  /** Bars of a minute, made of the ticks since the page was opened: the API has none. @type {Map<number, Bar>} */
+  minutes = new Map();
 
   /** @param {string} ticker */
   constructor(ticker) {
@@ -40,16 +49,10 @@ export class Stock {
     this.latest = tick;
     const second = Math.floor(toSeconds(tick.timestamp));
     this.ticks.set(second, tick.price);
-    for (const oldest of this.ticks.keys()) {
-      if (oldest > second - TICKS_SECONDS) break;
-      this.ticks.delete(oldest);
-    }
-    const start = second - (second % BAR_SECONDS);
-    const { price } = tick;
-    const bar = { time: start, open: price, high: price, low: price, close: price, count: 1 };
-    const running = this.bars.get(start);
-    if (running) merge(running, bar);
-    else this.bars.set(start, bar);
+    forget(this.ticks, second - TICKS_SECONDS);
+    extend(this.bars, second - (second % BAR_SECONDS), tick.price);
+    extend(this.minutes, second - (second % MINUTE), tick.price);
+    forget(this.minutes, second - MINUTES_SECONDS);
     return true;
   }
 
@@ -122,15 +125,43 @@ export class Stock {
   }
 }
 
+/**
+ * Take a price into the bar that starts at a time.
+ * @param {Map<number, Bar>} bars
+ * @param {number} time
+ * @param {string} price
+ */
+function extend(bars, time, price) {
+  const bar = { time, open: price, high: price, low: price, close: price, count: 1 };
+  const running = bars.get(time);
+  if (running) merge(running, bar);
+  else bars.set(time, bar);
+}
+
+/**
+ * Remove what is of a time or before it.
+ * @param {Map<number, unknown>} byTime oldest first
+ * @param {number} time
+ */
+function forget(byTime, time) {
+  for (const oldest of byTime.keys()) {
+    if (oldest > time) break;
+    byTime.delete(oldest);
+  }
+}
+
 /** All tickers. An event `ticks` follows each batch, with the tickers in it; `new` follows a ticker's first price. */
 export class Market extends EventTarget {
   /** @type {Map<string, Stock>} */
   stocks = new Map();
+  /** Since when the bars of a ticker are known, in milliseconds. @type {Map<string, number>} */
+  #knownSince = new Map();
 
   /** @param {import("../core/feed.js").Feed} feed */
   constructor(feed) {
     super();
     feed.addEventListener("prices", (event) => this.#take(/** @type {CustomEvent<Tick[]>} */ (event).detail));
+    feed.addEventListener("missed", () => this.#knownSince.clear());
   }
 
   /** Return a ticker, whether it has a price yet or not. @param {string} ticker */
@@ -143,6 +174,32 @@ export class Market extends EventTarget {
   /** Return the tickers that have a price, in order. */
   priced() {
     return [...this.stocks.values()].filter((stock) => stock.latest).map((stock) => stock.ticker).sort();
+  }
+
+  /** Whether bars of a ticker were read. @param {string} ticker */
+  isFilled(ticker) {
+    return this.#knownSince.has(ticker);
+  }
+
+  /**
+   * Read a ticker's bars since an instant, or, where those are known, the new ones alone. Return whether they could be read.
+   * @param {string} ticker
+   * @param {number} [since] milliseconds; 0 for as many as there is room for
+   */
+  async fill(ticker, since = Date.now() - DAY_MS) {
+    const known = this.#knownSince.get(ticker);
+    const isKnown = known !== undefined && known <= since;
+    const start = isKnown ? Date.now() - RECENT_MS : since;
+    const query = new URLSearchParams({ limit: String(PAGE), ...(start ? { start_date: new Date(start).toISOString() } : {}) });
+    try {
+      /** @type {Average[]} */
+      const found = await get(`${averages(ticker)}?${query}`);
+      this.stock(ticker).fill(found);
+      if (!isKnown) this.#knownSince.set(ticker, since);
+      return true;
+    } catch {
+      return false; // the state of the feed says it, and the next round tries again
+    }
   }
 
   /** @param {Tick[]} ticks */

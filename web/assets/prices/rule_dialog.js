@@ -1,6 +1,6 @@
 // The alert rules: what there is, to pause and to delete, and a form that adds one.
 
-import { get, patch, post, request } from "../core/api.js";
+import { patch, post, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
 import { h } from "../core/dom.js";
 import { act, entryForm } from "../core/entry_form.js";
@@ -9,16 +9,17 @@ import { field, tickerInput } from "../core/fields.js";
 import { ALERT_RULES, alertRule } from "../core/paths.js";
 import { describeRule } from "./rules.js";
 
-/** @typedef {import("../core/feed.js").Rule & {id: number, paused: boolean, ended_at: string | null}} RecordedRule */
+/** @typedef {import("./rule_book.js").RecordedRule} RecordedRule */
+/** @typedef {import("./rule_book.js").RuleBook} RuleBook */
 
 /** @type {[string, string][]} */
 const KINDS = [["rise", "rises by"], ["fall", "falls by"], ["above", "is above"], ["below", "is below"]];
 /** @type {[number, string][]} */
 const WINDOWS = [[10, "10 seconds"], [30, "30 seconds"], [60, "1 minute"], [300, "5 minutes"], [600, "10 minutes"], [900, "15 minutes"]];
 
-/** Open the window of alert rules. */
-export function openRules() {
-  new RuleDialog();
+/** Open the window of alert rules. @param {RuleBook} book */
+export function openRules(book) {
+  new RuleDialog(book);
 }
 
 class RuleDialog {
@@ -37,7 +38,9 @@ class RuleDialog {
     h("label", { class: "check" }, this.#once, "Once only"),
   ], () => this.#add());
 
-  constructor() {
+  /** @param {RuleBook} book */
+  constructor(book) {
+    this.book = book;
     this.#showFields();
     openDialog("Alert rules", [this.#list, this.#form.element]);
     this.#load();
@@ -45,8 +48,8 @@ class RuleDialog {
 
   async #load() {
     try {
-      /** @type {RecordedRule[]} */
-      const rules = await get(ALERT_RULES);
+      await this.book.load();
+      const { rules } = this.book;
       this.#list.replaceChildren(...(rules.length ? rules.map((rule) => this.#row(rule)) : [h("li", { class: "muted" }, "There are no rules, so nothing alerts.")]));
     } catch (error) {
       this.#list.replaceChildren(h("li", {}, failureNotice(error, () => this.#load())));

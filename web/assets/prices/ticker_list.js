@@ -1,17 +1,16 @@
 // The list of tickers: search, pin, arrow keys; each with its latest price, its change and the line of its last hour.
 
-import { h, setText, svg } from "../core/dom.js";
+import { h, setText } from "../core/dom.js";
 import { flash } from "../core/flash.js";
 import { formatAmount, formatPercent, trend } from "../core/format.js";
 import { formatClock, formatSpan } from "../core/time.js";
+import { LINE_MS, LINE_SECONDS, Sparkline } from "./sparkline.js";
 
 const PINNED_KEY = "trading.pinned";
-const SPARK = { width: 72, height: 26, seconds: 3_600 };
-const LINE_MS = 1_000; // how often a line is drawn anew
 
 /**
  * @typedef {import("./market.js").Stock} Stock
- * @typedef {{item: HTMLElement, button: HTMLElement, pin: HTMLElement, price: HTMLElement, change: HTMLElement, line: Element, shown: string, drawnAt: number}} Row
+ * @typedef {{item: HTMLElement, button: HTMLElement, pin: HTMLElement, price: HTMLElement, change: HTMLElement, line: Sparkline, shown: string, drawnAt: number}} Row
  */
 
 export class TickerList {
@@ -90,10 +89,8 @@ export class TickerList {
     const now = performance.now();
     if (isFilled || now - row.drawnAt > LINE_MS) {
       row.drawnAt = now;
-      const change = stock.change();
-      showChange(row.change, change);
-      row.line.setAttribute("d", sparkline(stock));
-      row.button.dataset["trend"] = change ? trend(change.fraction) : "0";
+      showChange(row.change, stock.change());
+      row.line.draw(stock);
     }
     this.#markStale(row, stock);
   }
@@ -123,14 +120,14 @@ export class TickerList {
   #row(ticker) {
     const known = this.#rows.get(ticker);
     if (known) return known;
-    const line = svg("path", { d: "" });
+    const line = new Sparkline();
     const price = h("span", { class: "number last" });
     const change = h("span", { class: "number change" });
     const button = h(
       "button",
       { type: "button", class: "ticker-row", "aria-pressed": String(ticker === this.#chosen), onclick: () => this.onChoose(ticker) },
       h("span", { class: "ticker" }, ticker),
-      svg("svg", { viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, "aria-hidden": "true" }, line),
+      line.element,
       price,
       change,
     );
@@ -180,29 +177,9 @@ export class TickerList {
  * @param {boolean} [isLong] whether the time is always said
  */
 export function showChange(element, change, isLong = false) {
-  const isHour = change !== null && Math.abs(change.seconds - SPARK.seconds) <= 300;
+  const isHour = change !== null && Math.abs(change.seconds - LINE_SECONDS) <= 300;
   const span = change && (isHour ? "1 h" : formatSpan(change.seconds));
   setText(element, change ? `${formatPercent(change.fraction)}${isLong ? ` in ${span}` : ""}` : "");
   element.title = change ? `In ${span}` : "";
   element.dataset["trend"] = change ? trend(change.fraction) : "0";
-}
-
-/** Return the path of the closes of the last hour's bars; where bars are missing, the line is broken. @param {Stock} stock */
-function sparkline(stock) {
-  const now = stock.latest ? Date.parse(stock.latest.timestamp) / 1_000 : 0;
-  const bars = [...stock.bars.values()].filter((bar) => bar.time > now - SPARK.seconds - 300);
-  const values = bars.flatMap((bar) => [Number(bar.open), Number(bar.close)]);
-  const low = Math.min(...values);
-  const span = Math.max(...values) - low || 1;
-  const place = (/** @type {number} */ time, /** @type {string} */ price) => {
-    const x = 1 + Math.min(1, Math.max(0, 1 - (now - time) / SPARK.seconds)) * (SPARK.width - 2);
-    const y = SPARK.height - 3 - ((Number(price) - low) / span) * (SPARK.height - 6);
-    return `${x.toFixed(1)} ${y.toFixed(1)}`;
-  };
-  return bars
-    .map((bar, index) => {
-      const isJoined = index > 0 && bar.time - /** @type {import("./bars.js").Bar} */ (bars[index - 1]).time === 300;
-      return `${isJoined ? "L" : "M"}${place(bar.time, bar.open)}L${place(Math.min(bar.time + 300, now), bar.close)}`;
-    })
-    .join("");
 }

@@ -4,23 +4,23 @@ import { get } from "../core/api.js";
 import { loadLibrary } from "../charts/library.js";
 import { h, segments, setText } from "../core/dom.js";
 import { formatAmount, formatCount, formatPlural } from "../core/format.js";
-import { averages } from "../core/paths.js";
-import { formatDay, formatSpan, isToday, timeElement } from "../core/time.js";
+import { TRADES } from "../core/paths.js";
+import { formatDay, formatSpan, isToday, timeElement, toSeconds } from "../core/time.js";
 import { isTicker } from "../core/words.js";
 import { alertList } from "./alert_list.js";
-import { aggregate, INTERVALS } from "./bars.js";
+import { barsOf, INTERVALS, intervalStart } from "./bars.js";
 import { PriceChart } from "./chart.js";
 import { showChange, TickerList } from "./ticker_list.js";
 
 const REFRESH_MS = 30_000;
-const PAGE = 5_000; // bars of five minutes: 17 days of a market that never closes
+const TRADES_SHOWN = 1_000;
 const ENOUGH_BARS = 6; // for a chart of them to say more than the ticks do
 const DECIDE_MS = 3_000;
 const STYLE_KEY = "trading.chart";
 
 /**
  * @typedef {import("./market.js").Stock} Stock
- * @typedef {import("./market.js").Average} Average
+ * @typedef {import("../trades/trade.js").Trade} Trade
  * @typedef {import("./bars.js").Interval} Interval
  * @typedef {"live" | Interval} Mode
  * @typedef {"candles" | "line" | "table"} Style
@@ -41,9 +41,13 @@ class PricesView {
   #style = /** @type {Style} */ (localStorage.getItem(STYLE_KEY) ?? "candles");
   /** @type {Set<string>} Tickers with news that are not on the screen yet. */
   #news = new Set();
-  /** @type {Map<string, number>} Since when the bars of a ticker are known, in milliseconds. */
-  #knownSince = new Map();
+  /** The own trades of the chosen ticker, newest first. @type {Trade[]} */
+  #trades = [];
   #isShown = false;
+  /** Whether there is nothing to show yet. */
+  #isEmpty = true;
+  /** The start of the running bar when all was drawn. */
+  #drawnBar = 0;
   #isPainting = false;
   /** Until when another ticker may be shown than the one that came first, as long as nobody has chosen one. */
   #undecidedUntil = Infinity;
@@ -62,9 +66,10 @@ class PricesView {
   #failure = h("div", {});
 
   /** @param {import("../views.js").Context} context */
-  constructor({ feed, market, alerts }) {
+  constructor({ feed, market, alerts, book }) {
     this.market = market;
     this.alerts = alerts;
+    this.book = book;
     this.list = new TickerList(market, (ticker) => this.#go({ ticker }));
     this.element = h(
       "div",
@@ -80,12 +85,13 @@ class PricesView {
         h("div", { class: "chart-foot" }, this.#note, this.#hovered),
       ),
       this.list.element,
-      alertList(alerts),
+      alertList(alerts, book),
     );
     market.addEventListener("ticks", (event) => this.#take(/** @type {CustomEvent<Set<string>>} */ (event).detail));
     market.addEventListener("new", () => this.#listAll());
     feed.addEventListener("missed", () => this.#refillAll());
     alerts.addEventListener("change", () => this.#draw());
+    book.addEventListener("change", () => this.#draw());
     setInterval(() => this.#isShown && !document.hidden && this.#refresh(), REFRESH_MS);
     setInterval(() => this.#isShown && this.#markStale(), 1_000);
     this.#styles.select(this.#style);
@@ -106,6 +112,7 @@ class PricesView {
     }
     this.#loadChart();
     this.#draw();
+    this.book.load().catch(() => {}); // the window of rules says it
     for (const each of this.market.stocks.keys()) this.#news.add(each);
     this.#paintSoon();
   }
@@ -161,10 +168,23 @@ class PricesView {
       for (const ticker of this.#news) this.list.paint(ticker);
       if (this.#news.has(this.#ticker)) {
         this.#showHead();
-        if (this.#style !== "table") this.#chart?.update();
+        this.#showNews();
       }
       this.#news.clear();
     });
+  }
+
+  /** Draw what is new of the chosen ticker: a table only with each bar that begins, for it may have thousands of rows. */
+  #showNews() {
+    const isTable = this.#style === "table";
+    if (this.#isEmpty || (isTable && this.#drawnBar !== this.#runningBar())) this.#draw();
+    else if (!isTable) this.#chart?.update();
+  }
+
+  #runningBar() {
+    const { latest } = this.market.stock(this.#ticker);
+    const mode = this.#mode === "live" || this.#mode === "1min" ? "1min" : "5min";
+    return latest ? intervalStart(Math.floor(toSeconds(latest.timestamp)), mode) : 0;
   }
 
   #listAll() {
@@ -185,6 +205,7 @@ class PricesView {
   #choose(ticker) {
     if (ticker === this.#ticker) return;
     this.#ticker = ticker;
+    this.#trades = [];
     this.list.choose(ticker);
     this.#showHead();
     this.#draw();
@@ -227,15 +248,19 @@ class PricesView {
     const mode = this.#mode ?? (stock.bars.size >= ENOUGH_BARS ? "5min" : "live");
     this.#modes.select(mode);
     const isTable = this.#style === "table";
+    this.#drawnBar = this.#runningBar();
     this.#canvas.hidden = isTable;
     this.#table.hidden = !isTable;
     if (isTable) return mode === "live" ? this.#showTicks(stock) : this.#showBars(stock, mode);
     const alerts = this.alerts.shown.filter((alert) => alert.ticker === stock.ticker);
     const style = this.#style === "line" ? "line" : "candles";
-    const drawn = this.#chart?.draw(stock, mode, style, alerts) ?? 0;
-    this.#canvas.setAttribute("aria-label", `${stock.ticker}: ${formatPlural(drawn, mode === "live" ? "price" : "bar")}, ${formatPlural(alerts.length, "alert")}`);
-    const isEmpty = drawn === 0 && this.#chart;
-    const meaning = mode === "live" ? "Each price since this page was opened" : "Below: the number of prices in each bar";
+    const rules = this.book.of(stock.ticker);
+    const drawn = this.#chart?.draw(stock, mode, style, { alerts, trades: this.#trades, rules }) ?? 0;
+    const marks = [formatPlural(this.#trades.length, "trade"), formatPlural(rules.length, "rule"), formatPlural(alerts.length, "alert")];
+    this.#canvas.setAttribute("aria-label", `${stock.ticker}: ${formatPlural(drawn, mode === "live" ? "price" : "bar")}, ${marks.join(", ")}`);
+    this.#isEmpty = drawn === 0;
+    const isEmpty = this.#isEmpty && this.#chart;
+    const meaning = { live: "Each price since this page was opened", "1min": "Bars since this page was opened; below: the number of prices in each" }[/** @type {string} */ (mode)] ?? "Below: the number of prices in each bar";
     setText(this.#note, isEmpty ? `There are no prices of ${stock.ticker} yet.` : `${meaning}. Where there were none, there is a gap.`);
   }
 
@@ -249,7 +274,7 @@ class PricesView {
    * @param {Interval} interval
    */
   #showBars(stock, interval) {
-    const rows = aggregate(stock.bars.values(), interval).reverse().map(({ time, open, high, low, close, count }) =>
+    const rows = barsOf(stock, interval).reverse().map(({ time, open, high, low, close, count }) =>
       /** @type {[number, ...string[]]} */ ([time, ...[open, high, low, close].map((price) => formatAmount(price)), formatCount(count)]));
     this.#showTable(["Open", "High", "Low", "Close", "Prices"], rows);
   }
@@ -263,6 +288,7 @@ class PricesView {
     const body = rows.map(([time, ...texts]) =>
       h("tr", {}, h("td", {}, timeElement(new Date(time * 1_000).toISOString())), ...texts.map((text) => h("td", { class: "number" }, text))));
     this.#table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), ...head)), h("tbody", {}, ...body)));
+    this.#isEmpty = rows.length === 0;
     setText(this.#note, rows.length ? "" : `There are no prices of ${this.#ticker} yet.`);
   }
 
@@ -277,21 +303,33 @@ class PricesView {
     setText(this.#hovered, text);
   }
 
-  /** Read the newest bars of the chosen ticker, and all of them where they are not known. */
+  /** Read the newest bars and trades of the chosen ticker, and all of them where they are not known. */
   async #refresh() {
     const ticker = this.#ticker;
     if (!ticker) return;
-    if (!(await this.#fill(ticker)) || ticker !== this.#ticker) return;
+    const [isFilled] = await Promise.all([this.market.fill(ticker, 0), this.#loadTrades(ticker)]);
+    if (!isFilled || ticker !== this.#ticker) return;
     this.#showHead();
     this.#draw();
+  }
+
+  /** @param {string} ticker */
+  async #loadTrades(ticker) {
+    try {
+      /** @type {Trade[]} */
+      const trades = await get(`${TRADES}?${new URLSearchParams({ ticker, limit: String(TRADES_SHOWN) })}`);
+      if (ticker === this.#ticker) this.#trades = trades;
+    } catch {
+      // The chart is worth seeing without them, and the next round tries again.
+    }
   }
 
   /** Read the bars of the tickers that have none yet, for their lines and changes. */
   async #fillNew() {
     for (const ticker of this.market.priced()) {
-      if (this.#knownSince.has(ticker)) continue;
+      if (this.market.isFilled(ticker)) continue;
       if (ticker === this.#ticker) await this.#refresh();
-      else if (!(await this.#fill(ticker))) return;
+      else if (!(await this.market.fill(ticker))) return;
       this.list.paint(ticker, true);
     }
   }
@@ -299,30 +337,7 @@ class PricesView {
   /** Read what was missed while there was no feed. */
   #refillAll() {
     const chosen = this.#ticker;
-    this.#knownSince.clear();
     this.#refresh().then(() => this.#fillNew());
     this.list.paint(chosen, true);
-  }
-
-  /**
-   * Read a ticker's bars: of a day for most, all that a page holds for the chosen one, and then only what is new.
-   * @param {string} ticker
-   */
-  async #fill(ticker) {
-    const isChosen = ticker === this.#ticker;
-    const wanted = isChosen ? 0 : Date.now() - 86_400_000;
-    const known = this.#knownSince.get(ticker);
-    const isKnown = known !== undefined && known <= wanted;
-    const since = isKnown ? Date.now() - 900_000 : wanted;
-    const query = new URLSearchParams({ limit: String(PAGE), ...(since ? { start_date: new Date(since).toISOString() } : {}) });
-    try {
-      /** @type {Average[]} */
-      const found = await get(`${averages(ticker)}?${query}`);
-      this.market.stock(ticker).fill(found);
-      if (!isKnown) this.#knownSince.set(ticker, wanted);
-      return true;
-    } catch {
-      return false; // the state of the feed says it, and the next round tries again
-    }
   }
 }

@@ -70,6 +70,12 @@ export class Filters {
     this.#ticker.input.focus();
   }
 
+  /** Filter by a ticker. @param {string} ticker */
+  choose(ticker) {
+    this.#ticker.input.value = ticker;
+    this.#apply(true);
+  }
+
   /** Show the filters of the URL, but not in a field in which somebody is typing. @param {URLSearchParams} parameters */
   show(parameters) {
     for (const [name, { input }] of Object.entries(this.#fields)) {

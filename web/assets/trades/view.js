@@ -6,7 +6,7 @@ import { multiply, subtract } from "../core/decimals.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { formatAmount, formatMoney, formatPlural, toCsv } from "../core/format.js";
-import { TRADES } from "../core/paths.js";
+import { POSITIONS, TRADES } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
 import { followDelivery } from "./delivery.js";
 import { Filters, toQuery } from "./filters.js";
@@ -19,6 +19,7 @@ const LARGE_PAGE = 5_000;
 const LIVE_PAGE = 50;
 const LIVE_MS = 5_000;
 const SORTED_LIMIT = 5_000; // trades that are loaded to be sorted
+const TICKERS_SHOWN = 8; // that begin as a filter does
 
 /**
  * @typedef {import("./trade.js").Trade} Trade
@@ -59,6 +60,7 @@ class TradesView {
   #table = h("div", { role: "table", "aria-label": "Trades" }, h("div", { role: "rowgroup" }, this.#head), this.#rows);
   #totals = h("dl", { class: "totals number", "aria-label": "Totals" });
   #state = h("p", { role: "status", id: "trades-state" });
+  #similar = h("div", { class: "chips", role: "group", "aria-label": "Tickers that begin so" });
   #more = h("button", { type: "button", hidden: true, onclick: () => this.#loadMore() }, "Load older trades");
   #failure = h("div", {});
   #download = h("button", { type: "button", onclick: () => this.#downloadAll() }, "Download CSV");
@@ -80,7 +82,7 @@ class TradesView {
         this.#totals,
         this.#table,
         this.#failure,
-        h("div", { class: "list-end" }, this.#state, this.#more),
+        h("div", { class: "list-end" }, this.#state, this.#similar, this.#more),
       ),
       this.#form.element,
     );
@@ -269,7 +271,26 @@ class TradesView {
     const trades = formatPlural(count, "trade");
     if (count) setText(this.#state, this.#next ? `${trades} shown; older ones come as you scroll.` : `${trades} shown, that is all.`);
     else setText(this.#state, this.#shown ? "No trade matches. Change or clear the filters." : "No trades yet. Record the first one with the form.");
+    this.#similar.replaceChildren();
+    if (!count) this.#showSimilar();
     this.#showTotals();
+  }
+
+  /** Where no trade matches, offer the traded tickers that begin as the filter does. */
+  async #showSimilar() {
+    const shown = this.#shown;
+    const beginning = new URLSearchParams(shown ?? "").get("ticker");
+    if (!beginning) return;
+    try {
+      /** @type {{ticker: string}[]} */
+      const positions = await get(`${POSITIONS}?limit=${LARGE_PAGE}`, this.#search.signal);
+      const tickers = new Set(positions.map(({ ticker }) => ticker).filter((ticker) => ticker.startsWith(beginning) && ticker !== beginning));
+      if (shown !== this.#shown) return;
+      this.#similar.replaceChildren(...[...tickers].slice(0, TICKERS_SHOWN).map((ticker) =>
+        h("button", { type: "button", class: "chip", onclick: () => this.#filters.choose(ticker) }, ticker)));
+    } catch {
+      // It is an offer, and the list itself says what is wrong.
+    }
   }
 
   #showTotals() {

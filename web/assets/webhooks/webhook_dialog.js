@@ -47,7 +47,7 @@ class WebhookDialog {
   async #load() {
     try {
       const [webhooks, rules] = await Promise.all([get(WEBHOOKS), get(ALERT_RULES)]);
-      this.#rule.append(...rules.map((/** @type {import("../prices/rule_dialog.js").RecordedRule} */ rule) => h("option", { value: rule.id }, `${rule.ticker} ${describeRule(rule)}`)));
+      this.#rule.append(...rules.map((/** @type {import("../prices/rule_book.js").RecordedRule} */ rule) => h("option", { value: rule.id }, `${rule.ticker} ${describeRule(rule)}`)));
       this.#none.replaceChildren("There are no webhooks. One sends events to a program, Slack or Telegram.");
       webhooks.forEach((/** @type {import("./words.js").Webhook} */ each) => this.#show(each));
     } catch (error) {

@@ -1,1 +1,1 @@
-"""The daily analysis: a day's trades exported to S3, and what they come to, written beside them."""
+"""The daily analysis: a day's trades are exported to S3 and summarized in a file beside them."""

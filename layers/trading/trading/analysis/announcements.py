@@ -1,4 +1,4 @@
-"""Announcements: saying on the topic that a day was analyzed."""
+"""Announcements: publishing to the topic that a day was analyzed."""
 
 import uuid
 from dataclasses import asdict, dataclass
@@ -10,16 +10,16 @@ from trading.core import storage, topics
 from trading.core.errors import NotFoundError
 from trading.core.values import adapter
 
-if TYPE_CHECKING:  # it brings DuckDB, which readers of events do without
+if TYPE_CHECKING:  # it imports DuckDB, which readers of events do not need
     from trading.analysis.results import Analysis
 
-# What ids are made in: those of one day and one version of its trades are the same.
+# The namespace of event ids: the same day and version of its trades have the same id.
 _IDS = uuid.UUID("5f1f7c0a-6e0b-4d0e-9c62-3a3c0d1b8e57")
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedAnalysis:
-    """A day's analysis: its file and that of the trades, what was read, and how many versions there have been."""
+    """A completed analysis: its file and the trade file, the number of rows, and the revision."""
 
     date: date
     input_file: str
@@ -32,7 +32,7 @@ class CompletedAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisCompleted:
-    """A day was analyzed. The id is that of the day and its trades, the same however often they are analyzed."""
+    """A day was analyzed. The id is derived from the day and the version of its trades."""
 
     id: str
     type: Literal["analysis.completed.v1"]
@@ -40,13 +40,13 @@ class AnalysisCompleted:
     data: CompletedAnalysis
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `ANALYZED 2024-05-15, 3 tickers`."""
+        """Return what happened in one line, such as `ANALYZED 2024-05-15, 3 tickers`."""
         data = self.data
         revised = f", revision {data.revision}" if data.revision > 1 else ""
         return f"ANALYZED {data.date}, {_count(data.analysis_summary_count, 'ticker')}{revised}"
 
     def details(self) -> str:
-        """Return a sentence on what was read and where the result is."""
+        """Return the number of rows and the location of the result in a sentence or two."""
         data = self.data
         return (
             f"Of {_count(data.records_processed, 'row')} of {data.input_file}, {data.rejected:,} were rejected."
@@ -54,7 +54,7 @@ class AnalysisCompleted:
         )
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"date": str(self.data.date)}
 
 
@@ -62,8 +62,8 @@ def announce(bucket: str, day: date, analysis: "Analysis") -> None:
     """Publish that a day was analyzed.
 
     Raises:
-        NotFoundError: its analysis is gone.
-        topics.TopicUnavailableError: it is not known to be published.
+        NotFoundError: the analysis no longer exists.
+        topics.TopicUnavailableError: the event may not have been published.
     """
     stored = storage.describe(bucket, keys.analysis_key(day))
     if stored is None:

@@ -1,4 +1,4 @@
-"""Changes: what a new revision of a day's analysis says otherwise than the one before it."""
+"""Changes: the differences between two revisions of a day's analysis."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure that changed; for a ticker that was added or removed, the old or the new value is null."""
+    """A figure that changed; if its ticker was added or removed, the old or new value is null."""
 
     ticker: str
     figure: str
@@ -17,7 +17,7 @@ class Change:
 
 
 def between(old: Iterable[Mapping[str, str]], new: Iterable[Mapping[str, str]], keys: Sequence[str]) -> list[Change]:
-    """Return the first 1,000 figures that differ between two analyses, whose rows `keys` tell apart, by ticker."""
+    """Return the first 1,000 differing figures of two analyses, by ticker; `keys` identify a row."""
 
     def by_key(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, ...], Mapping[str, str]]:
         return {tuple(row.get(key) or "" for key in keys): row for row in rows}

@@ -1,6 +1,6 @@
-"""Trade files: the CSV of a day's trades, read from a stream in blocks of whole lines, each line checked.
+"""Trade files: the CSV of a day's trades, read as a stream in blocks of whole lines, with each line validated.
 
-A record is one physical line, so whatever is wrong with a line costs that line alone.
+A record is one physical line, so an invalid line affects no other line.
 """
 
 import csv
@@ -17,13 +17,13 @@ from trading.core.values import parse_instant
 
 COLUMNS = ("ticker", "price", "quantity", "side", "timestamp")
 CURRENCY = "currency"  # an optional column
-COLUMN_LIMIT = 200  # of all columns: beyond a few hundred, RE2 needs more memory than it is given, and becomes slow
+COLUMN_LIMIT = 200  # columns of a file: with more than a few hundred, RE2 exceeds its memory limit and becomes slow
 
 BLOCK_BYTES = 256 * 1024
-LINE_BYTES = 64 * 1024  # a longer line is cut and rejected
+LINE_BYTES = 64 * 1024  # a longer line is truncated and rejected
 HEADER_LINE = 1
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what is not text; a line that holds one is rejected
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # replaces bytes that are not UTF-8; a line that contains one is rejected
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -37,39 +37,39 @@ _PATTERNS = {
     CURRENCY: "[A-Z]{3}",
 }
 _FIELDS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
-# The usual spellings of instants from 1900 to 2099, each of which exists. `parse_instant` reads the others.
+# The usual formats of instants from 1900 to 2099, valid dates only. `parse_instant` reads all others.
 _DATE = (
     "(?:(?:19|20)[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:19(?:0[48]|[2468][048]|[13579][26])|20(?:[02468][048]|[13579][26]))-02-29)"
 )
 _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _USUAL_INSTANT = rf"{_DATE}[T ]{_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_TIME})?"
-_BAD_OFFSET = re.compile(r"[+-][0-9]{2}:?[6-9][0-9]$")  # `parse_instant` takes an offset of more than 59 minutes
+_BAD_OFFSET = re.compile(r"[+-][0-9]{2}:?[6-9][0-9]$")  # `parse_instant` accepts offset minutes above 59
 
-# A field in quotes may hold commas and doubled quotes; any other quote is a stray one.
+# A quoted field may contain commas and doubled quotes; any other quote is invalid.
 _QUOTED_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
 _QUOTED_FIELD = re.compile(
     r',("(?:[^"]|"")*"|[^",]*)'
-)  # with its comma, for an empty match would pass over what follows
+)  # including its comma, because an empty match would skip the text that follows
 _CHARACTER = r'[^,"\n\r\x00\x1e\x1f\x{FFFD}\x{D800}-\x{DFFF}]'
 _ANY_FIELD = rf'(?:{_CHARACTER}*|"(?:{_CHARACTER}|,|"")*")'
 
 
 class BadHeaderError(ValueError):
-    """The first line does not name the columns of trades."""
+    """The first line is not a valid header of a trade file."""
 
 
 class CutShortError(Exception):
-    """A compressed stream ends before its end, or is damaged."""
+    """A compressed stream is truncated or damaged."""
 
 
 class BadLineError(ValueError):
-    """A line is no trade; the message is the reason."""
+    """A line is not a valid trade; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that could not be read as a trade: its number (the header is line 1), why, and what it says."""
+    """A rejected line: its number (the header is line 1), the reason, and its text."""
 
     line: int
     reason: str
@@ -78,24 +78,24 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some lines of a file, one after another: for each of them a trade in its usual spelling, or a row of nulls."""
+    """Consecutive lines of a file: for each of them a normalized trade, or a row of nulls."""
 
     lines: bytes
-    first_line: int  # its number in the file, the header being line 1
+    first_line: int  # its number in the file; the header is line 1
     line_count: int
     row_count: int  # lines that are not blank
     rejects: list[Reject]
 
 
 def read(chunks: Iterable[bytes]) -> tuple[list[str], Iterator[Block]]:
-    """Return the columns of a file, and its lines in blocks, from the chunks of its bytes.
+    """Return the columns of a file and its lines in blocks, from chunks of its bytes.
 
-    Columns that are not of trades have no name, and an empty file has no columns. Gzip is unpacked, a byte order mark
-    dropped, CRLF read as a newline, and a last line without newline given one. Memory is bounded by a block's size.
+    Unknown columns have an empty name, and an empty file has no columns. Gzip is decompressed, a byte order mark is
+    dropped, CRLF is read as a newline, and a missing newline at the end is added. Memory is bounded by the block size.
 
     Raises:
         BadHeaderError: the first line is not the header of a trade file.
-        CutShortError: (while blocks are read, too) the stream is gzip and ends early.
+        CutShortError: the gzip stream is truncated or damaged (also raised while reading blocks).
     """
     pieces = _whole_lines(_unpacked(chunks))
     header, _, rest = next(pieces, b"").removeprefix(BYTE_ORDER_MARK).partition(b"\n")
@@ -133,7 +133,7 @@ def _blocks(lines: "_Lines", pieces: Iterable[bytes]) -> Iterator[Block]:
 
 
 class _Lines:
-    """What the lines of a file with these columns must be."""
+    """Validates the lines of a file with these columns."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         patterns = {**_PATTERNS, "timestamp": _USUAL_INSTANT}
@@ -144,9 +144,9 @@ class _Lines:
         self._nulls = b"," * (len(columns) - 1) + b"\n"
 
     def checked(self, lines: bytes, first_line: int) -> Block:
-        """Return lines as a block.
+        """Validate lines and return them as a block.
 
-        One pass finds where a run of trades in their usual spelling ends; the line behind it is looked at by itself.
+        One pass finds the end of a run of normalized trades; the line after it is examined individually.
         """
         view = memoryview(lines)
         usual: list[bytes | memoryview] = []
@@ -171,10 +171,10 @@ class _Lines:
         return Block(b"".join(usual), first_line, line_count, line_count - blank_count, rejects)
 
     def _usual_spelling(self, line: str) -> bytes:
-        """Return a line that is a trade in its usual spelling, without the fields that are not of trades.
+        """Return a line as a normalized trade, without unknown fields.
 
         Raises:
-            BadLineError: it is no trade.
+            BadLineError: it is not a valid trade.
         """
         fields = self._fields(line)
         usual = [""] * len(fields)
@@ -208,7 +208,7 @@ def _usual_field(name: str, field: str) -> str:
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces of about the size of a block, each ended by a newline."""
+    """Yield pieces of about the block size, each ending with a newline."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -219,7 +219,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             end = piece.rfind(b"\n") + 1
             if end:
                 yield _without_long_lines(piece[:end])
-            # A line that is longer than a block is cut: its beginning is enough to reject it.
+            # A line longer than a block is truncated: its beginning is enough to reject it.
             held = [piece[end : end + LINE_BYTES + 1]]
             size = len(held[0])
     last = b"".join(held)
@@ -228,7 +228,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _without_long_lines(piece: bytes) -> bytes:
-    """Return the piece with each line that is too long cut and marked, so that no reader has to hold it."""
+    """Return the piece with each overlong line truncated and marked, so that no reader has to buffer it."""
     start = 0
     while len(piece) - start > LINE_BYTES:
         end = piece.rfind(b"\n", start, start + LINE_BYTES + 1)
@@ -241,7 +241,7 @@ def _without_long_lines(piece: bytes) -> bytes:
 
 
 def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a file's bytes, those of a block or fewer at a time."""
+    """Yield a file's decompressed bytes, at most a block at a time."""
     stream = iter(chunks)
     first = next(stream, b"")
     while len(first) < len(_GZIP_MAGIC) and (more := next(stream, b"")):
@@ -254,12 +254,12 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
     packed = first
     while packed:
         try:
-            yield unpacker.decompress(packed, BLOCK_BYTES)  # so much at a time, however well it was packed
+            yield unpacker.decompress(packed, BLOCK_BYTES)  # bounded, whatever the compression ratio
         except zlib.error as error:
             raise CutShortError(f"the gzip stream is damaged: {error}") from None
         packed = unpacker.unconsumed_tail
         if unpacker.eof and (packed := unpacker.unused_data.lstrip(b"\0") or next(stream, b"")):
-            unpacker = _unpacker()  # gzip allows several members, one after another
+            unpacker = _unpacker()  # gzip allows several concatenated members
         elif not packed:
             packed = next(stream, b"")
     if not unpacker.eof:

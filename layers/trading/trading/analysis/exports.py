@@ -1,4 +1,4 @@
-"""Exports: a day's trades from PostgreSQL to S3, as a stream, in the form that the analysis reads."""
+"""Exports: streaming a day's trades from PostgreSQL to S3, in the format of the analysis."""
 
 import json
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from trading.core.storage import Upload
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-STARTED = "started-at"  # of an export's metadata
+STARTED = "started-at"  # a key of an export's metadata
 
-# Times as the API writes them: a fraction only where there is one.
+# Timestamps as in the API: with a fraction only if it is not zero.
 _COPY = """
 copy (
     select ticker, price, quantity, side,
@@ -33,11 +33,11 @@ copy (
 """
 
 
-# Ids and times are given out before a commit, which no statement of ours outlives by so much.
+# recorded_at is assigned before the commit. No transaction lasts longer than this, because of the role's timeouts.
 MARGIN = timedelta(seconds=60)
 SWEPT_KEY = "exports/swept.json"
 
-# Which days have trades that were recorded or voided since an instant, and when the last of them was.
+# The days with trades that were recorded or voided since an instant, and the latest time of that.
 _TOUCHED = """
 select (timestamp at time zone 'UTC')::date as day, max(touched_at) from (
     select timestamp, recorded_at as touched_at from trades where recorded_at >= %(since)s
@@ -51,17 +51,17 @@ group by day order by day
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What was written: where, and how many trades."""
+    """The result of an export: the key of the file and the number of trades."""
 
     output_file: str
     records_exported: int
 
 
 def export_day(bucket: str, day: date) -> Export:
-    """Write the trades of a day, by their timestamps in UTC, to its file in the bucket.
+    """Write the trades of a day (UTC) to its file in the bucket.
 
     Raises:
-        ConflictError: the file that is there was not written by an export; it stays as it is.
+        ConflictError: the existing file was not written by an export; it is unchanged.
         database.DatabaseUnavailableError: nothing was written.
     """
     key = keys.trades_key(day)
@@ -81,13 +81,13 @@ def export_day(bucket: str, day: date) -> Export:
 
 
 def export_stale_days(bucket: str) -> list[Export]:
-    """Export again each past day of which anything was recorded or voided since its export, or that has none.
+    """Export each past day that has no export, or for which trades were recorded or voided since its export.
 
-    A file that this system did not export is left alone. What was looked at is remembered, so that the next call asks
-    about what came since.
+    Files that this system did not export are left unchanged. A watermark is stored, so that the next call looks only
+    at later changes.
 
     Raises:
-        database.DatabaseUnavailableError: some days may not be exported; the next call begins where this one did.
+        database.DatabaseUnavailableError: some days may not be exported; the next call starts at the same watermark.
     """
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -121,7 +121,7 @@ def _theirs(day: date) -> ConflictError:
 
 
 def _copy(cursor: "Cursor", statement: str, upload: Upload) -> int:
-    # A day may take longer than the role's statements and transactions may.
+    # A day may take longer than the role's timeouts allow.
     cursor.execute("select set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true)")
     cursor.copy_expert(statement, upload)
     return cursor.rowcount

@@ -1,4 +1,4 @@
-"""Days: which one is meant, and where its files are in the bucket."""
+"""The keys of a day's files in the bucket, and parsing days."""
 
 import re
 from contextlib import suppress
@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from trading.core.errors import FieldError, InvalidError
 from trading.core.values import parse_date
 
-# The mark of an object that the exporter wrote, and so may replace.
+# The metadata of objects that the exporter wrote and so may replace.
 EXPORTED = {"written-by": "trade-exporter"}
 
 _ANALYSIS = re.compile(r"\d{4}/\d{2}/\d{2}/analysis_(\d{4}-\d{2}-\d{2})\.csv", re.ASCII)
@@ -25,7 +25,7 @@ def analysis_key(day: date) -> str:
 
 
 def changes_key(day: date) -> str:
-    """Return the key of what the last revision of a day's analysis changed."""
+    """Return the key of the changes in the last revision of a day's analysis."""
     return f"{_folder(day)}/changes_{day}.csv"
 
 
@@ -35,7 +35,7 @@ def run_key(day: date, work: str) -> str:
 
 
 def rejects_key(day: date) -> str:
-    """Return the key of the lines of a day's trades that could not be read."""
+    """Return the key of the rejected lines of a day's trades."""
     return f"{_folder(day)}/rejects_{day}.csv"
 
 
@@ -44,7 +44,7 @@ def _folder(day: date) -> str:
 
 
 def day_of(key: str) -> date | None:
-    """Return the day whose trades a key is for, or nothing where it is no such key, or for no day that exists."""
+    """Return the day of a trade file's key, or None if it is not such a key or not a valid day."""
     match = _SOURCE.fullmatch(key)
     if not match:
         return None
@@ -55,7 +55,7 @@ def day_of(key: str) -> date | None:
 
 
 def analyzed_day_of(key: str) -> date | None:
-    """Return the day that an analysis is of, or nothing where the key is none of an analysis."""
+    """Return the day of an analysis's key, or None if it is not such a key."""
     match = _ANALYSIS.fullmatch(key)
     with suppress(ValueError):
         return parse_date(match[1]) if match else None
@@ -63,15 +63,15 @@ def analyzed_day_of(key: str) -> date | None:
 
 
 def day_before(instant: str) -> date:
-    """Return the day before an instant that ISO 8601 text names: the day that a nightly schedule is about."""
+    """Return the day before an ISO 8601 instant: the day that a nightly schedule processes."""
     return datetime.fromisoformat(instant).date() - timedelta(days=1)
 
 
 def read_day(value: object) -> date:
-    """Return the day that a text such as 2024-05-15 names.
+    """Parse a day such as 2024-05-15.
 
     Raises:
-        InvalidError: it names none that exists.
+        InvalidError: it is not a valid day.
     """
     try:
         return parse_date(value)

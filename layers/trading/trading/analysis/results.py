@@ -1,4 +1,4 @@
-"""Analyses: what a day's trades in S3 come to, written beside them, whole and of one version of the source."""
+"""Analyses: summarizing a day's trades in S3, and storing the result atomically beside them."""
 
 import csv
 import io
@@ -24,23 +24,23 @@ from trading.core.storage import StoredObject, Upload
 from trading.core.values import format_decimal, parse_date
 
 REJECTS_HEADER = ("line", "reason", "row")
-REJECTS_DEFAULT = 1_000  # rows of a page
+REJECTS_DEFAULT = 1_000  # rows
 REJECTS_LIMIT = 5_000
-# What an answer of Lambda's, 6 MB, has room for: escaped in JSON a character may take six bytes.
+# Fits into a Lambda response of 6 MB: a character escaped in JSON takes up to six bytes.
 REJECTS_CHARACTERS = 800_000
 ROW_CHARACTERS = 10_000
 ATTEMPTS = 3
-ROWS_LIMIT = 10_000  # of a page of an analysis: less than half of what an answer has room for
+ROWS_LIMIT = 10_000  # rows of a page: less than half of the response limit
 ROW_KEYS = ("ticker", "currency")
 CHANGES_HEADER = ("ticker", "figure", "old", "new")
-# What a spreadsheet takes for a formula at the start of a cell, full-width signs included; a program that splits at
-# semicolons, tabs or spaces sees a cell's start after each of them.
+# Characters that start a formula in a spreadsheet, including full-width signs. A program that splits at semicolons,
+# tabs or spaces sees the start of a cell after each of them.
 _FORMULA = re.compile(r"(^|[;,\t\r\n ])[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """The summary of one ticker's trades; if the file has currencies, of those in one currency.
+    """The summary of one ticker's trades, or of those in one currency if the file has currencies.
 
     Amounts keep the digits of the file.
     """
@@ -69,9 +69,9 @@ _ROWS = TypeAdapter(list[AnalysisRow])
 class DayAnalysis:
     """A stored analysis of a day: how many rows were read and rejected, and a summary of each ticker.
 
-    `status`: it covers the present trades (current) or earlier ones (stale), it is being made (running),
-    or the last attempt failed, for a `reason`. `is_foreign`: the trades were not exported by this system. `revision`
-    counts the versions of the trades that were analyzed, and `changes` says what the last one changed.
+    `status`: it covers the present trades (current) or earlier ones (stale), it is in progress (running), or the last
+    attempt failed for a `reason`. `is_foreign`: the trades were not exported by this system. `revision` is the number
+    of versions of the trades that were analyzed, and `changes` are the differences to the previous one.
     """
 
     date: date
@@ -99,7 +99,7 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What was done: where the trades were and the result is, and how many rows and tickers there were."""
+    """The outcome of an analysis: the keys of the trades and the result, and the number of rows and tickers."""
 
     input_file: str
     output_file: str
@@ -109,15 +109,15 @@ class Analysis:
 
 
 def analyze_day(bucket: str, day: date) -> Analysis:
-    """Analyze a day's trades and write the result beside them, and what was rejected.
+    """Analyze a day's trades and write the result and the rejected lines beside them.
 
-    The rejects are written first, or removed, and the analysis last. A source that is replaced meanwhile is read again,
-    so that what stands there in the end is of its last version. The same source gives the same bytes.
+    The rejects are written (or deleted) first and the analysis last. A source that is replaced meanwhile is read again,
+    so that the final result is of its last version. The same source gives the same bytes.
 
     Raises:
         NotFoundError: there are no trades of that day.
-        InvalidError: the file has no readable header or too many tickers.
-        ConflictError: the file was replaced each of three times while it was read.
+        InvalidError: the file has no valid header or too many tickers.
+        ConflictError: the file was replaced during each of three attempts to read it.
         summary.UnreconciledError, csv_files.CutShortError,
         storage.IncompleteBodyError: no result was written.
     """
@@ -132,7 +132,7 @@ def analyze_day(bucket: str, day: date) -> Analysis:
 
 
 def is_done(bucket: str, day: date) -> bool:
-    """Whether a day's analysis is of the trades that are there now."""
+    """Whether a day's analysis is up to date with its trades."""
     analysis = storage.describe(bucket, keys.analysis_key(day))
     source = _describe_source(bucket, day)
     return analysis is not None and source is not None and analysis[1].get("source-etag") == source[0]
@@ -142,17 +142,17 @@ def stored_csv(bucket: str, day: date) -> str:
     """Return the CSV of a day's analysis.
 
     Raises:
-        NotFoundError: there is none.
-        storage.IncompleteBodyError: it could not be read whole.
+        NotFoundError: there is no analysis.
+        storage.IncompleteBodyError: it could not be read completely.
     """
     return _text(_open_analysis(bucket, day))
 
 
 def find_days(bucket: str, limit: int, cursor: str | None) -> tuple[list[date], str | None]:
-    """Return a page of the days that have an analysis, the newest first, and the cursor of the next page if any.
+    """Return a page of the days that have an analysis, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
     """
     try:
         before = parse_date(cursor) if cursor is not None else date.max
@@ -170,13 +170,13 @@ def stored(
 ) -> tuple[DayAnalysis, str | None]:
     """Return a day's analysis with a page of its rows, and the cursor of the next page if there is one.
 
-    One that is yet to be made, or could not be, has no rows.
+    An analysis that is in progress or has failed has no rows.
 
     Raises:
-        NotFoundError: there is none, and nobody has asked for one.
-        ConflictError: it is not one of ours.
-        InvalidError: the cursor is not one of ours.
-        storage.IncompleteBodyError: it could not be read whole.
+        NotFoundError: there is none, and none was requested.
+        ConflictError: the file was not produced by this system.
+        InvalidError: the cursor is not valid.
+        storage.IncompleteBodyError: it could not be read completely.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,9}", cursor, re.ASCII):
         raise InvalidError(BAD_CURSOR)
@@ -228,15 +228,15 @@ def _stored_changes(bucket: str, day: date) -> list[Change]:
 
 
 def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tuple[list[RejectedRow], str | None]:
-    """Return a page of the rows that a day's analysis left out, in order, and the cursor of the next page if any.
+    """Return a page of the rejected rows of a day's analysis, in order, and the cursor of the next page if any.
 
-    The file is read from its beginning up to the page's end, and no further. A page ends early where its rows are long,
-    so that an answer of Lambda's has room for it.
+    The file is read from its beginning to the end of the page. A page with long rows ends early, to fit into a Lambda
+    response.
 
     Raises:
         NotFoundError: there is no analysis.
-        InvalidError: the cursor is not one of ours.
-        storage.IncompleteBodyError: it could not be read whole.
+        InvalidError: the cursor is not valid.
+        storage.IncompleteBodyError: it could not be read completely.
     """
     if cursor is not None and not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
         raise InvalidError(BAD_CURSOR)
@@ -258,12 +258,12 @@ def stored_rejects(bucket: str, day: date, limit: int, cursor: str | None) -> tu
 
 
 def rejects_csv(rejects: Sequence[RejectedRow]) -> str:
-    """Return rejected rows as the CSV that they are stored in."""
+    """Return rejected rows as CSV, in the stored format."""
     return _csv([REJECTS_HEADER, *((str(reject.line), reject.reason, reject.row) for reject in rejects)]).decode()
 
 
 def _read_rejects(chunks: Iterator[bytes]) -> Iterator[RejectedRow]:
-    csv.field_size_limit(sys.maxsize)  # a rejected row may be as long as it likes
+    csv.field_size_limit(sys.maxsize)  # a rejected row may have any length
     rows = csv.reader(_lines(chunks))
     next(rows)
     for line, reason, row in rows:
@@ -271,7 +271,7 @@ def _read_rejects(chunks: Iterator[bytes]) -> Iterator[RejectedRow]:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Yield lines with their ends; other characters that Python takes for the end of a line stay within them."""
+    """Yield lines with their newlines; other characters that Python treats as line ends do not split them."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -292,7 +292,7 @@ def _text(stored: StoredObject) -> str:
 
 
 def _analyze(bucket: str, day: date, source: StoredObject) -> Analysis | None:
-    """Return what was written, or nothing where the source was replaced while it was read."""
+    """Return the analysis that was written, or None if the source was replaced while it was read."""
     with Upload(bucket, keys.rejects_key(day), storage.CSV, {"source-etag": source.etag}) as rejects:
         rejects.write(_csv([REJECTS_HEADER]))
         try:
@@ -314,12 +314,12 @@ def _analyze(bucket: str, day: date, source: StoredObject) -> Analysis | None:
     }
     storage.put(bucket, keys.analysis_key(day), result, storage.CSV, metadata)
     if not _is_still(bucket, day, source):
-        return None  # what was just written may have replaced the analysis of the newer one
+        return None  # this result may have replaced that of the newer source
     return Analysis(source.key, keys.analysis_key(day), summary.rows_read, len(summary.tickers), summary.rows_rejected)
 
 
 def _next_revision(bucket: str, day: date, source: StoredObject, result: bytes) -> int:
-    """Return the number of a new revision, having written what it changes; the same trades make no new one."""
+    """Return the revision number, after writing its changes; the same trades do not make a new revision."""
     before = storage.open_object(bucket, keys.analysis_key(day))
     if before is None:
         return 1
@@ -333,7 +333,7 @@ def _next_revision(bucket: str, day: date, source: StoredObject, result: bytes) 
 
 
 def to_csv(summary: Summary) -> bytes:
-    """Return an analysis as CSV: a header, and a row for each ticker in order, and its currency if the file had it."""
+    """Return an analysis as CSV: a header and a row for each ticker (and currency if the file has it), in order."""
     columns = COLUMNS if summary.has_currency else COLUMNS[:-1]
     return _csv([columns, *(_row(ticker)[: len(columns)] for ticker in summary.tickers)])
 
@@ -353,7 +353,7 @@ def _row(ticker: TickerSummary) -> Sequence[str]:
 
 
 def _amount(number: Decimal) -> str:
-    """Return an amount with all of its digits, at least two after the point."""
+    """Return an amount with all digits, at least two after the decimal point."""
     whole, _, fraction = format_decimal(number).partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"
 
@@ -378,7 +378,7 @@ def _open_source(bucket: str, day: date) -> StoredObject | None:
 
 
 def has_source(bucket: str, day: date) -> bool:
-    """Whether there is a file of a day's trades."""
+    """Whether a day has a trade file."""
     return _describe_source(bucket, day) is not None
 
 

@@ -1,6 +1,6 @@
-"""Runs: what is being done with a day, by one at a time, and how the last of them ended.
+"""Runs: at most one run of each kind of work per day, and the outcome of the last one.
 
-An object beside the day's files is the lease of whoever works on the day, and the record of its outcome.
+An object beside the day's files is both the lease of the current run and the record of the outcome.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from trading.core.errors import RefusalError
 from trading.core.storage import ReplacedError
 
 Work = Literal["analysis", "export"]
-# Longer than a function may run (15 minutes) after its event has waited: who has not ended by then has died.
+# Longer than a function can run (15 minutes) plus the wait of its event: a run that has not ended by then has died.
 LEASE = timedelta(minutes=20)
 DIED = "The run ended without a result: see the function's log."
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: who asked for it, since when it waits or runs, and why it failed if it did."""
+    """A run: who requested it, when it was requested or started, and why it failed if it did."""
 
     status: Literal["queued", "running", "done", "failed"]
     requested_by: str
@@ -33,11 +33,11 @@ class Run:
     reason: str | None = None
 
     def is_under_way(self, now: datetime) -> bool:
-        """Whether it has not ended, and may still end."""
+        """Whether it has not ended and its lease has not expired."""
         return self.status in {"queued", "running"} and now - self.started_at < LEASE
 
     def failure(self, now: datetime) -> str | None:
-        """Return why it came to nothing, or None where it did not, or may still come to something."""
+        """Return why it failed; None if it succeeded or is still under way."""
         if self.status in {"queued", "running"}:
             return None if self.is_under_way(now) else DIED
         return self.reason
@@ -45,36 +45,36 @@ class Run:
 
 @cache
 def _adapter() -> TypeAdapter[Run]:
-    """Return what reads and writes runs; the nightly export needs none, and starts sooner without."""
+    """Return the adapter that parses runs; created on demand, because the nightly export starts faster without it."""
     return TypeAdapter(Run)
 
 
 def last(bucket: str, work: Work, day: date) -> Run | None:
-    """Return the last run of a day, if there was one."""
+    """Return the last run for a day, if there is one."""
     return _read(bucket, work, day)[0]
 
 
 def request(bucket: str, work: Work, day: date, subject: str) -> bool:
-    """Take the lease of a day for a run that is about to be asked for; return False where one is under way."""
+    """Acquire the lease of a day for a run that is about to be requested; return False if one is under way."""
     run, etag = _read(bucket, work, day)
     now = datetime.now(UTC)
     if run and run.is_under_way(now):
         return False
     try:
         _write(bucket, work, day, Run("queued", subject, now), {"IfMatch": etag} if etag else {"IfNoneMatch": "*"})
-    except ReplacedError:  # somebody else asked at the same moment
+    except ReplacedError:  # another request at the same moment was faster
         return False
     return True
 
 
 def fail(bucket: str, work: Work, day: date, subject: str, reason: str) -> None:
-    """Say that a run came to nothing, and why: the next may be asked for."""
+    """Record that a run failed, and why; the next run can be requested."""
     _write(bucket, work, day, Run("failed", subject, datetime.now(UTC), reason), {})
 
 
 @contextmanager
 def recorded(bucket: str, work: Work, day: date, subject: str) -> Iterator[None]:
-    """Say that a run is under way while the block runs, and then how it ended."""
+    """Record that a run is under way while the block runs, and then its outcome."""
     run = Run("running", subject, datetime.now(UTC))
     _write(bucket, work, day, run, {})
     try:

@@ -1,4 +1,4 @@
-"""Trade summaries: what a day's trades come to for each ticker, computed by DuckDB, exactly and in bounded memory."""
+"""Trade summaries: a day's totals for each ticker, computed exactly by DuckDB in bounded memory."""
 
 import os
 import tempfile
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 PARALLEL = 2
 MEMORY_LIMIT = "160MB"
-BUFFER_BYTES = 4 * 1024 * 1024  # of a statement, for what it has read and not yet parsed
+BUFFER_BYTES = 4 * 1024 * 1024  # the read buffer of a statement
 TICKER_LIMIT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class TickerSummary:
-    """The summary of one ticker's trades; if the file has currencies, of those in one currency.
+    """The summary of one ticker's trades, or of those in one currency if the file has currencies.
 
-    `opened` and `closed` order trades: microseconds since 1970, then the line.
+    `opened` and `closed` are the sort keys of the first and last trade: microseconds since 1970, then the line.
     """
 
     ticker: str
@@ -52,16 +52,16 @@ class TickerSummary:
 
     @property
     def average_price(self) -> Decimal:
-        """The volume-weighted average price: notional / volume, six decimals, half-even; 0 where nothing was traded."""
+        """The volume-weighted average price (VWAP): notional / volume, six decimals, half-even; 0 without volume."""
         return divided(self.notional, self.total_volume)
 
     @property
     def mean_price(self) -> Decimal:
-        """The plain mean of the prices: sum / count, six decimals, half-even."""
+        """The arithmetic mean of the prices: sum / count, six decimals, half-even."""
         return divided(self.price_sum, self.trade_count)
 
     def joined(self, other: "TickerSummary") -> "TickerSummary":
-        """Return the summary of these trades and those of another part of the same file."""
+        """Return this summary merged with that of another part of the same file."""
         first, last = min(self, other, key=lambda part: part.opened), max(self, other, key=lambda part: part.closed)
         with localcontext(prec=PRECISION):
             return TickerSummary(
@@ -84,7 +84,7 @@ class TickerSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a file of trades comes to: its tickers in order, and how many rows were read and rejected."""
+    """The summary of a trade file: its tickers in order, and the number of rows read and rejected."""
 
     tickers: list[TickerSummary]
     rows_read: int
@@ -93,23 +93,23 @@ class Summary:
 
 
 class TooManyTickersError(ValueError):
-    """There are more tickers than any market has, and than fit into memory."""
+    """The file has more tickers than fit into memory."""
 
     def __init__(self) -> None:
         super().__init__(f"it has more than {TICKER_LIMIT:,} tickers")
 
 
 class UnreconciledError(Exception):
-    """Rows read are not rows summarized and rows rejected together: a fault of this program, and no result."""
+    """The rows summarized and rejected do not add up to the rows read: a bug in this program, so there is no result."""
 
 
 def summarize(chunks: Iterable[bytes], on_rejects: Callable[[Sequence[Reject]], None]) -> Summary:
-    """Return the summary of a trade file, handing over what it rejects as it goes, in the order of the lines.
+    """Return the summary of a trade file; `on_rejects` is called with rejected lines in order.
 
     Raises:
         csv_files.BadHeaderError, csv_files.CutShortError: the file cannot be read.
-        TooManyTickersError: no result, for want of memory.
-        UnreconciledError: rows were lost or doubled.
+        TooManyTickersError: the file has too many tickers for the available memory.
+        UnreconciledError: rows were lost or duplicated.
     """
     columns, blocks = csv_files.read(chunks)
     if not columns:
@@ -144,10 +144,10 @@ def _joined(parts: Iterable[Iterable[TickerSummary]]) -> list[TickerSummary]:
 
 @contextmanager
 def _statements(columns: Sequence[str]) -> Iterator[list["_Statement"]]:
-    """Run as many statements side by side as there may be, each over a pipe of its own."""
+    """Run the maximum number of parallel statements, each reading from its own pipe."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        # One thread in DuckDB: the parallel ones are ours.
+        # One DuckDB thread per statement: the statements run in parallel.
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": "", "threads": 1}) as connection,
         ThreadPoolExecutor(PARALLEL) as threads,
         ExitStack() as open_statements,
@@ -158,7 +158,7 @@ def _statements(columns: Sequence[str]) -> Iterator[list["_Statement"]]:
 
 
 class _Statement:
-    """A statement that sums up, in a thread of its own, the lines that are written to its pipe."""
+    """A statement that summarizes the lines written to its pipe, in its own thread."""
 
     def __init__(self, connection: "DuckDBPyConnection", threads: ThreadPoolExecutor, sql: str, pipe: Path) -> None:
         os.mkfifo(pipe)
@@ -166,7 +166,7 @@ class _Statement:
         self._rows = threads.submit(_rows, connection, sql, pipe, is_open)
         try:
             self._pipe = pipe.open("wb")
-        except BaseException:  # Ctrl-C: the statement may have yet to open its end, or wait there for ours
+        except BaseException:  # Ctrl-C: the statement may not have opened its end yet, or may wait there for data
             writer = os.open(pipe, os.O_RDWR)
             pipe.unlink()
             os.close(writer)
@@ -183,16 +183,16 @@ class _Statement:
         try:
             self._pipe.write(block.lines)
         except BrokenPipeError:
-            self._rows.result()  # raises what ended the statement
+            self._rows.result()  # raises the statement's error
             raise
 
     def close(self) -> None:
-        """Let the statement end when it has read what was written."""
+        """Let the statement end after it has read all that was written."""
         with suppress(BrokenPipeError):
             self._pipe.close()
 
     def summaries(self) -> Iterator[TickerSummary]:
-        """Yield what the lines come to for each ticker, once the pipe is closed."""
+        """Yield the summary of each ticker, after the pipe is closed."""
         for *figures, thousands, rest, opened, open_, closed, close in self._rows.result():
             with localcontext(prec=PRECISION):
                 notional = 1000 * thousands + rest
@@ -208,13 +208,13 @@ class _Statement:
 def _rows(connection: "DuckDBPyConnection", sql: str, pipe: Path, is_open: Event) -> list[tuple[Any, ...]]:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("set TimeZone = 'UTC'")  # a cursor is a session of its own
+            cursor.execute("set TimeZone = 'UTC'")  # each DuckDB cursor is its own session
             cursor.execute(sql, {"pipe": str(pipe)})
             return cursor.fetchmany(TICKER_LIMIT + 1)
     except duckdb.OutOfMemoryException as error:
         raise TooManyTickersError from error
     finally:
-        # If the statement failed before it opened the pipe, the other end still waits for a reader.
+        # If the statement failed before it opened the pipe, the writer still waits for a reader.
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         is_open.wait()
         os.close(reader)
@@ -226,8 +226,8 @@ _TYPES = {"price": "DECIMAL(18, 6)", "quantity": "DECIMAL(19, 10)", "timestamp":
 def _sql(columns: Sequence[str]) -> str:
     """Return the statement that summarizes the lines of a pipe, each of which is a trade or a row of nulls.
 
-    DuckDB sums 38 digits, and the largest price times the largest quantity has 37. So a price counts in two parts, its
-    thousands and the rest: their products have 28 digits, which leaves room for ten billion rows.
+    DuckDB sums up to 38 digits, and the largest price times the largest quantity has 37. So a price is split into its
+    thousands and the rest: their products have 28 digits, which allows ten billion rows.
     """
     types = ", ".join(
         f"'{name or f'column_{position}'}': '{_TYPES.get(name, 'VARCHAR')}'" for position, name in enumerate(columns)
@@ -251,4 +251,4 @@ def _sql(columns: Sequence[str]) -> str:
         )
         group by {keys}
         having ticker is not null
-    """  # noqa: S608 - names and types of our own
+    """  # noqa: S608 - constant names and types

@@ -1,1 +1,1 @@
-"""What every part of the system stands on: settings, the database, AWS's services, values and errors."""
+"""What all packages share: settings, the database, AWS clients, value types and errors."""

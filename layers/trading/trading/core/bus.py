@@ -1,4 +1,4 @@
-"""The event bus: asking another function to work on something, which nobody waits for."""
+"""The event bus: invoking another function asynchronously through EventBridge."""
 
 import json
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ SOURCE = "trading"
 
 
 class BusUnavailableError(UnavailableError):
-    """EventBridge did not answer in time, or did not take the event."""
+    """EventBridge did not respond in time, or rejected the event."""
 
 
 def send(detail_type: str, detail: Mapping[str, str]) -> None:
-    """Put an event on the account's default bus; rules of the template say whom it wakes.
+    """Put an event on the account's default bus; the template's rules say which function it invokes.
 
     Raises:
-        BusUnavailableError: it is not known to be there.
+        BusUnavailableError: the event may not have been accepted.
     """
     client = aws.events()
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before

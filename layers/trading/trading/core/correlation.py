@@ -1,4 +1,4 @@
-"""Correlation: the id under which the logs tell of one request, from HTTP through a queue to the notification."""
+"""Correlation: the id that connects a request's log lines, from HTTP through the queues to the notification."""
 
 import os
 from collections.abc import Mapping
@@ -17,24 +17,24 @@ _current: ContextVar[str | None] = ContextVar(ATTRIBUTE, default=None)
 
 
 def begin(correlation_id: str | None) -> None:
-    """Say what everything that follows is about, in the logs and on the way: nothing in particular, if `None`."""
+    """Set the correlation id of all following log lines and messages; None clears it."""
     _current.set(correlation_id)
     _logger(os.getenv("POWERTOOLS_SERVICE_NAME")).set_correlation_id(correlation_id)
 
 
-@cache
+@cache  # creating a logger takes a tenth of the time of a request
 def _logger(service: str | None) -> Logger:
-    """Return the logger of a service, made at first use: making one takes a tenth of what a request does."""
+    # Not created on import, when the environment may not yet name the parent logger's service.
     return Logger(service=service, child=True)
 
 
 def of_record(record: Mapping[str, Any]) -> str | None:
-    """Return what a message of an SQS event is about, if it says."""
+    """Return the correlation id of a message in an SQS event, if it has one."""
     attribute = record.get("messageAttributes", {}).get(ATTRIBUTE)
     return attribute["stringValue"] if attribute else None
 
 
 def attributes() -> "dict[str, MessageAttributeValueTypeDef]":
-    """Return what a message carries of it, as SQS and SNS spell attributes."""
+    """Return the correlation id as message attributes for SQS and SNS."""
     correlation_id = _current.get()
     return {ATTRIBUTE: {"DataType": "String", "StringValue": correlation_id}} if correlation_id else {}

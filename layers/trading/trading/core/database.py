@@ -1,8 +1,7 @@
-"""PostgreSQL: one connection per process, opened at first use, kept, and replaced when it is gone.
+"""PostgreSQL: one connection per process, opened at first use, reused, and replaced when it is lost.
 
-Behind RDS Proxy a session that sends SET, opens a named cursor, takes an advisory lock or sends a statement of more
-than 16 KB keeps its database connection to itself ("pins" it). Nothing here does the first three; after the last,
-`run` gives the connection back.
+RDS Proxy pins a session to its database connection if it sends SET, opens a named cursor, takes an advisory lock or
+sends a statement of more than 16 KB. Nothing here does the first three; after the last, `run` closes the connection.
 """
 
 import json
@@ -24,15 +23,19 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-# Within these seconds without use a connection is trusted as long as its socket is quiet. After them it may have
-# been cut while the sandbox was frozen, when nobody was there to receive the news: ask first.
+# A connection that was idle for less than this is trusted if its socket is quiet. After a longer time it may have been
+# cut while the sandbox was frozen and could not notice, so it is tested first.
 TRUSTED_IDLE_SECONDS = 10.0
 
-# libpq's own words: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-_OPTIONS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "application_name": "trading"}
+CONNECT_SECONDS = 3
+RECONNECT_SECONDS = 0.5  # between attempts, while a paused database resumes
+
+# libpq's parameters: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_OPTIONS: dict[str, Any] = {"tcp_user_timeout": 5_000, "application_name": "trading"}
 
 PORT = 5432
-PINNING_BYTES = 16 * 1024  # of a statement
+ROOTS = Path(__file__).with_name("roots.pem")
+PINNING_BYTES = 16 * 1024  # a statement longer than this
 
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
@@ -41,7 +44,7 @@ _last_used = 0.0
 
 
 class _Cursor(psycopg2.extensions.cursor):
-    """A cursor that knows whether one of its statements was so long that RDS Proxy has pinned the connection."""
+    """A cursor that remembers whether a long statement made RDS Proxy pin the connection."""
 
     has_pinned = False
 
@@ -55,25 +58,25 @@ class _Cursor(psycopg2.extensions.cursor):
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """PostgreSQL does not answer, or went away before it was known whether the work was done."""
+    """PostgreSQL does not respond, or the connection was lost before it was known whether the work was done."""
 
 
 def run[Result](
     work: "Callable[[Cursor], Result]", *, repeatable: bool, atomic: bool = False, snapshot: bool = False
 ) -> Result:
-    """Return what `work` returns, given a cursor of the kept connection.
+    """Call `work` with a cursor of the process's connection and return its result.
 
     Args:
-        work: executes statements; each is committed by itself unless `atomic` or `snapshot`.
-        repeatable: whether `work` may be done a second time if the server went away during the first.
-        atomic: do the whole of `work` in one transaction, undone when it raises.
-        snapshot: do that in a transaction whose statements all see the database of the same moment.
+        work: executes statements; each is committed on its own unless `atomic` or `snapshot` is set.
+        repeatable: whether `work` may run a second time if the connection was lost during the first.
+        atomic: run `work` in one transaction, which is rolled back if it raises.
+        snapshot: like `atomic`, in a transaction whose statements all see the same snapshot (repeatable read).
 
     Raises:
-        DatabaseUnavailableError: the server cannot be reached, or went away and `work` is not repeatable (or went
-            away again). Any other error of `work` is passed on, with nothing left open.
+        DatabaseUnavailableError: the server cannot be reached, or the connection was lost and `work` is not repeatable
+            (or it was lost again). Any other error of `work` is passed on, with no transaction left open.
     """
-    global _last_used  # noqa: PLW0603 - the connection and its age belong to the process
+    global _last_used  # noqa: PLW0603 - the connection and its last use belong to the process
     attempts_left = 2 if repeatable else 1
     transaction = "begin isolation level repeatable read" if snapshot else "begin" if atomic else None
     while True:
@@ -87,7 +90,7 @@ def run[Result](
                 raise DatabaseUnavailableError(str(error)) from error
         except BaseException:
             if transaction:
-                release()  # a transaction ends with its connection: the surest way back
+                release()  # closing the connection is the surest way to end the transaction
             raise
         else:
             cursor.close()
@@ -98,7 +101,7 @@ def run[Result](
 
 
 def query(statement: str, parameters: Mapping[str, Any], *, repeatable: bool) -> list[tuple[Any, ...]]:
-    """Return the rows of one statement, which is committed by itself. Raises as `run` does."""
+    """Return the rows of one statement, committed on its own. Raises the same errors as `run`."""
 
     def work(cursor: "Cursor") -> list[tuple[Any, ...]]:
         cursor.execute(statement, parameters)
@@ -108,7 +111,7 @@ def query(statement: str, parameters: Mapping[str, Any], *, repeatable: bool) ->
 
 
 def release() -> None:
-    """Close the kept connection; the next use opens another."""
+    """Close the connection; the next use opens a new one."""
     global _connection  # noqa: PLW0603
     if _connection is not None:
         with suppress(psycopg2.Error):
@@ -117,7 +120,7 @@ def release() -> None:
 
 
 def behind_proxy() -> bool:
-    """Whether the connections are RDS Proxy's to share out."""
+    """Whether connections may go through RDS Proxy: in AWS. `dev` has none, and loses little."""
     return not os.environ.get("DATABASE_URL")
 
 
@@ -142,7 +145,7 @@ def _usable_connection() -> "Connection":
 
 def _is_alive(connection: "Connection") -> bool:
     if connection.closed or select.select([connection], [], [], 0)[0]:
-        return False  # a server that has nothing to answer and yet is heard has hung up
+        return False  # data without a query means that the server has closed the connection
     if time.time() - _last_used < TRUSTED_IDLE_SECONDS:
         return True
     try:
@@ -154,58 +157,71 @@ def _is_alive(connection: "Connection") -> bool:
 
 
 def _connect() -> "Connection":
-    url, secret = os.environ.get("DATABASE_URL"), os.environ.get("DB_SECRET_ARN")
-    if url:
-        connection = _open({"dsn": url})
-    elif secret:
-        connection = _open_as_administrator(secret)
-    else:
-        connection = _open(_application())
+    url = os.environ.get("DATABASE_URL")
+    connection = _open({"dsn": url}) if url else _sign_in()
     connection.autocommit = True
     return connection
 
 
-def _open(address: Mapping[str, Any]) -> "Connection":
-    opened: Connection = psycopg2.connect(**address, **_OPTIONS)
+def _open(address: Mapping[str, Any], seconds: float = CONNECT_SECONDS) -> "Connection":
+    opened: Connection = psycopg2.connect(**address, **_OPTIONS, connect_timeout=int(seconds))
     return opened
 
 
-def _open_as_administrator(secret: str) -> "Connection":
-    """Sign in by the password in RDS's secret or, if that is refused, by a token.
+def _sign_in() -> "Connection":
+    """Sign in to a database of AWS, repeatedly for DB_CONNECT_SECONDS if that is set.
 
-    RDS takes nothing but tokens from members of `rds_iam`, indirect ones too. The administrator may have become one by
+    Aurora that has paused resumes when somebody connects. It establishes the connection once it has, in about 15
+    seconds, but it may also refuse it at first.
+
+    Raises:
+        psycopg2.OperationalError: the last attempt failed.
+    """
+    deadline = time.monotonic() + float(os.environ.get("DB_CONNECT_SECONDS") or 0)
+    secret = os.environ.get("DB_SECRET_ARN")
+    while True:
+        seconds = max(CONNECT_SECONDS, deadline - time.monotonic())
+        try:
+            return _open_as_administrator(secret) if secret else _open(_by_token(setting("DB_USER")), seconds)
+        except psycopg2.OperationalError:
+            if time.monotonic() + RECONNECT_SECONDS >= deadline:
+                raise
+            time.sleep(RECONNECT_SECONDS)
+
+
+def _open_as_administrator(secret: str) -> "Connection":
+    """Sign in with the password in RDS's secret or, if that is refused, with an IAM token.
+
+    RDS accepts only tokens from direct and indirect members of `rds_iam`. The administrator may have become one by
     creating `trading_app`.
 
     Raises:
-        psycopg2.OperationalError: both were refused, or nobody answers.
+        psycopg2.OperationalError: both were refused, or the server does not respond.
     """
     known = json.loads(aws.secrets().get_secret_value(SecretId=secret)["SecretString"])
     user = known["username"]
     try:
-        # RDS's own roots are nowhere in Lambda. Channel binding does what verifying would: only who knows what the
-        # password was hashed to can answer, and only at the other end of this very TLS connection.
+        # Channel binding replaces verification, in every region: only a server that knows the password's hash can
+        # answer, and only at the other end of this TLS connection.
         return _open(
             {**_server(), "user": user, "password": known["password"]}
             | {"sslmode": "require", "channel_binding": "require"}
         )
     except psycopg2.OperationalError as refusal:
         try:
-            return _open({**_server(), "user": user, "password": _token(user), "sslmode": "require"})
+            return _open(_by_token(user))
         except psycopg2.OperationalError as error:
             raise psycopg2.OperationalError(f"with the password: {refusal}; with a token: {error}") from error
 
 
-def _application() -> dict[str, Any]:
-    import botocore  # noqa: PLC0415 - as boto3 in `_token`
-
-    user = setting("DB_USER")
+def _by_token(user: str) -> dict[str, Any]:
+    """Return how to sign in by IAM, at RDS Proxy or at the database itself."""
     return {
         **_server(),
         "user": user,
         "password": _token(user),
         "sslmode": "verify-full",
-        # RDS Proxy's certificates are Amazon Trust Services', whose roots botocore carries.
-        "sslrootcert": str(Path(botocore.__file__).with_name("cacert.pem")),
+        "sslrootcert": str(ROOTS),
     }
 
 
@@ -214,8 +230,8 @@ def _server() -> dict[str, Any]:
 
 
 def _token(user: str) -> str:
-    """Return what IAM lets this function sign in with: a new one each time, for it lives for 15 minutes."""
-    import boto3  # noqa: PLC0415 - a third of a cold start: paid where it is used
+    """Return an IAM authentication token; a new one each time, because it expires after 15 minutes."""
+    import boto3  # noqa: PLC0415 - a third of a cold start, so loaded only where needed
 
     client = boto3.client("rds")
     token: str = client.generate_db_auth_token(DBHostname=setting("DB_HOST"), Port=PORT, DBUsername=user)

@@ -1,4 +1,4 @@
-"""Errors: why the system cannot do what it was asked. `http/problems.py` turns each into an answer."""
+"""Errors: why a request cannot be carried out. `http/problems.py` turns each into a response."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class FieldError:
     message: str
 
 
-# Here, so that who pages without a database need not load one.
+# Here, so that functions which page without a database need not load the driver.
 BAD_CURSOR = FieldError("cursor", "is not a valid cursor; omit it to start at the first page")
 
 
 class RefusalError(Exception):
-    """A request that was understood and not carried out: a sentence that says why, and the fields it is about."""
+    """A request that was understood but refused: the reason in a sentence, and the fields that caused it."""
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -26,11 +26,11 @@ class RefusalError(Exception):
 
 
 class InvalidError(RefusalError):
-    """Something in the request is malformed, out of range, or makes no sense with the rest."""
+    """Something in the request is malformed, out of range, or inconsistent with the rest."""
 
     def __init__(self, *errors: FieldError) -> None:
         detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
-        if len(errors) > 3:  # noqa: PLR2004 - three say enough in a sentence; `errors` has them all
+        if len(errors) > 3:  # noqa: PLR2004 - three are enough for a sentence; `errors` has them all
             detail += f"; and {len(errors) - 3} more"
         super().__init__(detail, errors)
 
@@ -44,4 +44,4 @@ class ConflictError(RefusalError):
 
 
 class UnavailableError(Exception):
-    """Something that the system depends on does not answer now; the same request may succeed later."""
+    """A dependency does not respond at the moment; the same request may succeed later."""

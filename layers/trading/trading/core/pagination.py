@@ -1,4 +1,4 @@
-"""Pages of a search, each beginning after the key of the last row before it (keyset), so that depth costs nothing."""
+"""Keyset pagination: each page begins after the key of the last row, so deep pages cost no more than the first."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _BIGINT = 2**63
 
 
-def find(  # noqa: PLR0913 - a search has these parts
+def find(  # noqa: PLR0913 - the parts of a search
     table: str,
     columns: Sequence[str],
     wanted: Mapping[str, Any],
@@ -23,19 +23,19 @@ def find(  # noqa: PLR0913 - a search has these parts
     equal: Sequence[str],
     further: Mapping[str, str] | None = None,
 ) -> tuple[list[tuple[Any, ...]], str | None]:
-    """Return a page of a table's rows, the newest first, and the cursor of the next page if there is one.
+    """Return a page of a table's rows, newest first, and the cursor of the next page if there is one.
 
     Args:
-        table: where to look; this and all names of columns are constants of the code.
-        columns: what to return of each row.
-        wanted: what is searched for, by name, None for what does not matter; with `limit` and `cursor`, and with
-            `start_date` and `end_date`, both included.
-        key: the columns that order the rows: a timestamp, which the dates bound, and a number if it is not unique.
-        equal: the columns that must have the wanted value of their name.
-        further: other conditions, each of which counts where something is wanted under its name.
+        table: the table or join; this and all column names must be constants.
+        columns: the columns to return.
+        wanted: the search parameters by name, None if not given; includes `limit` and `cursor`, and `start_date`
+            and `end_date`, both inclusive.
+        key: the columns to sort by: a timestamp, which the dates bound, and an id if the timestamp is not unique.
+        equal: the columns that must equal the parameter of the same name.
+        further: other conditions by parameter name, each applied if that parameter is given.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     if wanted["start_date"] and wanted["end_date"] and wanted["start_date"] > wanted["end_date"]:
@@ -53,7 +53,7 @@ def find(  # noqa: PLR0913 - a search has these parts
         parameters |= {f"after_{number}": part for number, part in enumerate(after)}
     clauses = [clause for name, clause in conditions.items() if name in parameters]
     where = f"where {' and '.join(clauses)}" if clauses else ""
-    # One row more than wanted tells whether there is another page.
+    # One extra row shows whether there is another page.
     statement = (
         f"select {', '.join([*columns, *key])} from {table} {where}"  # noqa: S608 - names are constants
         f" order by {', '.join(f'{column} desc' for column in key)} limit %(limit)s + 1"
@@ -65,15 +65,15 @@ def find(  # noqa: PLR0913 - a search has these parts
 
 
 def encode_cursor(timestamp: datetime, row_id: int = 0) -> str:
-    """Return the opaque text that names a row by its sort key."""
+    """Return an opaque cursor for a row's sort key."""
     return _encoded(f"{(timestamp - _EPOCH) // _MICROSECOND}.{row_id}")
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, int]:
-    """Return the sort key that `encode_cursor` was given.
+    """Return the sort key in a cursor of `encode_cursor`.
 
     Raises:
-        InvalidError: the text is not a cursor of ours.
+        InvalidError: the cursor is not valid.
     """
     try:
         microseconds, row_id = _decoded(cursor).split(".")
@@ -86,15 +86,15 @@ def decode_cursor(cursor: str) -> tuple[datetime, int]:
 
 
 def encode_key(*parts: str | int) -> str:
-    """Return the opaque text that names a row by a sort key of other parts."""
+    """Return an opaque cursor for a sort key with other parts."""
     return _encoded(json.dumps(parts, separators=(",", ":")))
 
 
 def decode_key(cursor: str, *kinds: type[str | int]) -> list[Any]:
-    """Return the sort key that `encode_key` was given, whose parts are of these kinds.
+    """Return the sort key in a cursor of `encode_key`, whose parts have these types.
 
     Raises:
-        InvalidError: the text is not a cursor of ours.
+        InvalidError: the cursor is not valid.
     """
     try:
         parts = json.loads(_decoded(cursor))
@@ -103,7 +103,7 @@ def decode_key(cursor: str, *kinds: type[str | int]) -> list[Any]:
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
         raise _invalid()
     if not all(isinstance(part, int) or (part.isascii() and part.isprintable()) for part in parts):
-        raise _invalid()  # a database takes no NUL, and no half of a character
+        raise _invalid()  # PostgreSQL rejects NUL and lone surrogates
     return parts
 
 

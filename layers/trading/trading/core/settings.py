@@ -1,18 +1,18 @@
-"""What a function is told by its environment."""
+"""Settings: the environment variables of a function."""
 
 import os
 
 
 class MissingSettingError(RuntimeError):
-    """The environment lacks a variable that this function cannot work without."""
+    """A required environment variable is not set."""
 
 
 def setting(name: str) -> str:
     """Return the environment variable `name`.
 
     Raises:
-        MissingSettingError: it is not set, or empty (the template declares some variables as empty, because
-            `sam local` can only override those that are declared).
+        MissingSettingError: it is not set or empty (the template declares some variables as empty, because
+            `sam local` can only override declared ones).
     """
     value = os.environ.get(name)
     if not value:

@@ -1,4 +1,4 @@
-"""Storage: objects in S3, read as streams and written whole or not at all."""
+"""Storage: objects in S3, read as streams and written atomically."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,16 +17,16 @@ PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of 5 MB and more, 10,000 of them
 
 
 class IncompleteBodyError(Exception):
-    """An object's body ended before its length was reached: what was read is not the object."""
+    """An object's body ended before its stated length; what was read is incomplete."""
 
 
 class ReplacedError(Exception):
-    """An object was written by another program between looking at it and writing it."""
+    """Another program wrote the object between our read and our write."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Which version of an object S3 has, what was written about it, and its body."""
+    """An object in S3: its ETag, its metadata and its body."""
 
     key: str
     etag: str
@@ -35,7 +35,7 @@ class StoredObject:
 
 
 def open_object(bucket: str, key: str) -> StoredObject | None:
-    """Return an object whose chunks are yet to be read, or nothing where there is none.
+    """Return an object, whose chunks are read on demand, or None if it does not exist.
 
     Raises:
         IncompleteBodyError: (while the chunks are read) the body is shorter than S3 said.
@@ -54,31 +54,31 @@ def open_object(bucket: str, key: str) -> StoredObject | None:
 
 
 def describe(bucket: str, key: str) -> tuple[str, Mapping[str, str]] | None:
-    """Return the ETag and the metadata of an object, or nothing where there is none."""
+    """Return an object's ETag and metadata, or None if it does not exist."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client, not before
 
     try:
         answer = aws.s3().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:  # noqa: PLR2004 - HEAD has no body to say more
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:  # noqa: PLR2004 - a HEAD response has no body with an error code
             return None
         raise
     return answer["ETag"], answer["Metadata"]
 
 
 def has(described: tuple[str, Mapping[str, str]], metadata: Mapping[str, str]) -> bool:
-    """Whether an object that was described carries these metadata."""
+    """Whether a described object has this metadata."""
     return described[1].items() >= metadata.items()
 
 
 def list_keys(bucket: str, prefix: str = "", suffix: str = "", *, after: str = "") -> Iterator[str]:
-    """Yield the keys that begin and end so and come after the key `after`, in order."""
+    """Yield, in order, the keys with this prefix and suffix that sort after `after`."""
     pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
     for page in pages:
         yield from (each["Key"] for each in page.get("Contents", []) if each["Key"].endswith(suffix))
 
 
-def put(  # noqa: PLR0913, PLR0917 - an object has these parts
+def put(  # noqa: PLR0913, PLR0917 - the parts of an object
     bucket: str,
     key: str,
     body: bytes,
@@ -86,10 +86,10 @@ def put(  # noqa: PLR0913, PLR0917 - an object has these parts
     metadata: Mapping[str, str],
     condition: Mapping[str, str] | None = None,
 ) -> None:
-    """Write an object, if the condition (IfMatch or IfNoneMatch) holds of what is there.
+    """Write an object if the condition (IfMatch or IfNoneMatch) holds.
 
     Raises:
-        ReplacedError: it does not hold; what is there stays as it is.
+        ReplacedError: the condition does not hold; the stored object is unchanged.
     """
     with _conditionally(key):
         aws.s3().put_object(
@@ -115,20 +115,20 @@ def _conditionally(key: str) -> Iterator[None]:
 
 
 def delete(bucket: str, key: str) -> None:
-    """Remove an object, if it is there."""
+    """Delete an object if it exists."""
     aws.s3().delete_object(Bucket=bucket, Key=key)
 
 
 class Upload:
-    """An object that is written as a stream, in bounded memory, and is there only once it is `complete`.
+    """An object that is written as a stream in bounded memory, and exists only after `complete`.
 
-    Leaving the block before that leaves nothing behind.
+    Leaving the block before that discards everything.
     """
 
     def __init__(
         self, bucket: str, key: str, content_type: str, metadata: Mapping[str, str], *, replaces: str | None = ""
     ) -> None:
-        """Begin an object that `replaces` the version of this ETag, or none that exists (None), or any ("")."""
+        """Begin an object that `replaces` the version with this ETag, no version (None), or any version ("")."""
         self._bucket = bucket
         self._key = key
         self._content_type = content_type
@@ -139,7 +139,7 @@ class Upload:
         self._parts: list[CompletedPartTypeDef] = []
 
     def write(self, data: bytes) -> int:
-        """Add to the object's end."""
+        """Append to the object."""
         self._held += data
         while len(self._held) >= PART_BYTES:
             self._send(bytes(self._held[:PART_BYTES]))
@@ -147,10 +147,10 @@ class Upload:
         return len(data)
 
     def complete(self) -> None:
-        """Make the object, in place of one that was there.
+        """Create the object, or replace the existing one.
 
         Raises:
-            ReplacedError: the version that it replaces is not what is there; that stays as it is.
+            ReplacedError: the stored version is not the one to replace; it is unchanged.
         """
         if self._upload_id is None:
             put(self._bucket, self._key, bytes(self._held), self._content_type, self._metadata, self._condition)

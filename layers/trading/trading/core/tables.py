@@ -1,7 +1,7 @@
-"""Tables: CSV as people have it, from brokers, exchanges and spreadsheets, read row by row and number by number.
+"""Tables: reading CSV files as brokers, exchanges and spreadsheets export them.
 
-The header may stand below a preamble, cells may be separated and quoted in any of the usual ways, and numbers may have
-thousands separators, currency signs and a decimal comma. Nothing is guessed that changes a value.
+The header may follow a preamble, cells may use any common delimiter and quoting, and numbers may have thousands
+separators, currency signs and a decimal comma. Nothing that would change a value is guessed.
 """
 
 import codecs
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-HEADER_LINES = 20  # a header begins at one of these
+HEADER_LINES = 20  # the header must begin within these
 DELIMITERS = (",", ";", "\t", "|")
 
-_SEEN = 120  # characters of a file that is not recognized
+_SEEN = 120  # characters quoted from a file that is not recognized
 
 
 def _number_pattern(decimal_mark: str, other_mark: str) -> re.Pattern[str]:
-    spaces = r" \u00a0\u2009\u202f"  # also those that do not break, and the thin ones
+    spaces = r" \u00a0\u2009\u202f"  # including no-break and thin spaces
     currency = rf"[{spaces}]*(?:[A-Z]{{0,3}}[$\u00a2-\u00a5\u20a0-\u20cf]|[A-Z]{{3}})?[{spaces}]*"
     sign = r"[+\-\u2212]"
     separator = rf"[{other_mark}'\u2019{spaces}]"
@@ -37,7 +37,7 @@ _MINUS = {"-", "\N{MINUS SIGN}"}
 
 
 class UnknownTableError(Exception):
-    """None of the first rows is a header that the reader knows; `seen` is the beginning of the file's first row."""
+    """None of the first rows is a known header; `seen` is the beginning of the file's first row."""
 
     def __init__(self, seen: str) -> None:
         super().__init__(f"no header was recognized in the first {HEADER_LINES} lines; the first row is {seen!r}")
@@ -46,9 +46,9 @@ class UnknownTableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table: the line at which it begins, the file's first being 1, and its cells without outer spaces.
+    """A row of a table: the line at which it begins, counted from 1, and its cells without surrounding spaces.
 
-    A row that is not CSV has no cells, and a `fault` that says why.
+    A row that is not valid CSV has no cells and a `fault` that says why.
     """
 
     line: int
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table[T]:
-    """A table whose header was recognized as `layout`, and the rows below the header that are not blank."""
+    """A table whose header was recognized as `layout`, and the non-blank rows below the header."""
 
     layout: T
     header: Row
@@ -66,9 +66,9 @@ class Table[T]:
 
 
 def read[T](data: bytes, recognize: Callable[[Sequence[str]], T | None]) -> Table[T]:
-    """Return the table in a file; `recognize` is given the cells of each row that may be its header.
+    """Return the table in a file; `recognize` is called with the cells of each row that may be the header.
 
-    Rows end at a newline, with or without a carriage return before it, and nowhere else. Blank rows are passed over.
+    Rows end only at a newline, with or without a carriage return before it. Blank rows are skipped.
 
     Raises:
         UnknownTableError: no header was recognized.
@@ -86,9 +86,9 @@ def read[T](data: bytes, recognize: Callable[[Sequence[str]], T | None]) -> Tabl
 
 
 def decode(data: bytes) -> str:
-    """Return the text of UTF-8, of UTF-16 with a byte order mark, or else of Windows-1252.
+    """Decode UTF-8, UTF-16 with a byte order mark, or otherwise Windows-1252.
 
-    Bytes that mean nothing become U+FFFD. Digits and ASCII letters are the same in UTF-8 and Windows-1252.
+    Undefined bytes become U+FFFD. Digits and ASCII letters are the same in UTF-8 and Windows-1252.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace")
@@ -99,16 +99,16 @@ def decode(data: bytes) -> str:
 
 
 def number(text: str, decimal_mark: str = ".") -> Decimal:
-    """Return the number that a cell spells, with all of its digits.
+    """Parse the number in a cell, keeping all digits.
 
-    Thousands may be separated by the other mark, a space or an apostrophe, in groups of three. A currency's sign or
-    code may come first or last, and parentheses are a minus.
+    Thousands may be separated by the other mark, a space or an apostrophe, in groups of three. A currency sign or
+    code may come first or last, and parentheses mean a negative number.
 
     Raises:
-        ValueError: it is no such number.
+        ValueError: it is not such a number.
     """
     if decimal_mark == "." and _PLAIN_NUMBER.fullmatch(text):
-        return Decimal(text)  # as most are, and twice as fast
+        return Decimal(text)  # the common case, and twice as fast
     match = _NUMBER[decimal_mark].fullmatch(text.strip())
     if match is None:
         raise ValueError(f"must be a number, not {text[:40]!r}")
@@ -118,12 +118,12 @@ def number(text: str, decimal_mark: str = ".") -> Decimal:
 
 
 def find_decimal_mark(texts: Iterable[str]) -> str | None:
-    """Return the decimal mark of cells that may be numbers: that of the first which has a meaning under one mark only.
+    """Return the decimal mark of a column, from the first cell that is a number under one mark only.
 
-    None if there is none: 1,234 may be a thousand or little more than one. Cells that are no numbers do not matter.
+    None if there is no such cell: 1,234 could be either. Cells that are not numbers are ignored.
     """
     for text in texts:
-        amount = text.strip().rstrip("%KMB")  # of a volume or a change, which tell the mark as well
+        amount = text.strip().rstrip("%KMB")  # suffixes of volumes and changes, which also show the mark
         marks = [mark for mark in _NUMBER if _NUMBER[mark].fullmatch(amount)]
         if len(marks) == 1:
             return marks[0]

@@ -1,4 +1,4 @@
-"""The topic of notifications: one message for everybody who subscribes, in the form that suits them."""
+"""The notification topic (SNS): one message for all subscribers, in the format of each protocol."""
 
 import json
 from collections.abc import Mapping
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
 
 class TopicUnavailableError(UnavailableError):
-    """SNS did not answer in time, or did not take the message."""
+    """SNS did not respond in time, or rejected the message."""
 
 
 class Event(Protocol):
-    """Something that happened, told in words."""
+    """An event that can be described in words."""
 
     @property
     def id(self) -> str:
-        """Return what tells it from all others."""
+        """Return the unique id."""
 
     @property
     def type(self) -> str:
-        """Return its kind, such as `trade.recorded.v1`."""
+        """Return the event type, such as `trade.recorded.v1`."""
 
     def headline(self) -> str:
-        """Return what happened in a line."""
+        """Return what happened, in one line."""
 
     def details(self) -> str:
-        """Return the rest in a sentence or two."""
+        """Return the details in a sentence or two."""
 
     def attributes(self) -> Mapping[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
 
 
 def publish(event: Event, written: str) -> None:
-    """Publish an event: as it is written in JSON to queues and functions, and as prose to everybody else.
+    """Publish an event: as JSON (`written`) to queues and functions, and as plain text to all others.
 
     Raises:
-        TopicUnavailableError: it is not known to be published.
+        TopicUnavailableError: the event may not have been published.
     """
     client = aws.sns()
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with the client, not before
@@ -63,5 +63,5 @@ def publish(event: Event, written: str) -> None:
 
 
 def prose(event: Event) -> str:
-    """Return an event as a message for people."""
+    """Return an event as a plain text message for people."""
     return f"{event.headline()}\n\n{event.details()}\nEvent {event.id}\n"

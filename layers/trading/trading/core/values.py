@@ -1,4 +1,4 @@
-"""Values: how numbers, instants and names are read from a client and written back, exactly."""
+"""Values: exact parsing and formatting of the numbers, instants and names that clients send."""
 
 import json
 import re
@@ -20,14 +20,14 @@ from pydantic import (
 
 FRACTION_DIGITS = 6
 QUANTITY_FRACTION_DIGITS = 10
-QUANTITY_SIGNIFICANT_DIGITS = 15  # a double carries them all, and quantities travel as JSON numbers
-PAGE_DEFAULT = 1_000  # rows of a page
+QUANTITY_SIGNIFICANT_DIGITS = 15  # exact in a double, because quantities are JSON numbers
+PAGE_DEFAULT = 1_000  # rows
 PAGE_LIMIT = 5_000
-ID_LIMIT = 2**53 - 1  # the largest integer that every reader of JSON keeps
-PRECISION = 80  # more digits than the sums of any file or interval have
-# A trade may be ahead of the clock by this, for clocks and calendars differ.
+ID_LIMIT = 2**53 - 1  # the largest integer that is exact in every JSON parser
+PRECISION = 80  # more digits than any sum can have
+# How far in the future a trade may be: clocks and time zones differ.
 AHEAD = timedelta(days=1)
-# What was recorded so long ago is committed, or never will be: the timeouts of the database's role see to it.
+# A row recorded longer ago than this is committed or never will be, because of the timeouts of the database role.
 SETTLED = timedelta(minutes=1)
 TICKER_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$"
 TICKER_OR_EVERY_PATTERN = r"^(\*|[A-Z]{1,5}([.-][A-Z]{1,4})?)$"
@@ -39,12 +39,12 @@ RATIO_PATTERN = r"^[1-9][0-9]{0,5}:[1-9][0-9]{0,5}$"
 TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 UUID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 CHAT_ID_PATTERN = r"^(-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{4,31})$"
-# An instant as ISO 8601 writes it; RE2 reads this pattern too.
+# An ISO 8601 instant; the pattern works in RE2 too.
 INSTANT_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?"
 )
-# What a text must be that has to match a pattern, in words for people.
+# The error message for each pattern.
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
     TICKER_OR_EVERY_PATTERN: "must be a ticker, such as MSFT or BRK.B, or *",
@@ -76,12 +76,12 @@ _adapters: dict[Any, TypeAdapter[Any]] = {}
 
 
 def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACTION_DIGITS) -> Decimal:
-    """Return the number that the digits of `value` say, zero or more, as they stand and without an exponent.
+    """Return a non-negative number exactly as its digits were sent, without an exponent.
 
-    It has at most so many digits before the decimal point and after it, zeros at its end included.
+    The limits on digits before and after the decimal point include trailing zeros.
 
     Raises:
-        ValueError: it is not such a number, or already a binary float, whose digits are lost.
+        ValueError: it is not such a number, or is a binary float, which has lost its digits.
     """
     if isinstance(value, Decimal):
         number = value
@@ -106,10 +106,10 @@ def exact_decimal(value: object, whole_digits: int, fraction_digits: int = FRACT
 
 
 def exact_quantity(value: object) -> Decimal:
-    """Return the number of shares that the digits of `value` say: nine before the point, ten after it, 15 in all.
+    """Return a number of shares: at most 9 digits before the decimal point, 10 after it, 15 significant.
 
     Raises:
-        ValueError: it is not such a number, or already a binary float, whose digits are lost.
+        ValueError: it is not such a number, or is a binary float, which has lost its digits.
     """
     number = exact_decimal(value, 9, QUANTITY_FRACTION_DIGITS)
     if len(number.normalize().as_tuple().digits) > QUANTITY_SIGNIFICANT_DIGITS:
@@ -118,10 +118,10 @@ def exact_quantity(value: object) -> Decimal:
 
 
 def whole_number(value: object) -> int:
-    """Return the integer that a text of digits names.
+    """Return the integer in a string of digits.
 
     Raises:
-        ValueError: it is something else, were it a spelling that Python takes for a number.
+        ValueError: it is anything else, even a form that Python's `int` accepts.
     """
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
@@ -129,12 +129,12 @@ def whole_number(value: object) -> int:
 
 
 def parse_instant(value: object) -> datetime:
-    """Return the instant, in UTC, that an ISO 8601 text names; without an offset it is in UTC already.
+    """Parse an ISO 8601 instant and return it in UTC; without an offset it is taken as UTC.
 
-    Digits beyond the microsecond, which PostgreSQL cannot keep, are cut off.
+    Digits beyond microseconds are truncated, because PostgreSQL cannot store them.
 
     Raises:
-        ValueError: the text is no such instant.
+        ValueError: the text is not a valid instant.
     """
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
@@ -146,10 +146,10 @@ def parse_instant(value: object) -> datetime:
 
 
 def parse_date(value: object) -> date:
-    """Return the day that a text such as 2025-06-03 names.
+    """Parse a date such as 2025-06-03.
 
     Raises:
-        ValueError: it is not of that form, or there is no such day.
+        ValueError: it does not have that form, or there is no such day.
     """
     if isinstance(value, str) and _DATE.fullmatch(value):
         with suppress(ValueError):
@@ -158,7 +158,7 @@ def parse_date(value: object) -> date:
 
 
 def parse_boundary(value: object, at: time) -> datetime:
-    """Return the instant that a filter's text names; a date without a time means `at` on that day, UTC.
+    """Parse the instant of a filter; a date without a time means `at` on that day (UTC).
 
     Raises:
         ValueError: the text is neither an instant nor a date.
@@ -172,19 +172,19 @@ def parse_boundary(value: object, at: time) -> datetime:
 
 
 def divided(dividend: Decimal, divisor: Decimal | int) -> Decimal:
-    """Return a quotient to six decimals, half-even; 0 where it is divided by 0."""
+    """Return a quotient rounded half-even to six decimals; 0 if the divisor is 0."""
     with localcontext(prec=PRECISION):
         return (dividend / divisor if divisor else Decimal(0)).quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
 
 
 def format_decimal(number: Decimal) -> str:
-    """Return a number with all of its digits that mean something, without an exponent and without zeros after them."""
+    """Return a number in full, without an exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _json_number(number: Decimal) -> int | float:
-    # Of 15 significant digits: a double carries them all, so the JSON text has the very digits that were sent.
+    # At most 15 significant digits, which a double keeps: the JSON has exactly the digits that were sent.
     return int(number) if number == number.to_integral_value() else float(number)
 
 
@@ -221,7 +221,7 @@ def _decimal_schema(
 
 
 def whole_number_schema(minimum: int, maximum: int) -> WithJsonSchema:
-    """Return what the API's description says of a `WholeNumber` within bounds, which pydantic cannot tell by itself."""
+    """Return the JSON schema of a bounded `WholeNumber`, which pydantic cannot derive itself."""
     return WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum})
 
 
@@ -250,7 +250,7 @@ Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
 Tag = Annotated[str, StringConstraints(pattern=TAG_PATTERN)]
 Note = Annotated[str, StringConstraints(max_length=1_000, pattern=TEXT_PATTERN)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=TEXT_PATTERN)]
-# One validator does it all: these are the hot path of a batch.
+# A single validator each: these are the hot path of a batch.
 Price = Annotated[
     Decimal,
     BeforeValidator(partial(exact_decimal, whole_digits=12)),
@@ -264,9 +264,9 @@ Quantity = Annotated[
     _decimal_schema(9, 50, QUANTITY_FRACTION_DIGITS),
     WithJsonSchema({"type": "number", "minimum": 0, "examples": [50]}, mode="serialization"),
 ]
-# Hundredths of a percent, below 100 %.
+# Hundredths of a percent, below 100%.
 BasisPoints = Annotated[Decimal, BeforeValidator(partial(exact_decimal, whole_digits=4)), _decimal_schema(4, "2.5")]
-# Percent of a price: above 0, at most four decimals.
+# A percentage of a price: above 0, at most four decimals.
 Percent = Annotated[
     Decimal,
     BeforeValidator(partial(exact_decimal, whole_digits=4, fraction_digits=4)),
@@ -274,7 +274,7 @@ Percent = Annotated[
     _decimal_schema(4, "2.5", 4, positive=True),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["2.5"]}, mode="serialization"),
 ]
-# Money that this system has counted: it may be negative, and has as many digits as it needs.
+# A computed amount of money: it may be negative, and has as many digits as it needs.
 Amount = Annotated[
     Decimal,
     PlainSerializer(format_decimal, return_type=str),
@@ -290,22 +290,22 @@ PositivePrice = Annotated[
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Day = Annotated[date, BeforeValidator(parse_date)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
-# Of a trade or a split: at most a day in the future.
+# The instant of a trade or split: at most a day in the future.
 TradeInstant = Annotated[Instant, AfterValidator(_not_ahead)]
-# As of when the ledger is read: at least a minute ago, so that nothing can be recorded before it any more.
+# For `as_of`: at least a minute ago, so that no row recorded before it can still be committed.
 PastInstant = Annotated[Instant, AfterValidator(_settled)]
-# Date filters are inclusive: a date without a time means its first or its last microsecond.
+# Date filters are inclusive: a date without a time means the first or last microsecond of that day.
 StartDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.min)), _BOUNDARY_SCHEMA]
 EndDate = Annotated[datetime, BeforeValidator(partial(parse_boundary, at=time.max)), _BOUNDARY_SCHEMA]
 
 
 def read_json(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Return the value of a JSON text, its fractions and the constants NaN and Infinity as decimals.
+    """Parse JSON, with fractions and the constants NaN and Infinity as decimals.
 
-    `object_pairs_hook` makes an object of its members, as it does for `json.loads`.
+    `object_pairs_hook` works as in `json.loads`.
 
     Raises:
-        ValueError: the text is not JSON, or nested too deep to be read.
+        ValueError: the text is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(
@@ -322,10 +322,10 @@ def read_json(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]],
 def _read_fraction(digits: str) -> Decimal:
     try:
         return Decimal(digits)
-    except InvalidOperation:  # an exponent of twenty digits: out of every range, as infinity is
+    except InvalidOperation:  # an exponent of twenty digits: out of any range, like infinity
         return Decimal("Infinity")
 
 
 def _read_integer(digits: str) -> int | Decimal:
-    # Python reads no integer of more than 4,300 digits; as a decimal it is refused by its range.
+    # `int` rejects more than 4,300 digits; as a decimal the number is refused by its range instead.
     return int(digits) if len(digits) < 20 else Decimal(digits)  # noqa: PLR2004 - 64 bits have 19 digits

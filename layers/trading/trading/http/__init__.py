@@ -1,1 +1,1 @@
-"""The HTTP edge: routing, validation, and problems as RFC 9457 words them; only functions use it."""
+"""The HTTP edge: routing, validation and problem details (RFC 9457); used by functions only."""

@@ -1,7 +1,7 @@
-"""The HTTP edge that every API of this system shares, around Powertools' resolver.
+"""The HTTP edge that all APIs of this system share, based on Powertools' resolver.
 
-It adds what the contract asks for and the resolver leaves open: a scope for each route, exact JSON numbers, paths with
-and without a trailing slash, HEAD and OPTIONS, 405, 413 and 415, and a problem (RFC 9457) for everything that fails.
+It adds a scope for each route, exact JSON numbers, paths with and without a trailing slash, HEAD and OPTIONS, 405, 413
+and 415, and a problem (RFC 9457) for every failure.
 """
 
 import base64
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
-# The parameters of every search that comes in pages.
+# The parameters of every paginated search.
 From = Annotated[StartDate | None, Query(description="Inclusive.")]
 Until = Annotated[EndDate | None, Query(description="Inclusive; a date without a time covers the whole day (UTC).")]
 Limit = Annotated[WholeNumber, Field(ge=1, le=PAGE_LIMIT), whole_number_schema(1, PAGE_LIMIT), Query()]
@@ -40,27 +40,27 @@ Cursor = Annotated[
     Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | None,
     Query(description="Where the page begins; the Link header has the next page's."),
 ]
-# Of what is stored, in a path.
+# An id in a path.
 Id = Annotated[WholeNumber, Field(ge=1, le=ID_LIMIT), whole_number_schema(1, ID_LIMIT), Path()]
 
-SECURITY_SCHEME = "token"  # its name in the API's description
+SECURITY_SCHEME = "token"  # its name in the OpenAPI description
 JSON = "application/json"
-BODILESS = {"GET", "HEAD", "DELETE", "OPTIONS"}  # a body that comes with these means nothing
+BODILESS = {"GET", "HEAD", "DELETE", "OPTIONS"}  # a body sent with these is ignored
 RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Body:
-    """The body that a route takes: a JSON object, or bytes of one of these media types; and how many bytes at most."""
+    """The body that a route accepts: a JSON object, or bytes of one of these media types, up to `limit` bytes."""
 
     media_types: Sequence[str] = (JSON,)
-    # A batch of a thousand trades has a quarter of that.
+    # Four times the size of a batch of a thousand trades.
     limit: int = 1_000_000
 
 
 @dataclass(frozen=True)
 class _Edge:
-    """What a route asks of a request before its function is called, and what it tells who should try again."""
+    """What a route requires of a request before its function is called, and its hint for retries."""
 
     scope: str
     body: Body
@@ -68,7 +68,7 @@ class _Edge:
 
 
 class HttpApi(APIGatewayHttpResolver):
-    """Powertools' resolver for API Gateway's HTTP APIs, with this system's contract around it.
+    """Powertools' resolver for API Gateway HTTP APIs, extended as described above.
 
     Routes are declared without a trailing slash, each with the scope that a token must have, or PUBLIC.
     """
@@ -76,18 +76,18 @@ class HttpApi(APIGatewayHttpResolver):
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_read_object)
         self._edges: dict[Callable[..., Any], _Edge] = {}
-        self.subject = ""  # who is calling: of the request that is being answered
+        self.subject = ""  # the caller of the current request
         self.exception_handler(RequestValidationError)(_answer_invalid)
         self.exception_handler(RefusalError)(_answer_problem)
         self.exception_handler(UnavailableError)(self._answer_unavailable)
         self.exception_handler(Exception)(self._answer_unexpected)
 
     def get(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
-        """Declare a GET, which answers HEAD as well."""
+        """Declare a GET, which also handles HEAD."""
         return self._declare("GET", rule, scope, described)
 
     def post(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
-        """Declare a POST; `retry_hint` says what is safe to send again after a 503. A `body` is as in a PUT."""
+        """Declare a POST; `retry_hint` tells clients how to retry after a 503. `body` is as in `put`."""
         return self._declare("POST", rule, scope, described)
 
     def put(self, rule: str, *, scope: str, **described: Any) -> Callable[..., Any]:  # type: ignore[override]
@@ -118,11 +118,11 @@ class HttpApi(APIGatewayHttpResolver):
         return register
 
     def body_bytes(self) -> bytes:
-        """Return the body of the request that is being answered, as it was sent, in whatever encoding."""
+        """Return the body of the current request as it was sent, without decoding text."""
         return _body_bytes(self.current_event.raw_event)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer an API Gateway event of payload format 2.0, and write one log line about it."""
+        """Handle an API Gateway event of payload format 2.0, and write one log line about it."""
         started = time.perf_counter()
         correlation.begin(event["requestContext"]["requestId"])
         self.subject = ""
@@ -166,10 +166,10 @@ class HttpApi(APIGatewayHttpResolver):
         return super().resolve(readable, context)
 
     def _routes_at(self, path: str) -> "dict[str, Route]":
-        """Return the routes of a path by their methods; a path that is spelled out comes before a pattern.
+        """Return the routes of a path by method; literal paths take precedence over patterns.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: no route has this path.
         """
         for table in (self._static_routes, self._dynamic_routes):
             found = {route.method: route for route in table if route.rule.match(path)}
@@ -194,30 +194,30 @@ class HttpApi(APIGatewayHttpResolver):
 
 
 def described_json(model: Any, description: str) -> "OpenAPIResponse":
-    """Return what the API's description says of an answer: a JSON body that is a `model`."""
+    """Return the OpenAPI description of a response with a `model` as JSON body."""
     return {"description": description, "content": {JSON: {"model": model}}}
 
 
 def described_problem(description: str) -> "OpenAPIResponse":
-    """Return what the API's description says of a refusal: a problem."""
+    """Return the OpenAPI description of an error response, which is a problem."""
     return {"description": description, "content": {problems.MEDIA_TYPE: {"model": Problem}}}
 
 
 def json_response(status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> Response[str]:
-    """Return a response whose body is JSON already: the resolver passes text on as it is."""
+    """Return a response whose body is already JSON: the resolver passes text through unchanged."""
     return Response(status.value, content_type=JSON, body=body.decode(), headers={**(headers or {})})
 
 
 def next_page(path: str, given: Mapping[str, str], cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page of the same search, if there is one."""
+    """Return the Link header of the next page of the same search, if there is one."""
     return {"Link": f'<{path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'} if cursor else {}
 
 
 def _without_slash(path: str) -> str:
-    """Return a path without the one slash that may end it.
+    """Return a path without its trailing slash, if it has one.
 
     Raises:
-        NotFoundError: it ends in more than one.
+        NotFoundError: it ends with more than one slash.
     """
     if path.endswith("//"):
         raise NotFoundError(f"There is nothing at {path}.")
@@ -230,10 +230,10 @@ def _allowed(routes: "Mapping[str, Route]") -> str:
 
 
 def _refuse_unknown_parameters(event: Mapping[str, Any], route: "Route") -> None:
-    """Refuse query parameters that mean nothing here: a misspelled filter must not find everything.
+    """Refuse unknown query parameters, because a misspelled filter must not be ignored.
 
     Raises:
-        InvalidError: it names each of them.
+        InvalidError: there are unknown parameters; it names each of them.
     """
     given = event.get("queryStringParameters")
     if not given:
@@ -245,11 +245,11 @@ def _refuse_unknown_parameters(event: Mapping[str, Any], route: "Route") -> None
 
 
 def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
-    """Return the event with a body that the resolver can read; one that is not JSON stays as it is.
+    """Return the event with a body that the resolver can read; a body that is not JSON is unchanged.
 
     Raises:
-        RequestError: 413 or 415, the body is too large or not of an expected media type.
-        InvalidError: it is not what it says: JSON that is no text, or base64 that is none.
+        RequestError: 413 or 415, the body is too large or has an unexpected media type.
+        InvalidError: the body is not valid UTF-8 or base64.
     """
     readable = {**event}
     if not event.get("body") or event["requestContext"]["http"]["method"] in BODILESS:
@@ -257,14 +257,14 @@ def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
     body = _body_bytes(event)
     if len(body) > expected.limit:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must not exceed {expected.limit:,} bytes.")
-    # API Gateway sends names of headers in lower case; `sam local` keeps the client's spelling.
+    # API Gateway sends header names in lower case; `sam local` keeps the client's case.
     headers = {name.lower(): value for name, value in event["headers"].items()}
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in expected.media_types:
         found = f", not {media_type}" if media_type else ""
         accepted = " or ".join(expected.media_types)
         raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {accepted}{found}.")
-    # The resolver compares the type by letter, and reads a body without one as JSON.
+    # The resolver compares the media type literally, and reads a body without one as JSON.
     readable["headers"] = {**headers, "content-type": media_type}
     if media_type == JSON:
         try:
@@ -275,10 +275,10 @@ def _readable(event: Mapping[str, Any], expected: Body) -> dict[str, Any]:
 
 
 def _body_bytes(event: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a body, which API Gateway hands over in base64 unless their media type is one of text.
+    """Return the bytes of a body, which API Gateway encodes as base64 unless the media type is text.
 
     Raises:
-        InvalidError: it is not the base64 that it says it is.
+        InvalidError: the body is not valid base64.
     """
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
@@ -305,7 +305,7 @@ def _read_object(body: str) -> dict[str, Any]:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. Readers disagree about which of two equal names counts, so there may be none.
+    """Return a JSON object. Duplicate names are refused, because parsers disagree about which of them counts.
 
     Raises:
         InvalidError: a name occurs twice.
@@ -333,7 +333,7 @@ def _problem_response(problem: Problem, headers: Mapping[str, str] | None = None
 
 
 def _field(location: tuple[str | int, ...]) -> str:
-    """Return the path of a field as a client would write it: ("body", "trades", 3, "price") is trades[3].price."""
+    """Return a field's path in client notation: ("body", "trades", 3, "price") is trades[3].price."""
     path = ""
     for part in location[1:]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -341,7 +341,7 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 
 def _message(entry: Mapping[str, Any]) -> str:
-    """Return what is wrong with a field in words for people; pydantic's own are for who wrote the model."""
+    """Return an error message about a field for API users; pydantic's messages are written for developers."""
     context = entry.get("ctx", {})
     if entry["type"] == "string_pattern_mismatch":
         return values.PATTERN_PHRASES[context["pattern"]]

@@ -1,7 +1,7 @@
-"""Authorization: who is calling, and whether their token allows what a route does.
+"""Authorization: the caller's identity, and whether the token has the scope of a route.
 
-API Gateway has checked the token's signature, issuer, audience and expiry. The scope is checked here, beside the code
-that it protects, so that no spelling of a path reaches a route without it.
+API Gateway has verified the token's signature, issuer, audience and expiry. The scope is checked here, close to the
+code that it protects, so that no variant of a path can bypass it.
 """
 
 import os
@@ -11,17 +11,17 @@ from typing import Any
 
 from trading.http.problems import RequestError
 
-# The scope of a route that anybody may call.
+# The scope of a route that needs no token.
 PUBLIC = ""
-# Cognito puts the resource server's name before a scope.
+# Cognito prefixes scopes with the name of the resource server.
 SCOPE_PREFIX = "trading/"
 ANONYMOUS = "local"
 
 
 def authorize(event: Mapping[str, Any], scope: str) -> str:
-    """Return the subject of the caller of an API Gateway event: the token's, or `local` where nobody signs in.
+    """Return the subject of an API Gateway event's token, or `local` without authentication.
 
-    Nobody signs in only where the environment says AUTH_REQUIRED=false, as on a laptop.
+    Authentication is off only if the environment has AUTH_REQUIRED=false, for local use.
 
     Raises:
         RequestError: 401, there is no token; 403, it does not have the scope, or it is an ID token.
@@ -39,5 +39,5 @@ def authorize(event: Mapping[str, Any], scope: str) -> str:
 
 
 def _words(claim: object) -> set[str]:
-    """Return the words of a claim; API Gateway writes one that is a list as "[a b]"."""
+    """Return the words of a claim; API Gateway formats a list as "[a b]"."""
     return set(str(claim or "").removeprefix("[").removesuffix("]").split())

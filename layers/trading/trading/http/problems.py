@@ -1,4 +1,4 @@
-"""Problems: how a request that cannot be served is answered, as RFC 9457 words it."""
+"""Problem details (RFC 9457): the body of every error response."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError, RefusalError
 
 MEDIA_TYPE = "application/problem+json"
-ERRORS_LIMIT = 100  # an answer of Lambda's has 6 MB
+ERRORS_LIMIT = 100  # a Lambda response is limited to 6 MB
 
 STATUSES: dict[type[RefusalError], HTTPStatus] = {
     InvalidError: HTTPStatus.BAD_REQUEST,
@@ -19,7 +19,7 @@ STATUSES: dict[type[RefusalError], HTTPStatus] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem: the members of RFC 9457 (section 3.1), and `errors`, which name at most 100 fields."""
+    """A problem: the members of RFC 9457 (section 3.1), and `errors`, which lists at most 100 fields."""
 
     type: str
     title: str
@@ -28,12 +28,12 @@ class Problem:
     errors: list[FieldError]
 
     def write(self) -> str:
-        """Return the problem as JSON text."""
+        """Return the problem as JSON."""
         return json.dumps(asdict(self))
 
 
 class RequestError(RefusalError):
-    """A request that HTTP itself refuses, with a status and headers of its own: 401, 403, 405, 413, 415."""
+    """A request that is refused at the HTTP level, with a specific status and headers: 401, 403, 405, 413, 415."""
 
     def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -42,13 +42,13 @@ class RequestError(RefusalError):
 
 
 def problem_of(error: RefusalError) -> Problem:
-    """Return what a client is told of an error."""
+    """Return the problem for an error."""
     status = error.status if isinstance(error, RequestError) else STATUSES[type(error)]
     return problem(status, error.detail, error.errors)
 
 
 def problem(status: HTTPStatus, detail: str, errors: list[FieldError] | None = None) -> Problem:
-    """Return a problem of the type that its status alone names ("about:blank", section 4.2.1)."""
+    """Return a problem of type "about:blank", whose meaning is that of its status (section 4.2.1)."""
     listed = list(errors or [])
     if len(listed) > ERRORS_LIMIT:
         detail = f"{detail} (the first {ERRORS_LIMIT} of {len(listed):,} errors are listed)"

@@ -1,1 +1,1 @@
-"""Notifications: the events that announce trades and alerts, and the transactional outbox that delivers them."""
+"""Notifications: events, the transactional outbox that delivers them, and webhooks."""

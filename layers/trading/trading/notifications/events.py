@@ -1,4 +1,4 @@
-"""Events: what happened to a trade or a price, as it travels; members have the names that CloudEvents gives them."""
+"""Events: the messages about trades, imports and alerts, with attribute names from CloudEvents."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from trading.trades.ledger import RecordedTrade, Trade
 
 @dataclass(frozen=True, slots=True)
 class TradeRecorded:
-    """A trade was recorded. The id is its notification's, the same however often it is announced."""
+    """A trade was recorded. The id is that of its notification, so it is the same for every copy."""
 
     id: str
     type: Literal["trade.recorded.v1"]
@@ -29,7 +29,7 @@ class TradeRecorded:
 
     @classmethod
     def of_new(cls, recorded: Iterable[RecordedTrade]) -> "list[TradeRecorded]":
-        """Return an event for each trade that was not there before."""
+        """Return an event for each newly recorded trade."""
         events = {
             entry.notification_id: cls.of(entry.trade, entry.notification_id)
             for entry in recorded
@@ -38,21 +38,21 @@ class TradeRecorded:
         return list(events.values())
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `BUY 50 MSFT at 310.50`."""
+        """Return what happened in one line, such as `BUY 50 MSFT at 310.50`."""
         return _trade_line(self.data)
 
     def details(self) -> str:
-        """Return a sentence on when it happened and by whom."""
+        """Return which trade it is, its time, and who recorded it."""
         return f"{_trade_details(self.data)}, recorded by {self.data.recorded_by}."
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"ticker": self.data.ticker, "side": self.data.side}
 
 
 @dataclass(frozen=True, slots=True)
 class TradeVoided:
-    """A trade was voided. The id is its notification's."""
+    """A trade was voided. The id is that of its notification."""
 
     id: str
     type: Literal["trade.voided.v1"]
@@ -65,21 +65,21 @@ class TradeVoided:
         return cls(notification_id, "trade.voided.v1", voided.voided_at, voided)
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `VOIDED BUY 50 MSFT at 310.50`."""
+        """Return what happened in one line, such as `VOIDED BUY 50 MSFT at 310.50`."""
         return f"VOIDED {_trade_line(self.data)}"
 
     def details(self) -> str:
-        """Return a sentence on which trade it was, and who took it back and why."""
+        """Return which trade it was, who voided it, and why."""
         return f"{_trade_details(self.data)}, voided by {self.data.voided_by}: {self.data.void_reason}"
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"ticker": self.data.ticker, "side": self.data.side}
 
 
 @dataclass(frozen=True, slots=True)
 class TradeCorrected:
-    """A trade was voided and another recorded in its place. The id is its notification's."""
+    """A trade was voided and replaced by another. The id is that of its notification."""
 
     id: str
     type: Literal["trade.corrected.v1"]
@@ -92,11 +92,11 @@ class TradeCorrected:
         return cls(notification_id, "trade.corrected.v1", correction.voided.voided_at, correction)
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `CORRECTED to BUY 50 MSFT at 311.50`."""
+        """Return what happened in one line, such as `CORRECTED to BUY 50 MSFT at 311.50`."""
         return f"CORRECTED to {_trade_line(self.data.recorded)}"
 
     def details(self) -> str:
-        """Return what the trade was and what it is now, and who corrected it and why."""
+        """Return the old and the new trade, who corrected it, and why."""
         old, new = self.data.voided, self.data.recorded
         return (
             f"It was {_trade_line(old)}: {_trade_details(old)}. {_trade_details(new)} replaces it,"
@@ -104,13 +104,13 @@ class TradeCorrected:
         )
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by: of the trade that counts now."""
+        """Return the attributes that subscription filters can use: those of the replacement."""
         return {"ticker": self.data.recorded.ticker, "side": self.data.recorded.side}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCompleted:
-    """A broker's file was imported. The id is its notification's."""
+    """A broker file was imported. The id is that of its notification."""
 
     id: str
     type: Literal["import.completed.v1"]
@@ -119,15 +119,15 @@ class ImportCompleted:
 
     @classmethod
     def of(cls, imported: Import, notification_id: str) -> "ImportCompleted":
-        """Return the event of an import that is completed."""
+        """Return the event of a completed import."""
         return cls(notification_id, "import.completed.v1", imported.completed_at or imported.recorded_at, imported)
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `IMPORTED 120 trades into main`."""
+        """Return what happened in one line, such as `IMPORTED 120 trades into main`."""
         return f"IMPORTED {self.data.recorded:,} trades into {self.data.account}"
 
     def details(self) -> str:
-        """Return a sentence on who imported what, and one on what else the file had."""
+        """Return what was imported by whom, and the outcomes of the other rows."""
         data = self.data
         return (
             f"Import {data.id}, a file of the format {data.format}, recorded by {data.recorded_by}."
@@ -136,13 +136,13 @@ class ImportCompleted:
         )
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"account": self.data.account}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportVoided:
-    """All trades of an import were taken back. The id is its notification's."""
+    """An import and all its trades were voided. The id is that of its notification."""
 
     id: str
     type: Literal["import.voided.v1"]
@@ -151,25 +151,25 @@ class ImportVoided:
 
     @classmethod
     def of(cls, imported: Import, notification_id: str) -> "ImportVoided":
-        """Return the event of an import that was taken back."""
+        """Return the event of a voided import."""
         return cls(notification_id, "import.voided.v1", imported.voided_at or imported.recorded_at, imported)
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `VOIDED an import of 120 trades into main`."""
+        """Return what happened in one line, such as `VOIDED an import of 120 trades into main`."""
         return f"VOIDED an import of {self.data.recorded:,} trades into {self.data.account}"
 
     def details(self) -> str:
-        """Return a sentence on which import it was, and who took it back and why."""
+        """Return which import it was, who voided it, and why."""
         return f"Import {self.data.id}, voided by {self.data.voided_by}: {self.data.void_reason}"
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"account": self.data.account}
 
 
 @dataclass(frozen=True, slots=True)
 class PriceAlerted:
-    """A price met an alert rule. The id is its notification's."""
+    """A price met an alert rule. The id is that of its notification."""
 
     id: str
     type: Literal["price.alerted.v1"]
@@ -182,22 +182,22 @@ class PriceAlerted:
         return cls(notification_id, "price.alerted.v1", alert.timestamp, alert)
 
     def headline(self) -> str:
-        """Return what happened in a line, such as `ALERT AAPL +2.14 % in 41 s`."""
+        """Return what happened in one line, such as `ALERT AAPL +2.14 % in 41 s`."""
         return self.data.headline()
 
     def details(self) -> str:
-        """Return sentences on the prices and their times, and the rule."""
+        """Return the prices with their times, and the rule."""
         alert = self.data
         origin = alert.origin()
         begin = f"From {origin[0]:f} at {origin[1]:%H:%M:%S} to {alert.price:f}" if origin else f"{alert.price:f}"
         return f"{begin} at {alert.timestamp:%H:%M:%S} on {alert.timestamp:%Y-%m-%d}, UTC. Rule: {alert.rule}."
 
     def attributes(self) -> dict[str, str]:
-        """Return what a subscriber may choose by."""
+        """Return the attributes that subscription filters can use."""
         return {"ticker": self.data.ticker}
 
 
-# All of them are on the topic; those of the database come by way of the outbox.
+# All of them are published to the topic; those written in the database through the outbox.
 type Event = (
     TradeRecorded | TradeVoided | TradeCorrected | ImportCompleted | ImportVoided | PriceAlerted | AnalysisCompleted
 )
@@ -206,10 +206,10 @@ KINDS: dict[str, type[Event]] = {get_args(kind.__annotations__["type"])[0]: kind
 
 
 def read(text: str) -> Event:
-    """Return the event of a message's text; members that we do not know are passed over.
+    """Parse the event in a message; unknown members are ignored.
 
     Raises:
-        ValueError: the text is no event of ours (pydantic's ValidationError is one).
+        ValueError: the text is not an event of this system (pydantic's ValidationError is a ValueError).
     """
     message = values.read_json(text)
     kind = str(message.get("type")) if isinstance(message, dict) else ""
@@ -219,7 +219,7 @@ def read(text: str) -> Event:
 
 
 def write(event: Event) -> str:
-    """Return an event as the JSON text of a message."""
+    """Return an event as the JSON of a message."""
     return values.adapter(KINDS[event.type]).dump_json(event).decode()
 
 

@@ -1,7 +1,7 @@
-"""Notifications: announcing every trade, change, import and alert, at least once, whatever fails on the way.
+"""The transactional outbox: every trade, change, import and alert is announced at least once.
 
-Each is written together with a row in `notifications`, which is the truth about what has been delivered. The queue only
-carries it quickly: what the queue loses, `sweep` announces again.
+Each is written together with a row in `notifications`, which is the source of truth about its delivery. The queue makes
+delivery fast; what the queue loses, `sweep` announces again.
 """
 
 import time
@@ -32,27 +32,27 @@ from trading.trades.ledger import TRADE_COLUMNS, Trade, columns_of
 
 logger = Logger(child=True)
 
-# A client waits for announcements for a second at most: no call begins after the first of these or outlasts the other.
+# A client waits at most a second for announcements: no call starts after the first limit or exceeds the second one.
 ANNOUNCE_SECONDS = 0.3
 ANNOUNCE_CALL_SECONDS = 0.7
 SWEEP_CALL_SECONDS = 5.0
-# Longer than the publisher may run: whoever holds a lease is still at work, and who died loses it before the message
-# is seen again.
+# Longer than the publisher's timeout, so a valid lease means that its holder is still working; shorter than the queue's
+# visibility timeout, so if the holder dies, the lease expires before the message is received again.
 LEASE_SECONDS = 60
 SWEEP_ATTEMPTS = 10
 
 
 class UnknownNotificationError(Exception):
-    """An event whose notification is not in the database: it was not announced by this system."""
+    """The event's notification is not in the database: this system did not announce it."""
 
 
 class NotificationInProgressError(Exception):
-    """This notification is being sent by somebody else right now: try again when they are done, or gone."""
+    """Another process holds the lease of this notification; retry later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep did: how many notifications it announced, the queue refused, and it gave up."""
+    """The number of notifications that a sweep announced, that the queue refused, and that were given up."""
 
     announced: int
     refused: int
@@ -60,9 +60,10 @@ class Sweep:
 
 
 def announce(recorded: Iterable[Event]) -> None:
-    """Put what was just recorded on the queue, as far as that goes within a second.
+    """Send newly recorded events to the queue, within about a second.
 
-    Best effort: it is committed, so nothing that happens here may become the client's error. `sweep` does the rest.
+    Best effort: the transaction is committed, so no failure here may become an error for the client. `sweep` sends the
+    rest.
     """
     try:
         left_over = _announce(list(recorded))
@@ -74,7 +75,7 @@ def announce(recorded: Iterable[Event]) -> None:
 
 
 def _announce(announced: Sequence[Event]) -> int:
-    """Announce until the time is up, and return how many events were not taken."""
+    """Announce events until the time is up, and return how many were not accepted."""
     left_over = len(announced)
     started = time.monotonic()
     for batch in batched(announced, queues.BATCH_LIMIT, strict=False):
@@ -96,15 +97,14 @@ select exists (select from claimed), delivered_at is not null from notifications
 
 
 def deliver(event: Event) -> bool:
-    """Publish an event to the topic, unless that was done before, and return whether this call did it.
+    """Publish an event to the topic unless it was already delivered; return whether this call published it.
 
-    The lease keeps two copies of one message, met at
-    the same time, from both being published.
+    The lease prevents two copies of one message from both being published at the same time.
 
     Raises:
         UnknownNotificationError: there is no such notification.
-        NotificationInProgressError: somebody else holds its lease.
-        topics.TopicUnavailableError: SNS did not take it.
+        NotificationInProgressError: another process holds its lease.
+        topics.TopicUnavailableError: SNS did not accept it.
         database.DatabaseUnavailableError: the database does not answer.
     """
     identity = {"id": event.id, "lease": LEASE_SECONDS}
@@ -126,7 +126,7 @@ def deliver(event: Event) -> bool:
     return True
 
 
-# Those of imports go by next_attempt_at: migrations/0012_imports.sql says why.
+# Notifications of imports use next_attempt_at; migrations/0012_imports.sql explains why.
 _TAKE_DUE = f"""
 with due_imports as materialized (
     select id from notifications
@@ -166,11 +166,11 @@ left join alerts on alerts.id = alert_id
 
 
 def sweep(seconds: float) -> Sweep:
-    """Announce again, for at most `seconds`, what is undelivered and due; give up what has had its ten attempts.
+    """Announce undelivered, due notifications again, for at most `seconds`; give up those with ten attempts.
 
-    Each attempt waits twice as long as the one before it, from two minutes to seventeen hours. What is given up keeps
-    `failed_at` and waits for a person. Ten are claimed at a time, so that a queue that is away costs ten of them an
-    attempt, not all.
+    The wait doubles with each attempt, from two minutes to seventeen hours. A notification that is given up has
+    `failed_at` set and needs manual action. Ten are claimed at a time, so that an unavailable queue costs only ten of
+    them an attempt.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer.
@@ -178,7 +178,7 @@ def sweep(seconds: float) -> Sweep:
     announced = refused = given_up = 0
     started = time.monotonic()
     while time.monotonic() - started < seconds:
-        # Not repeatable: a claim whose answer was lost has cost the rows an attempt already.
+        # Not repeatable: a claim whose response was lost has already used an attempt of each row.
         rows = database.query(_TAKE_DUE, {"limit": queues.BATCH_LIMIT, "attempts": SWEEP_ATTEMPTS}, repeatable=False)
         if not rows:
             break

@@ -1,1 +1,1 @@
-"""Prices: ticks, alert rules, and the five-minute averages and alerts that the database keeps."""
+"""Prices: ticks, alert rules, and the five-minute averages and alerts in the database."""

@@ -1,4 +1,4 @@
-"""Alert rules: which prices alert, by event time, exactly. One detector for the system and for `trading watch`."""
+"""Alert rules: exact detection by event time, shared by the system and `trading watch`."""
 
 import uuid
 from bisect import bisect_left, bisect_right
@@ -14,7 +14,7 @@ from trading.prices.ticks import Tick
 
 LATENESS = timedelta(seconds=5)
 EVERY_TICKER = "*"
-# The newest points are kept one by one, older ones as the low and the high of each whole second.
+# Newer points are kept individually, older ones as the low and high of each second.
 EXACT = timedelta(seconds=60)
 EPOCH = datetime.min.replace(tzinfo=UTC)
 
@@ -22,16 +22,16 @@ type Kind = Literal["rise", "fall", "above", "below"]
 
 _HUNDREDTHS = Decimal("0.01")
 _NEVER = Decimal("Infinity")
-_ROOM = 512  # ticks, between two times that old points are dropped
-# The same tick is the same alert, whoever judges it: an id is made of what the alert is about.
+_ROOM = 512  # ticks between two compactions
+# Alert ids are derived from the alert's content, so that the same tick always raises the same alert.
 _NAMESPACE = uuid.UUID("6a5b2e2e-6f0b-4a8e-9a54-2f6d3a1f7c10")
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """What alerts. A rise or fall has `percent` and `window_seconds`; above and below have `price`.
+    """An alert rule. A rise or fall has `percent` and `window_seconds`; above and below have `price`.
 
-    `id` is null in a rule that was only given to `trading watch`.
+    `id` is null for a rule passed to `trading watch`.
     """
 
     id: int | None
@@ -64,7 +64,7 @@ DEFAULT_RULE = AlertRule(1, EVERY_TICKER, "rise", Decimal(2), 60)
 
 @dataclass(frozen=True, slots=True)
 class ActiveRule:
-    """A rule, and from when on it sees ticks."""
+    """A rule, and the instant from which it applies to ticks."""
 
     rule: AlertRule
     active_from: datetime = EPOCH
@@ -72,7 +72,7 @@ class ActiveRule:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A price that met a rule. A rise has the low that it began at, a fall the high (the latest, of several equal)."""
+    """A price that met a rule. A rise has the low at which it began, a fall the high (the latest of equal ones)."""
 
     id: str
     ticker: str
@@ -87,7 +87,7 @@ class Alert:
     rule: AlertRule = DEFAULT_RULE
 
     def headline(self) -> str:
-        """Return what happened in a line: `ALERT AAPL +2.14 % in 41 s` or `ALERT AAPL 179.5, below 180`."""
+        """Return the alert in one line: `ALERT AAPL +2.14 % in 41 s` or `ALERT AAPL 179.5, below 180`."""
         if self.low_timestamp:
             return f"ALERT {self.ticker} +{self.rise_percent:.2f} % in {self._seconds_since(self.low_timestamp)} s"
         if self.high_timestamp:
@@ -95,7 +95,7 @@ class Alert:
         return f"ALERT {self.ticker} {self.price:f}, {self.rule.kind} {self.rule.price:f}"
 
     def origin(self) -> tuple[Decimal, datetime] | None:
-        """Return the price that a rise or fall began at, and when."""
+        """Return the price and time at which a rise or fall began."""
         if self.low_price is not None and self.low_timestamp:
             return self.low_price, self.low_timestamp
         if self.high_price is not None and self.high_timestamp:
@@ -110,13 +110,13 @@ ALERT_COLUMNS = tuple(field.name for field in fields(Alert))
 
 
 def alert_of(row: Sequence[Any]) -> Alert:
-    """Return the alert of a row of the database, of `ALERT_COLUMNS`."""
+    """Return the alert in a database row of `ALERT_COLUMNS`."""
     alert = Alert(*row)
     return replace(alert, rule=adapter(AlertRule).validate_python(alert.rule))
 
 
 class Outcome(Enum):
-    """What became of a tick."""
+    """The outcome of a tick."""
 
     COUNTED = "counted"
     REPEATED = "repeated"  # its ticker and timestamp were seen before
@@ -124,7 +124,7 @@ class Outcome(Enum):
 
 
 class Detection(NamedTuple):
-    """What became of a tick, and the alerts that it raised, in the order of the rules."""
+    """The outcome of a tick, and the alerts that it raised, in the order of the rules."""
 
     outcome: Outcome
     alerts: Sequence[Alert] = ()
@@ -133,12 +133,12 @@ class Detection(NamedTuple):
 _COUNTED, _REPEATED, _TOO_OLD = Detection(Outcome.COUNTED), Detection(Outcome.REPEATED), Detection(Outcome.TOO_OLD)
 
 
-type _Point = tuple[datetime, Decimal]  # a plain tuple: one is made for every tick
+type _Point = tuple[datetime, Decimal]  # a plain tuple, because one is created for every tick
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a rule that has alerted is with one ticker."""
+    """The saved progress of a rule that has alerted, for one ticker."""
 
     rule: str
     active_from: datetime
@@ -148,30 +148,30 @@ class _Progress:
 
 @dataclass(frozen=True)
 class DetectorState:
-    """All that a detector knows, as it can be saved. One saved before there were rules lacks what is last here."""
+    """The saved state of a detector. The last fields have defaults for states from before there were rules."""
 
     newest: datetime | None = None
     recent: list[datetime] = field(default_factory=list)
     lows: list[_Point] = field(default_factory=list)
-    alerted: _Point | None = None  # by the default rule, in a state from before there were others
+    alerted: _Point | None = None  # by the default rule, in a state from before there were other rules
     highs: list[_Point] = field(default_factory=list)
     progress: list[_Progress] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Watch:
-    """A rule, and how far it is with one ticker."""
+    """A rule and its progress for one ticker."""
 
     rule: AlertRule
     active_from: datetime
     alerted_at: datetime | None
-    is_armed: bool  # of above and below: whether the next tick beyond the price alerts
-    limit: Decimal  # beyond it a price alerts: the price of the rule, or this times the low (high)
+    is_armed: bool  # for above and below: whether the next tick beyond the price alerts
+    limit: Decimal  # the price beyond which the rule alerts, or the factor of the low (high)
     span: timedelta
 
     @classmethod
     def of(cls, active: ActiveRule, progress: _Progress | None) -> "_Watch":
-        """Return a watch that begins, or goes on from what was saved."""
+        """Return a new watch, or one that continues from saved progress."""
         rule = active.rule
         match rule:
             case AlertRule(kind="rise" | "fall", percent=Decimal() as percent, window_seconds=int(seconds)):
@@ -185,16 +185,16 @@ class _Watch:
 
     @property
     def begin(self) -> datetime:
-        """The first instant whose prices count; an alert uses up those before it."""
+        """The first instant whose prices count; an alert consumes all earlier ones."""
         return self.alerted_at or self.active_from
 
     @property
     def is_over(self) -> bool:
-        """Whether the rule alerts once, and has."""
+        """Whether the rule alerts once and has done so."""
         return self.rule.once and self.alerted_at is not None
 
     def origin(self, timestamp: datetime, points: Sequence[_Point]) -> _Point:
-        """Return the lowest (highest) price of the window that ends at `timestamp`, of these lows (highs)."""
+        """Return the lowest (highest) of these points in the window that ends at `timestamp`."""
         begin = _before(timestamp, self.span)
         if self.span > EXACT:
             begin = begin.replace(microsecond=0)
@@ -202,18 +202,18 @@ class _Watch:
 
 
 class Detector:
-    """Judges the prices of one ticker by its rules, tick by tick in the order of their arrival.
+    """Evaluates the rules of one ticker, tick by tick in order of arrival.
 
-    `lows` is a monotonic queue that serves every rise: from the lowest price of the longest window on, each price that
-    no later one has undercut. The low since any instant is the first of it from there. `highs` mirrors it for falls.
+    `lows` is a monotonic queue for all rises: starting at the lowest price of the longest window, each price that no
+    later one has undercut. The low since an instant is its first element from there. `highs` mirrors it for falls.
 
-    A price from `floor` to `ceiling` changes nothing for any rule, so most ticks are compared with these two alone.
+    A price between `floor` and `ceiling` cannot affect any rule, so most ticks are compared with these two only.
     """
 
     def __init__(
         self, ticker: str, rules: Sequence[ActiveRule] = (ActiveRule(DEFAULT_RULE),), saved: str | None = None
     ) -> None:
-        """Start empty, or with the state that was `saved`, under these rules or others."""
+        """Start empty, or with a `saved` state, which may be from other rules."""
         state = adapter(DetectorState).validate_json(saved) if saved else DetectorState()
         self.ticker = ticker
         self._newest = state.newest
@@ -226,15 +226,15 @@ class Detector:
         self._rise_factor, self._fall_factor = min(rises, default=None), max(falls, default=None)
         self._room = 0
         self._compact()
-        self._floor, self._ceiling = _NEVER, -_NEVER  # the first tick is judged
+        self._floor, self._ceiling = _NEVER, -_NEVER  # evaluate the rules at the first tick
 
     @property
     def newest(self) -> datetime | None:
-        """The latest timestamp of all, if there is one."""
+        """The latest timestamp, if there is one."""
         return self._newest
 
     def save(self) -> str:
-        """Return the state as JSON text, with which another detector goes on."""
+        """Return the state as JSON, from which another detector can continue."""
         self._compact()
         progress = [
             _Progress(_name(watch.rule), watch.active_from, watch.alerted_at, watch.is_armed)
@@ -244,8 +244,8 @@ class Detector:
         state = DetectorState(self._newest, sorted(self._seen), self._lows, None, self._highs, progress)
         return adapter(DetectorState).dump_json(state).decode()
 
-    def update(self, tick: Tick) -> Detection:  # noqa: C901 - a call for each part costs a tenth of the time
-        """Take a tick, whose price is above zero, and say what became of it."""
+    def update(self, tick: Tick) -> Detection:  # noqa: C901 - a call for each part would add a tenth of the time
+        """Process a tick, whose price is above zero."""
         timestamp, price = tick.timestamp, tick.price
         newest = self._newest
         if newest is not None and timestamp <= newest:
@@ -258,7 +258,7 @@ class Detector:
         if price <= before:
             while lows and lows[-1][1] >= price:
                 lows.pop()
-            # A new low lowers what a rise from it must exceed. Lows that leave the window only raise it.
+            # A new low lowers the limit of a rise. Lows that leave the window only raise it.
             if self._rise_factor is not None:
                 ceiling = self._rise_factor * price
                 if ceiling < self._ceiling:  # noqa: PLR1730 - twice as fast as min()
@@ -281,7 +281,7 @@ class Detector:
         return Detection(Outcome.COUNTED, alerts) if alerts else _COUNTED
 
     def _take_late(self, timestamp: datetime, price: Decimal, newest: datetime) -> Detection:
-        """Take a tick that others overtook: it may be the low or high of a later one, and raises nothing itself."""
+        """Process an out-of-order tick: it may become the low or high for a later alert, but raises none itself."""
         if newest - timestamp > LATENESS:
             return _TOO_OLD
         if timestamp in self._seen:
@@ -293,14 +293,14 @@ class Detector:
         return _COUNTED
 
     def _judge(self, tick: Tick) -> list[Alert]:
-        """Return the alerts of the newest tick, and find anew between which prices nothing changes."""
+        """Return the alerts of the newest tick, and recompute the floor and ceiling."""
         floor, ceiling = Decimal(0), _NEVER
         alerts = []
         for watch in self._watches:
             if watch.is_over:
                 continue
             if tick.timestamp < watch.active_from:
-                floor, ceiling = _NEVER, -_NEVER  # the next tick is judged
+                floor, ceiling = _NEVER, -_NEVER  # evaluate the rules at the next tick
                 continue
             judge = self._judge_move if watch.span else _judge_level
             alert, lower, upper = judge(watch, tick)
@@ -323,7 +323,7 @@ class Detector:
         return (alert, Decimal(0), limit) if is_rise else (alert, limit, _NEVER)
 
     def _compact(self) -> None:
-        """Drop what no tick to come can need, and of each second that is older keep the low and the high."""
+        """Drop points that no future tick can need, and reduce older seconds to their low and high."""
         if self._newest is not None:
             late = _before(self._newest, LATENESS)
             self._seen = {timestamp for timestamp in self._seen if timestamp >= late}
@@ -335,7 +335,7 @@ class Detector:
         self._room = 2 * len(self._seen) + _ROOM
 
 
-type _Judgement = tuple[Alert | None, Decimal, Decimal]  # and from which to which price the next ticks change nothing
+type _Judgement = tuple[Alert | None, Decimal, Decimal]  # with the floor and ceiling of the rule
 
 
 def _judge_level(watch: _Watch, tick: Tick) -> _Judgement:
@@ -352,7 +352,7 @@ def _judge_level(watch: _Watch, tick: Tick) -> _Judgement:
 
 
 def _move(rule: AlertRule, tick: Tick, timestamp: datetime, price: Decimal) -> Alert:
-    """Return the alert of a rise or fall to a tick, from the price at `timestamp`."""
+    """Return the alert for a rise or fall to this tick from the price at `timestamp`."""
     percent = (abs(tick.price / price - 1) * 100).quantize(_HUNDREDTHS, ROUND_HALF_EVEN)
     basics = rule.alert_id(tick), tick.ticker, tick.price, tick.timestamp
     if rule.kind == "rise":
@@ -361,7 +361,7 @@ def _move(rule: AlertRule, tick: Tick, timestamp: datetime, price: Decimal) -> A
 
 
 def _watches(rules: Sequence[ActiveRule], state: DetectorState) -> list[_Watch]:
-    """Return a watch of each rule; what was saved counts where the rule is active since then."""
+    """Return a watch for each rule; saved progress is used if the rule has been active since then."""
     saved = {(each.rule, each.active_from): each for each in state.progress}
     if state.alerted:
         name = _name(DEFAULT_RULE)
@@ -381,7 +381,7 @@ def _before(instant: datetime, span: timedelta) -> datetime:
 
 
 def _index(points: Sequence[_Point], instant: datetime) -> int:
-    """Return where the points begin that are not before an instant. Prices are above zero."""
+    """Return the index of the first point at or after an instant. Prices are above zero."""
     return bisect_left(points, (instant, Decimal(0)))
 
 
@@ -397,7 +397,7 @@ def _insert(points: list[_Point], timestamp: datetime, price: Decimal, sign: int
 
 
 def _compacted(points: list[_Point], oldest: datetime, exact: datetime, cuts: Sequence[datetime]) -> list[_Point]:
-    """Return the points from `oldest` on; of those before `exact` the first of each second, and after each cut."""
+    """Return the points from `oldest`; before `exact` only the first of each second and the first after each cut."""
     first, rest = _index(points, oldest), _index(points, exact)
     kept, last = [], None
     for point in points[first:rest]:

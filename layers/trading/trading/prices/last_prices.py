@@ -1,4 +1,4 @@
-"""Last prices: what tickers were worth when somebody last published a price."""
+"""Last prices: the most recently published price of each ticker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastPrice:
-    """A price, and when it was one."""
+    """A price and its time."""
 
     price: Decimal
     at: datetime
 
 
 def find(cursor: "Cursor", tickers: Sequence[str], at: datetime | None = None) -> dict[str, LastPrice]:
-    """Return the newest tick of each ticker that has any; up to `at`, the newest that ended five minutes."""
+    """Return the newest tick of each ticker that has any; with `at`, the last five-minute close up to then."""
     until = "and closed_at <= %(at)s" if at else ""
     cursor.execute(
         f"""

@@ -1,4 +1,4 @@
-"""What the database keeps of prices: five-minute averages, alerts, and where the rules stand with each ticker."""
+"""Prices in the database: five-minute averages, alerts, and the state of the alert rules for each ticker."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class RecordedAlert:
-    """An alert that this very call has written, and the id of its notification."""
+    """An alert that this call wrote, and the id of its notification."""
 
     alert: Alert
     notification_id: str
@@ -30,10 +30,10 @@ class RecordedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of ticks of one ticker: how many counted, came again or too late, and what there is to tell of them.
+    """The result of recording ticks of one ticker: how many counted, were repeated or too old, and their alerts.
 
-    `newest` is the latest price of the ticker, where one of these ticks is that. `is_restarted`: the clock has gone
-    back, and the ticker's window began anew.
+    `newest` is the ticker's latest price if it is among these ticks. `is_restarted` means that the clock went back, so
+    the ticker's window was reset.
     """
 
     counted: int
@@ -46,7 +46,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Bucket:
-    """Ticks of one ticker and five minutes, as far as they have come."""
+    """The ticks so far of one ticker in one five-minute interval."""
 
     ticker: str
     bucket_start: datetime
@@ -68,24 +68,24 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A rule that alerts once, and has."""
+    """A rule that alerts once and has done so."""
 
     rule_id: int | None
     active_from: datetime
 
 
 def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
-    """Judge the ticks of each ticker in their order, and keep what they come to, all in one transaction.
+    """Evaluate the ticks of each ticker in order, and store averages and alerts in one transaction.
 
-    Ticks that came before change nothing, so the same may be recorded any number of times.
+    Repeated ticks change nothing, so the call is idempotent.
 
     Raises:
-        database.DatabaseUnavailableError: nothing is known to be recorded.
+        database.DatabaseUnavailableError: the ticks may not be recorded; safe to repeat.
     """
     return database.run(lambda cursor: _record(cursor, batch), repeatable=True, atomic=True)
 
 
-# One statement: the rows of the windows are locked already, so nobody else writes of these tickers.
+# One statement. The rows of the windows are already locked, so no other transaction writes for these tickers.
 _WRITE = f"""
 with saved as (
     update price_windows as held set rules_state = window_.state::json, state = null
@@ -130,7 +130,7 @@ select alert_id, notification_id from announced
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What the ticks of one ticker came to, and where its rules stand after them."""
+    """The result of evaluating the ticks of one ticker, and the state of its rules afterwards."""
 
     state: str
     counted: list[Tick]
@@ -142,7 +142,7 @@ class _Judged:
 
 def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
     states = _locked_states(cursor, list(batch))
-    # Read after the locks are held: a rule that alerts once has ended for whoever comes next.
+    # Read while holding the locks, so that a rule that alerts once has ended for the next transaction.
     rules = rule_records.active(cursor, list(batch))
     now = datetime.now(UTC)
     judged = {
@@ -174,8 +174,8 @@ def _judge(
     ticker: str, rules: Sequence[ActiveRule], state: str | None, ticks: Sequence[Tick], now: datetime
 ) -> _Judged:
     detector = Detector(ticker, rules, state)
-    # No tick is believed that is further ahead of the clock than this, so the clock has gone back since the newest.
-    # What it saw of that future would make all that comes now too old.
+    # Ticks further in the future than this are refused, so the clock must have gone back since the newest tick. With
+    # the old state, all new ticks would be too old.
     is_restarted = detector.newest is not None and detector.newest > now + AHEAD
     if is_restarted:
         detector = Detector(ticker, rules)
@@ -204,8 +204,8 @@ def _recorded(judged: _Judged, written: Mapping[str, str]) -> Recorded:
 
 
 def _locked_states(cursor: "Cursor", tickers: list[str]) -> dict[str, str | None]:
-    """Return where the rules stand with each ticker, and keep others off them until the transaction ends."""
-    # All lock in the same order, so that none waits for another that waits for it.
+    """Return the state of the rules for each ticker, and lock it until the transaction ends."""
+    # Always in the same order, so that transactions cannot deadlock.
     statement = (
         "select ticker, coalesce(state, rules_state)::text from price_windows"
         " where ticker = any(%s) order by ticker for update"
@@ -247,7 +247,7 @@ def _add(bucket: _Bucket, tick: Tick) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PriceAverage:
-    """The ticks of one ticker in the five minutes from `bucket_start`; the mean has six decimals, half-even."""
+    """The ticks of a ticker in the five minutes from `bucket_start`; the mean is rounded half-even to six decimals."""
 
     ticker: str
     bucket_start: datetime
@@ -261,7 +261,7 @@ class PriceAverage:
 
 @dataclass(frozen=True, slots=True)
 class PriceFilter:
-    """Which averages or alerts to find, both dates included, and how many after which cursor."""
+    """The parameters of a search for averages or alerts; both dates are inclusive."""
 
     ticker: str | None = None
     start_date: datetime | None = None
@@ -271,10 +271,10 @@ class PriceFilter:
 
 
 def find_averages(wanted: PriceFilter) -> tuple[list[PriceAverage], str | None]:
-    """Return a page of a ticker's averages, the newest first, and the cursor of the next page if there is one.
+    """Return a page of a ticker's averages, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find(
@@ -292,10 +292,10 @@ def find_averages(wanted: PriceFilter) -> tuple[list[PriceAverage], str | None]:
 
 
 def find_alerts(wanted: PriceFilter) -> tuple[list[Alert], str | None]:
-    """Return a page of alerts, the newest first, and the cursor of the next page if there is one.
+    """Return a page of alerts, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find(

@@ -1,4 +1,4 @@
-"""Alert rules as the database keeps them: created, changed and found over HTTP, and read by whoever judges prices."""
+"""Alert rules in the database: managed over HTTP, and read when prices are processed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
 LONGEST_WINDOW = 900  # seconds
-TICKER_LIMIT = 50  # rules of one ticker, or of `*`
+TICKER_LIMIT = 50  # rules for one ticker, or for `*`
 RULE_LIMIT = 200
 
 WindowSeconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST_WINDOW)]
 
 
 class NewAlertRule(BaseModel):
-    """A rule as its client sends it: a rise or fall by `percent` in `window_seconds`, or a price above or below."""
+    """A rule as sent by a client: a rise or fall by `percent` in `window_seconds`, or a price above or below."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ticker: TickerOrEvery = Field(examples=["AAPL"], description="`*` is every ticker, of rises and falls only.")
+    ticker: TickerOrEvery = Field(examples=["AAPL"], description="`*` is every ticker; for rises and falls only.")
     kind: Kind
     percent: Percent | None = Field(default=None, examples=["3"])
     window_seconds: WindowSeconds | None = Field(default=None, examples=[300])
@@ -38,7 +38,7 @@ class NewAlertRule(BaseModel):
 
 
 class AlertRuleChange(BaseModel):
-    """What changes of a rule. A new kind drops what only the old one has."""
+    """The fields of a rule to change. A new kind removes the fields that only the old one has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
@@ -48,14 +48,12 @@ class AlertRuleChange(BaseModel):
     window_seconds: WindowSeconds | None = None
     price: PositivePrice | None = None
     once: bool = Field(default=False, strict=True)
-    paused: bool = Field(
-        default=False, strict=True, description="false starts a paused rule again, and one that has ended."
-    )
+    paused: bool = Field(default=False, strict=True, description="false resumes a paused rule, or one that has ended.")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRule:
-    """A recorded rule. It sees ticks with timestamps from `active_from` on, until `ended_at` if it alerts once."""
+    """A recorded rule. It applies to ticks from `active_from`, until `ended_at` if it alerts once."""
 
     id: int
     ticker: str
@@ -78,7 +76,7 @@ _COLUMNS = (
 
 
 def active(cursor: "Cursor", tickers: Sequence[str]) -> list[ActiveRule]:
-    """Return the rules that apply now to one of these tickers or to every one, in the order of their ids."""
+    """Return the active rules for these tickers or for all tickers, by id."""
     cursor.execute(
         "select id, ticker, kind, percent, window_seconds, price, once, active_from from alert_rules"
         " where deleted_at is null and not paused and ended_at is null and ticker = any(%s) order by id",
@@ -88,15 +86,15 @@ def active(cursor: "Cursor", tickers: Sequence[str]) -> list[ActiveRule]:
 
 
 def of_ticker(rules: Sequence[ActiveRule], ticker: str) -> list[ActiveRule]:
-    """Return those of the rules that apply to a ticker."""
+    """Return the rules that apply to a ticker."""
     return [active for active in rules if active.rule.ticker in {ticker, EVERY_TICKER}]
 
 
 def rule_of(new: NewAlertRule) -> AlertRule:
-    """Return a rule that is not recorded.
+    """Return a rule without recording it.
 
     Raises:
-        InvalidError: what it has does not go together.
+        InvalidError: its fields are inconsistent.
     """
     _check(new.model_dump())
     return AlertRule(None, new.ticker, new.kind, new.percent, new.window_seconds, new.price, new.once)
@@ -106,8 +104,8 @@ def create(new: NewAlertRule, created_by: str) -> RecordedRule:
     """Record a rule, which applies to prices that are processed from now on.
 
     Raises:
-        InvalidError: what it has does not go together.
-        ConflictError: there are as many rules as there may be.
+        InvalidError: its fields are inconsistent.
+        ConflictError: the limit of rules is reached.
         database.DatabaseUnavailableError: the database does not answer; the rule may have been recorded.
     """
     settings = new.model_dump()
@@ -128,7 +126,7 @@ def create(new: NewAlertRule, created_by: str) -> RecordedRule:
 
 
 def find() -> list[RecordedRule]:
-    """Return all rules that are not deleted, in the order of their ids.
+    """Return all rules that are not deleted, by id.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer.
@@ -141,24 +139,24 @@ def get(rule_id: int) -> RecordedRule:
     """Return a rule.
 
     Raises:
-        NotFoundError: there is none, or it was deleted.
+        NotFoundError: there is no such rule, or it was deleted.
         database.DatabaseUnavailableError: the database does not answer.
     """
     return database.run(lambda cursor: _get(cursor, rule_id), repeatable=True)
 
 
 def change(rule_id: int, wanted: AlertRuleChange) -> RecordedRule:
-    """Change what `wanted` names of a rule. What it had alerted before counts no more if it watches something else.
+    """Change the given fields of a rule. If what it watches changes, its earlier alerts are disregarded.
 
     Raises:
-        InvalidError: it names nothing, or what the rule would have does not go together.
+        InvalidError: there is nothing to change, or the resulting fields are inconsistent.
         NotFoundError: there is no such rule.
-        ConflictError: the ticker has as many rules as it may have.
+        ConflictError: the limit of rules for the ticker is reached.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     named = wanted.model_dump(include=wanted.model_fields_set)
     if not named:
-        raise InvalidError(FieldError("body", "must contain what is to change"))
+        raise InvalidError(FieldError("body", "must contain at least one field to change"))
 
     def work(cursor: "Cursor") -> RecordedRule:
         _lock(cursor)
@@ -187,7 +185,7 @@ def change(rule_id: int, wanted: AlertRuleChange) -> RecordedRule:
 
 
 def delete(rule_id: int) -> RecordedRule:
-    """Mark a rule as deleted, and return it; its alerts stay.
+    """Mark a rule as deleted, and return it; its alerts are kept.
 
     Raises:
         NotFoundError: there is no such rule, or it was deleted before.
@@ -220,7 +218,7 @@ def _get(cursor: "Cursor", rule_id: int) -> RecordedRule:
 
 
 def _lock(cursor: "Cursor") -> None:
-    """Let one change of rules happen at a time, so that their limits hold. The default rule's row is always there."""
+    """Serialize changes of rules, so that the limits hold. The default rule's row always exists."""
     cursor.execute("select from alert_rules where id = %s for update", (DEFAULT_RULE.id,))
 
 
@@ -239,7 +237,7 @@ def _check_limits(cursor: "Cursor", ticker: str, moved: int = 0) -> None:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    """Refuse settings that do not go together, each by its name."""
+    """Refuse inconsistent settings, naming each."""
     kind = settings["kind"]
     is_move = kind in {"rise", "fall"}
     errors = [

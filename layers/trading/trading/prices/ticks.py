@@ -1,4 +1,4 @@
-"""Prices: what a tick is, how ticks are written on a socket, and publishing them to who works on them."""
+"""Ticks: their validation, their format on the WebSocket, and publishing them to the queue."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from trading.core.values import Instant, PositivePrice, Ticker, adapter
 PRICES_LIMIT = 500
 PUBLISH_CALL_SECONDS = 5.0
 PUBLISH_SECONDS = 7.0  # no call starts later, so that the last one ends before Lambda's timeout of 15 seconds
-# A clock may be a little ahead of ours; no more than a tick may be late, or who is ahead makes all others too old.
+# The allowed clock skew. Not more than a tick may be late, or a publisher ahead would make all other ticks too old.
 AHEAD = timedelta(seconds=5)
 
 
@@ -27,7 +27,7 @@ def _not_ahead(instant: datetime) -> datetime:
 
 
 class NewPrice(BaseModel):
-    """A price as its publisher sends it; other keys, such as a feed's `seq`, are ignored."""
+    """A price as sent by a publisher; other keys, such as a feed's `seq`, are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,7 +38,7 @@ class NewPrice(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The price of a ticker, above zero, at an instant in UTC; no ticker has two at the same one."""
+    """The price of a ticker, above zero, at an instant in UTC; a ticker has at most one tick per instant."""
 
     ticker: Ticker
     price: PositivePrice
@@ -46,19 +46,19 @@ class Tick:
 
 
 def frame(ticks: Iterable[Tick]) -> str:
-    """Return ticks as a JSON array, their prices as numbers with the digits that they have."""
+    """Return ticks as a JSON array, with prices as numbers that keep their digits."""
     return f"[{','.join(map(_written, ticks))}]"
 
 
 def _written(tick: Tick) -> str:
-    # By hand, for no JSON library writes a decimal's own digits as a number. A ticker has no character to escape.
+    # By hand, because JSON libraries do not write a decimal exactly as a number. Tickers need no escaping.
     timestamp = tick.timestamp.isoformat().replace("+00:00", "Z")
     return f'{{"ticker":"{tick.ticker}","price":{tick.price:f},"timestamp":"{timestamp}"}}'
 
 
 @dataclass(frozen=True, slots=True)
 class PricesPublished:
-    """The message that carries ticks of one ticker, in the order in which they came."""
+    """A message with ticks of one ticker, in order of arrival."""
 
     type: Literal["prices.published.v1"]
     ticks: list[Tick]
@@ -68,16 +68,16 @@ def read_message(text: str) -> list[Tick]:
     """Return the ticks of a message.
 
     Raises:
-        ValueError: the text is no such message (pydantic's ValidationError is one).
+        ValueError: the text is not a valid message (pydantic's ValidationError is a ValueError).
     """
     return adapter(PricesPublished).validate_python(values.read_json(text)).ticks
 
 
 def publish(new: Sequence[NewPrice]) -> None:
-    """Put prices on their queue, a message for each ticker.
+    """Send prices to the queue, one message for each ticker.
 
     Raises:
-        queues.QueueUnavailableError: some may not be on it; all of them are safe to publish again.
+        queues.QueueUnavailableError: some may not have been sent; it is safe to publish all of them again.
     """
     deadline = time.monotonic() + PUBLISH_SECONDS
     by_ticker: dict[str, list[Tick]] = {}

@@ -1,1 +1,1 @@
-"""The backtest: a moving-average crossover traded on a stored price history, and its report."""
+"""Backtests: a moving-average crossover strategy simulated on a stored price history, and its report."""

@@ -1,4 +1,4 @@
-"""Bars: what a stock cost over time, interval by interval."""
+"""Bars: the OHLC price history of a stock."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-# Products of prices, rates and shares have fewer digits than this, and one that had to be rounded would be an error.
+# Products of prices, rates and shares have fewer digits than this; rounding raises an error.
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 _INT64 = 2**63
 _DAY = timedelta(days=1)
-_ALMOST_A_DAY = timedelta(hours=20)  # one on which clocks are set forward has 23
+_ALMOST_A_DAY = timedelta(hours=20)  # a day on which clocks are set forward has 23 hours
 _LENGTHS = {
     "1 week": range(6, 9),
     "1 month": range(28, 32),
@@ -30,7 +30,7 @@ At = date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Prices of one day, or of one interval."""
+    """The prices of one day or interval."""
 
     at: At
     open: Decimal | None
@@ -41,11 +41,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class ReadingNotes:
-    """What was changed or left out when a file of bars was read.
+    """What was adjusted or skipped when a file of bars was read.
 
-    `adjusted`: prices are those after dividends and splits. `rounded_prices` had more than six decimals.
-    `widened_bars` had an open or close beyond their high or low by a rounding, which has been moved there.
-    `skipped_rows` had a date and no prices.
+    `adjusted`: prices are adjusted for dividends and splits. `rounded_prices` had more than six decimals.
+    `widened_bars` had an open or close beyond the high or low by a rounding error, so the high or low was moved.
+    `skipped_rows` had a date but no prices.
     """
 
     adjusted: bool = False
@@ -56,27 +56,27 @@ class ReadingNotes:
 
 @dataclass(frozen=True)
 class History:
-    """Bars in the order of their time, one at least, all prices above zero; and what is computed from them once."""
+    """At least one bar, in time order, with all prices above zero; and cached values derived from the bars."""
 
     bars: Sequence[Bar]
     notes: ReadingNotes = ReadingNotes()
 
     def digest(self) -> str:
-        """Return a text that is the same for the same bars only."""
+        """Return a digest of the bars."""
         rows = "\n".join(f"{bar.at},{bar.open},{bar.close}" for bar in self.bars)
         return hashlib.sha256(rows.encode()).hexdigest()
 
     @cached_property
     def has_opens(self) -> bool:
-        """Whether every bar says at what price it opened."""
+        """Whether every bar has an open."""
         return all(bar.open is not None for bar in self.bars)
 
     @cached_property
     def units(self) -> "np.ndarray[Any, np.dtype[Any]]":
-        """The closes as whole numbers of the finest decimal that any of them has.
+        """The closes as integers, in units of the last decimal that any of them has.
 
-        They are 64-bit integers where no sum of them, times a number of bars, can overflow, and Python's own, which are
-        slower, where one could: exact either way.
+        They are 64-bit integers if no sum times a number of bars can overflow, and otherwise Python integers, which are
+        slower. Both are exact.
         """
         finest = max(_decimals(bar.close) for bar in self.bars)
         with localcontext(EXACT):
@@ -86,23 +86,23 @@ class History:
 
     @cached_property
     def closes(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
-        """The closes as floats, for statistics; money is counted with those of the bars."""
+        """The closes as floats, for statistics only; money uses the decimals of the bars."""
         return np.array([float(bar.close) for bar in self.bars])
 
     @cached_property
     def day_ends(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """The position of the last bar of each day."""
+        """The index of the last bar of each day."""
         days = [_day(bar.at) for bar in self.bars]
         return np.array([i for i, day in enumerate(days) if i + 1 == len(days) or days[i + 1] != day])
 
     @property
     def days(self) -> int:
-        """The days from the first bar's to the last bar's."""
+        """The number of days from the first bar to the last."""
         return (_day(self.bars[-1].at) - _day(self.bars[0].at)).days
 
     @cached_property
     def frequency(self) -> str | None:
-        """The usual time from a bar to the next, such as "5 minutes", "1 day" or "1 month"; None of a single bar."""
+        """The usual interval between bars, such as "5 minutes", "1 day" or "1 month"; None for a single bar."""
         starts = [_start(bar.at) for bar in self.bars]
         gaps = sorted(later - earlier for earlier, later in pairwise(starts))
         return _length(gaps[len(gaps) // 2]) if gaps else None

@@ -1,7 +1,7 @@
-"""Simulation: a strategy that follows two moving averages, traded on a history.
+"""Simulation: a moving-average crossover strategy traded on a price history.
 
-The rule is decided and the money counted exactly: averages are compared as integers (a sum of n closes times m against
-a sum of m closes times n), and cash, fees and fills are decimals that are never rounded.
+Signals and money are exact: averages are compared as integers (a sum of n closes times m with a sum of m closes
+times n), and cash, fees and fills are decimals that are never rounded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from trading.simulation.bars import EXACT, At, History
 from trading.simulation.metrics import Metrics, SimulatedTrade, measure
 
 Fill = Literal["open", "close"]
-FRACTION_DIGITS = 6  # of shares, where they may be fractional
+FRACTION_DIGITS = 6  # of fractional shares
 _BASIS_POINT_EXPONENT = -4
 
 
@@ -27,8 +27,8 @@ class Strategy:
     """Buy when the fast simple average crosses above the slow one, sell when it crosses below; long only, all in.
 
     `fast` and `slow` are numbers of bars. An order is filled at the next bar's open, or with `fill="close"` at the
-    close of the signal's own bar, which is optimistic: that price is not known in time. Basis points are of the
-    price (slippage, against the trader) and of the amount (commission).
+    close of the signal's own bar, which is optimistic: that price is not known in time. Slippage is in basis points of
+    the price, against the trader; the commission in basis points is of the amount.
     """
 
     fast: int
@@ -42,10 +42,10 @@ class Strategy:
     slippage_basis_points: Amount = Decimal(0)
 
     def __post_init__(self) -> None:
-        """Refuse windows that cannot cross, and an account without money.
+        """Refuse windows that cannot cross, and an account without cash.
 
         Raises:
-            ValueError: it says which.
+            ValueError: one of these is the case; the message says which.
         """
         if not 1 <= self.fast < self.slow:
             raise ValueError("fast must be 1 or more, and less than slow")
@@ -54,20 +54,20 @@ class Strategy:
 
 
 class UnusableHistoryError(Exception):
-    """The history is none that this strategy can be simulated on."""
+    """The history cannot be used for this strategy."""
 
 
 class MissingOpensError(UnusableHistoryError):
-    """The history does not say at what prices its bars opened, and the strategy needs to know."""
+    """The strategy fills at the open, but the history has bars without an open."""
 
 
 class LookaheadError(Exception):
-    """A signal is another one when later bars are not known yet: the rule looks into the future."""
+    """A signal depends on later bars: the rule has a lookahead bias."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """The averages crossed at the close of a bar, which is given by its position."""
+    """The averages crossed at the close of the bar at this position."""
 
     bar: int
     side: Side
@@ -75,7 +75,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What the account holds from the close of a bar on."""
+    """What the account holds from the close of a bar."""
 
     bar: int
     cash: Decimal
@@ -84,7 +84,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What came of a strategy on a history."""
+    """The outcome of a strategy on a history."""
 
     history: History
     strategy: Strategy
@@ -114,7 +114,7 @@ class Simulation:
         """Return cash + shares x close at each bar, exactly.
 
         Raises:
-            UnusableHistoryError: one has too many digits.
+            UnusableHistoryError: an amount has too many digits.
         """
         bars = self.history.bars
         with _exactly():
@@ -129,7 +129,7 @@ def simulate(history: History, strategy: Strategy) -> Simulation:
     """Trade a strategy on a history.
 
     Raises:
-        MissingOpensError: it is to be filled at the open, and a bar does not say at what price it opened.
+        MissingOpensError: orders fill at the open, and a bar has no open.
         UnusableHistoryError: an amount has too many digits.
     """
     if strategy.fill == "open" and not history.has_opens:
@@ -145,10 +145,10 @@ def simulate(history: History, strategy: Strategy) -> Simulation:
 
 
 def find_signals(closes: "np.ndarray[Any, np.dtype[Any]]", fast: int, slow: int) -> list[Signal]:
-    """Return where the averages of the last `fast` and `slow` closes, which are whole numbers, crossed, in order.
+    """Return, in order, the crossings of the averages of the last `fast` and `slow` closes, which are integers.
 
-    A buy is where the fast average was not above the slow one at the bar before and is now, a sell where it was not
-    below and is now. There is none before both averages exist at the bar before.
+    A buy is a bar at which the fast average is above the slow one and was not at the bar before; a sell is the reverse.
+    There is no signal until both averages exist at the bar before.
     """
     if len(closes) <= slow:
         return []
@@ -165,10 +165,10 @@ def find_signals(closes: "np.ndarray[Any, np.dtype[Any]]", fast: int, slow: int)
 
 
 def check_lookahead(history: History, strategy: Strategy) -> int:
-    """Cut the history after each bar in turn, find the signals anew, and return how many cuts were tried.
+    """Truncate the history after each bar, recompute the signals, and return the number of truncations.
 
     Raises:
-        LookaheadError: a cut changed, removed or added a signal before it.
+        LookaheadError: a truncation changed, removed or added an earlier signal.
     """
     signals = find_signals(history.units, strategy.fast, strategy.slow)
     for length, bar in enumerate(history.bars, start=1):
@@ -181,16 +181,16 @@ def check_lookahead(history: History, strategy: Strategy) -> int:
 def _trade(
     history: History, strategy: Strategy, signals: Sequence[Signal]
 ) -> tuple[list[SimulatedTrade], list[Holding]]:
-    """Follow the signals, and mark what is still held to the last close."""
+    """Execute the signals, and mark an open position to the last close."""
     account = _Account(strategy)
     delay = 1 if strategy.fill == "open" else 0
     for signal in signals:
         position = signal.bar + delay
         if position == len(history.bars):
-            break  # the market has closed for good
+            break  # there is no next bar
         bar = history.bars[position]
         price = bar.open if strategy.fill == "open" else bar.close
-        assert price is not None  # noqa: S101 - `simulate` has looked
+        assert price is not None  # noqa: S101 - checked by `simulate`
         if signal.side == "BUY":
             account.buy(position, bar.at, price)
         else:
@@ -200,7 +200,7 @@ def _trade(
 
 
 class _Account:
-    """Cash and shares, and what was done with them."""
+    """Cash, shares, and their trades and holdings."""
 
     def __init__(self, strategy: Strategy) -> None:
         self.trades: list[SimulatedTrade] = []
@@ -213,7 +213,7 @@ class _Account:
         self._entry_price, self._entry_fees = Decimal(0), Decimal(0)
 
     def buy(self, position: int, at: At, price: Decimal) -> None:
-        """Buy as many shares as the cash pays for, costs included, unless some are held already."""
+        """Buy as many shares as the cash pays for, including costs, unless some are already held."""
         paid = price * (1 + self._slippage)
         shares = self._affordable(paid)
         if self._shares or shares <= 0:
@@ -231,7 +231,7 @@ class _Account:
         self._hold(position, self._cash + got * self._shares - fees, Decimal(0))
 
     def mark(self, price: Decimal) -> None:
-        """List what is still held as open, at its price in the market."""
+        """Add an open trade for shares still held, at the market price."""
         if self._shares:
             profit = (price - self._entry_price) * self._shares - self._entry_fees
             self.trades.append(
@@ -261,7 +261,7 @@ class _Account:
 
 @contextmanager
 def _exactly() -> Iterator[None]:
-    """Count without rounding, or not at all: prices that grow by as much as nobody earns make ever longer amounts."""
+    """Calculate without rounding, or fail: extreme price growth makes amounts with ever more digits."""
     try:
         with localcontext(EXACT):
             yield
@@ -271,7 +271,7 @@ def _exactly() -> Iterator[None]:
 
 
 def _spans(holdings: Sequence[Holding], length: int) -> Iterator[tuple[Holding, int]]:
-    """Yield each holding with the position of the bar at which it ends."""
+    """Yield each holding with the position of the bar where it ends."""
     ends = [*(holding.bar for holding in holdings[1:]), length]
     return zip(holdings, ends, strict=True)
 

@@ -1,4 +1,4 @@
-"""Histories: the bars of tickers, kept in S3 as the CSV that was sent."""
+"""Histories: the bars of tickers, stored in S3 as the CSV that was uploaded."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +13,17 @@ from trading.core.values import TICKER_PATTERN
 from trading.simulation import history_files
 from trading.simulation.bars import At, History, ReadingNotes
 
-BARS_LIMIT = 25_000  # what the answer of a simulation has room for, with some thousand trades
+BARS_LIMIT = 25_000  # fits into a simulation response, with some thousand trades
 
 _FOLDER, _ENDING = "history/", ".csv"
-_TICKER = re.compile(TICKER_PATTERN)  # not every file that is put there is called as one
+_TICKER = re.compile(TICKER_PATTERN)  # files put there by other means may have other names
 _SUMMARY = "history"  # the metadata that holds a StoredHistory
-_CONNECTIONS = 10  # to S3 at a time, as many as its client keeps
+_CONNECTIONS = 10  # concurrent, to S3: the size of the client's pool
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHistory:
-    """A stored history; of a file that was not uploaded through this API only the ticker is known."""
+    """A stored history; for a file that was not uploaded through this API, only the ticker is known."""
 
     ticker: str
     bars: int | None = None
@@ -37,10 +37,10 @@ _STORED = TypeAdapter(StoredHistory)
 
 
 def store(bucket: str, ticker: str, data: bytes, *, adjusted: bool) -> tuple[StoredHistory, bool]:
-    """Keep a CSV as the history of a ticker, and return whether there was none before.
+    """Store a CSV as the history of a ticker; return it and whether it is new.
 
     Raises:
-        HistoryError: it cannot be read or has too many bars, and nothing was stored.
+        HistoryError: it cannot be read or has too many bars; nothing was stored.
     """
     history = history_files.read_csv(data, adjusted=adjusted, limit=BARS_LIMIT)
     first, last = history.bars[0].at, history.bars[-1].at
@@ -51,11 +51,11 @@ def store(bucket: str, ticker: str, data: bytes, *, adjusted: bool) -> tuple[Sto
 
 
 def load(bucket: str, ticker: str) -> History | None:
-    """Return the stored history of a ticker, or nothing where there is none.
+    """Return the stored history of a ticker, or None if there is none.
 
     Raises:
-        HistoryError: what is stored cannot be read, or has too many bars.
-        storage.IncompleteBodyError: it could not be read whole.
+        HistoryError: the stored file cannot be parsed, or has too many bars.
+        storage.IncompleteBodyError: it could not be read completely.
     """
     found = storage.open_object(bucket, _key(ticker))
     if found is None:
@@ -67,7 +67,7 @@ def load(bucket: str, ticker: str) -> History | None:
 
 
 def find(bucket: str, limit: int, cursor: str | None) -> tuple[list[StoredHistory], str | None]:
-    """Return what is stored, so many at most, in the order of tickers, and the cursor of the next page."""
+    """Return a page of the stored histories, by ticker, and the cursor of the next page if there is one."""
     after = _key(cursor) if cursor is not None else ""
     keys = storage.list_keys(bucket, _FOLDER, _ENDING, after=after)
     names = (key.removeprefix(_FOLDER).removesuffix(_ENDING) for key in keys)

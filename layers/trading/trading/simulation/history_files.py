@@ -1,7 +1,7 @@
-"""History files: bars read exactly from the CSV of libraries, exchanges and web sites, and written as CSV.
+"""History files: exact parsing of bars from the CSV of libraries, exchanges and web sites, and writing CSV.
 
-Read are the files of Stooq, yfinance, Yahoo, TradingView, Alpha Vantage, Nasdaq.com, Investing.com and Binance
-(klines), and whatever else names its columns as one of them does.
+Supported are the files of Stooq, yfinance, Yahoo, TradingView, Alpha Vantage, Nasdaq.com, Investing.com and Binance
+(klines), and any other file with the column names of one of these.
 """
 
 import csv
@@ -22,7 +22,7 @@ from trading.simulation.bars import At, Bar, History, ReadingNotes
 
 PRICES = ("open", "high", "low", "close")
 
-# What columns are called; of several that are there, the first counts.
+# Column names; the first one that exists is used.
 _DATE_NAMES = ("date", "datetime", "timestamp", "time", "open_time", "open time")
 _PRICE_NAMES = {
     "open": ("open",),
@@ -38,20 +38,22 @@ _ABSENT = {"", "-", "null", "nan", "none", "n/a"}
 
 _SMALLEST, _LARGEST = Decimal("0.000001"), Decimal(999_999_999_999)
 _SIX_DECIMALS = Decimal("0.000001")
-_TOLERANCE = Decimal("0.000001")  # of its bar's high or low, within which a price beyond it is a matter of rounding
+_TOLERANCE = Decimal(
+    "0.000001"
+)  # the relative difference up to which a price beyond its bar's high or low is a rounding error
 
 _MIDNIGHT = re.compile(r"[0-9-]{10}[Tt ]00:00(:00(\.0+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
 _KLINE_TIME = re.compile(r"[0-9]{13}|[0-9]{16}")
 _EPOCH_TIME = re.compile(r"-?[0-9]{1,17}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_NOW = 10**9  # seconds: a file of smaller numbers only, such as 20240102, is one of something else
+_EARLIEST_NOW = 10**9  # seconds; smaller numbers, such as 20240102, are not Unix time
 _MILLISECONDS, _MICROSECONDS = 10**11, 10**14  # smaller numbers are seconds, up to the year 5138
 _NUMERIC_DAY = re.compile(r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})")
 _DAYS_AND_WEEKS, _MONTHS = range(1, 11), range(28, 32)  # days from a bar to the next
 
 
 class HistoryError(Exception):
-    """A history that cannot be used, and why; the file's first line is line 1."""
+    """A history file cannot be used; the message has the line, counted from 1, and the reason."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -61,24 +63,24 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the columns are, and what stands in the place of a plain header."""
+    """The positions of the columns, and the kind of header."""
 
     prices: Mapping[str, int]
-    dates: Sequence[int]  # one, or a day and a time of day
+    dates: Sequence[int]  # one column, or a day and a time of day
     is_headless: bool = False  # Binance: the first row is a bar
-    is_stacked: bool = False  # yfinance: two more rows of names below the first
+    is_stacked: bool = False  # yfinance: two more header rows follow
 
 
 def read_csv(data: bytes, *, adjusted: bool = False, limit: int | None = None) -> History:
-    """Return the history in a CSV, whose rows are in the order of their dates, oldest or newest first.
+    """Return the history in a CSV file whose rows are sorted by date, oldest or newest first.
 
-    A date and a close are enough; other columns than those of prices are left alone. An open of 0 is an unknown one.
-    Prices are rounded to six decimals, half-even. With `adjusted`, the closes are the adjusted ones, and the other
-    prices are scaled as these are. Whether 01/02/2024 is in January or February is decided by all dates together.
+    Only a date and a close are required; columns other than prices are ignored. An open of 0 means unknown. Prices are
+    rounded half-even to six decimals. With `adjusted`, the adjusted closes are used and the other prices are scaled in
+    proportion. Whether 01/02/2024 is in January or February is decided from all dates together.
 
     Raises:
-        HistoryError: it is no such CSV, has more bars than `limit`, a price is missing, not above zero, above its bar's
-            high or below its low, or the dates are out of order or have two meanings.
+        HistoryError: the file is not such a CSV or has more bars than `limit`; a price is missing, not above zero, or
+            outside its bar's low and high; or the dates are out of order or ambiguous.
     """
     table = _recognized(data)
     columns = dict(table.layout.prices)
@@ -106,7 +108,7 @@ def read_csv(data: bytes, *, adjusted: bool = False, limit: int | None = None) -
 
 
 def write_csv(history: History) -> str:
-    """Return a history as the CSV of date,open,high,low,close that `read_csv` reads as the same bars."""
+    """Return a history as CSV with date,open,high,low,close, from which `read_csv` returns the same bars."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("date", *PRICES))
@@ -148,13 +150,13 @@ def _layout(cells: Sequence[str]) -> _Layout | None:
 
 
 def _complete_rows(table: Table[_Layout]) -> Iterator[Row]:
-    """Yield the rows of bars, each with a cell for every column."""
+    """Yield the rows of bars, after checking that each has a cell for every column."""
     width = len(table.header.cells)
     for row in chain([table.header] if table.layout.is_headless else [], table.rows):
         if row.fault:
             raise HistoryError(row.line, row.fault)
         if len(row.cells) < width or any(row.cells[width:]):
-            raise HistoryError(row.line, f"has {len(row.cells)} values, and the header {width}")
+            raise HistoryError(row.line, f"has {len(row.cells)} values, but the header has {width}")
         if not (table.layout.is_stacked and row.cells[0].lower() in {"ticker", "date", "datetime"}):
             yield row
 
@@ -165,15 +167,15 @@ def _oldest_first(times: Sequence[At], rows: Sequence[Row]) -> list[tuple[At, Ro
         dated.reverse()
     for (earlier, before), (later, after) in pairwise(dated):
         if later <= earlier:
-            reason = "is there twice" if later == earlier else f"comes after {earlier}: sort the rows by date"
+            reason = "occurs twice" if later == earlier else f"comes after {earlier}: sort the rows by date"
             raise HistoryError(max(before.line, after.line), f"{later} {reason}")
     return dated
 
 
 def _times(cells: Sequence[tuple[int, str]], *, is_american: bool) -> list[At]:
-    """Return what the cells of the date column name, each with its line: days, or instants in UTC.
+    """Parse the cells of the date column, given with their lines, as days or as instants in UTC.
 
-    Instants that are all midnight, wherever that was, are days.
+    If all instants are midnight in their own zone, they are days.
     """
     first = cells[0][1]
     if all(_MIDNIGHT.fullmatch(text) for _, text in cells):
@@ -188,10 +190,10 @@ def _times(cells: Sequence[tuple[int, str]], *, is_american: bool) -> list[At]:
 
 
 def _each[T](cells: Sequence[tuple[int, str]], read: Callable[[str], T]) -> list[T]:
-    """Return what each cell is read as.
+    """Parse each cell with `read`.
 
     Raises:
-        HistoryError: one cannot be read.
+        HistoryError: a cell cannot be parsed.
     """
     values = []
     for line, text in cells:
@@ -225,7 +227,7 @@ def _named_month_day(text: str) -> date:
 
 
 def _numeric_days(cells: Sequence[tuple[int, str]], *, is_american: bool) -> list[date]:
-    """Return days that are written as numbers: month first, or day first, as all of the file's rows together say."""
+    """Parse numeric days; whether the month or the day comes first is decided from all rows together."""
     if is_american:
         return _each(cells, _month_first)
     if "." in cells[0][1]:
@@ -237,7 +239,7 @@ def _numeric_days(cells: Sequence[tuple[int, str]], *, is_american: bool) -> lis
             if days not in readings and _are_in_order(days):
                 readings.append(days)
     if not readings:
-        _each(cells, _either_first)  # names one that is no day in any order
+        _each(cells, _either_first)  # raises for the first that is not a day in either order
     likely = [days for days in readings if _are_even(days)] if len(readings) > 1 else readings
     if len(likely) != 1:
         reason = "be month/day/year or day/month/year" if readings else "not be both, or are out of order"
@@ -273,13 +275,13 @@ def _are_in_order(days: Sequence[date]) -> bool:
 
 
 def _are_even(days: Sequence[date]) -> bool:
-    """Return whether these are the days of daily, weekly or monthly bars."""
+    """Whether these can be the days of daily, weekly or monthly bars."""
     gaps = {abs((later - earlier).days) for earlier, later in pairwise(days)}
     return gaps <= set(_DAYS_AND_WEEKS) or gaps <= set(_MONTHS)
 
 
 def _decimal_mark(rows: Sequence[Row], layout: _Layout) -> str:
-    """Return the decimal mark of the prices, which other numbers may tell where the prices do not."""
+    """Return the decimal mark of the prices, derived from other numbers if the prices do not show it."""
     prices = list(layout.prices.values())
     others = [position for position in range(len(rows[0].cells)) if position not in {*prices, *layout.dates}]
     mark = tables.find_decimal_mark(
@@ -290,7 +292,7 @@ def _decimal_mark(rows: Sequence[Row], layout: _Layout) -> str:
     for row in rows:
         for position in prices:
             if "," in row.cells[position]:
-                reason = "may have thousands or decimals after its comma: write decimals after a point"
+                reason = "is ambiguous: its comma may separate thousands or decimals; write decimals with a point"
                 raise HistoryError(row.line, f"{row.cells[position][:40]!r} {reason}")
     return "."
 
@@ -317,7 +319,7 @@ def _bar(at: At, row: Row, columns: Mapping[str, int], mark: str, counts: Counte
 
 
 def _price(row: Row, name: str, position: int, mark: str) -> Decimal | None:
-    """Return a price, or nothing where there is none, as some write an unknown open as 0."""
+    """Return a price, or None if it is missing; some sources write an unknown open as 0."""
     text = row.cells[position]
     try:
         price = tables.number(text, mark)
@@ -332,10 +334,10 @@ def _price(row: Row, name: str, position: int, mark: str) -> Decimal | None:
 
 
 def _widen(prices: dict[str, Decimal], line: int) -> bool:
-    """Move high and low to prices that are beyond them by a rounding, and return whether one was moved.
+    """Widen high and low to include prices beyond them by a rounding error; return whether one was moved.
 
     Raises:
-        HistoryError: a price is farther beyond them.
+        HistoryError: a price is further beyond them.
     """
     is_moved = False
     for name in ("open", "close"):
@@ -350,7 +352,7 @@ def _widen(prices: dict[str, Decimal], line: int) -> bool:
 
 
 def _adjusted(prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Return prices after dividends and splits: the adjusted close, and the others in proportion to the closes."""
+    """Return prices adjusted for dividends and splits: the adjusted close, and the others scaled in proportion."""
     close, adjusted = prices["close"], prices["adjusted close"]
     with localcontext(prec=PRECISION):
         scaled = {

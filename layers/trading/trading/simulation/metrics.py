@@ -1,9 +1,9 @@
-"""Simulation metrics: how a simulated strategy did, in the usual figures.
+"""Simulation metrics: the usual performance figures of a simulated strategy.
 
-Money is exact and decimal. Ratios and statistics are floats by their nature, made of the daily simple returns of the
-equity, or of those from bar to bar where bars are longer than a day. A year's figures are reckoned from the dates: it
-has as many returns as the history has on average in 365.25 days, and the riskless rate is 0. What is not defined (a
-ratio to a volatility of zero, an average of no trades, a year's growth in less than a year) is None.
+Money is exact and decimal. Ratios and statistics are floats, computed from the daily simple returns of the equity, or
+from the returns per bar if bars are longer than a day. Annualized figures use the average number of returns in 365.25
+days of the history, and a risk-free rate of 0. Undefined figures (a ratio to a volatility of zero, an average of no
+trades, annual growth over less than a year) are None.
 """
 
 import math
@@ -23,7 +23,7 @@ FULL_YEAR = 365  # days
 
 type Floats = "np.ndarray[Any, np.dtype[np.float64]]"
 
-# A ratio that may be infinite, which JSON has no number for.
+# A ratio that may be infinite, which JSON numbers cannot express.
 Ratio = Annotated[
     float,
     PlainSerializer(
@@ -51,7 +51,7 @@ class SimulatedTrade:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The figures of a simulation. Returns, rates and drawdowns are fractions: 0.1 is 10 %."""
+    """The figures of a simulation. Returns, rates and drawdowns are fractions: 0.1 is 10%."""
 
     final_equity: Amount
     fees: Amount
@@ -73,7 +73,7 @@ class Metrics:
     worst_trade: Amount | None
 
 
-def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
+def measure(  # noqa: PLR0913, PLR0917 - the parts of a simulation
     history: History,
     cash: Decimal,
     trades: Sequence[SimulatedTrade],
@@ -81,9 +81,9 @@ def measure(  # noqa: PLR0913, PLR0917 - a simulation comes to these
     equity: Floats,
     held: "np.ndarray[Any, np.dtype[np.bool_]]",
 ) -> Metrics:
-    """Return all figures of a simulation that began with `cash`; `equity` and `held` are of each bar's close.
+    """Return all figures of a simulation that began with `cash`; `equity` and `held` are at each bar's close.
 
-    Sums of money are as exact as the decimal context of the caller.
+    Sums of money use the decimal context of the caller.
     """
     days = equity[history.day_ends] if len(history.day_ends) < len(equity) else equity
     returns = days[1:] / days[:-1] - 1 if len(days) > 1 and days.min() > 0 else np.empty(0)
@@ -118,7 +118,7 @@ def cagr(growth: float, days: int) -> float | None:
     """Return the compound annual growth rate: growth ^ (365.25 / days) - 1, `growth` being final over initial equity.
 
     None below a year. Source: CFA Institute, Global Investment Performance Standards,
-    by which returns of less than a year are not annualised.
+    by which returns of less than a year are not annualized.
     """
     if growth <= 0 or days < FULL_YEAR:
         return None
@@ -126,17 +126,17 @@ def cagr(growth: float, days: int) -> float | None:
 
 
 def volatility(returns: Floats, returns_a_year: float) -> float | None:
-    """Return the annualised volatility: the sample's standard deviation (n - 1) x sqrt(returns a year).
+    """Return the annualized volatility: the sample's standard deviation (n - 1) x sqrt(returns a year).
 
     Source: J. C. Hull, Options, Futures, and Other Derivatives, "Estimating volatility from historical data".
     """
-    if len(returns) < 2:  # noqa: PLR2004 - one return deviates from nothing
+    if len(returns) < 2:  # noqa: PLR2004 - the deviation of one return is undefined
         return None
     return float(returns.std(ddof=1)) * math.sqrt(returns_a_year)
 
 
 def sharpe(returns: Floats, returns_a_year: float) -> float | None:
-    """Return the annualised Sharpe ratio with rf = 0: mean / standard deviation (n - 1) x sqrt(returns a year).
+    """Return the annualized Sharpe ratio with rf = 0: mean / standard deviation (n - 1) x sqrt(returns a year).
 
     Source: W. F. Sharpe, "The Sharpe Ratio", The Journal of Portfolio Management 21 (1994).
     """
@@ -145,7 +145,7 @@ def sharpe(returns: Floats, returns_a_year: float) -> float | None:
 
 
 def sortino(returns: Floats, returns_a_year: float) -> float | None:
-    """Return the annualised Sortino ratio with a target of 0: mean / downside deviation x sqrt(returns a year).
+    """Return the annualized Sortino ratio with a target of 0: mean / downside deviation x sqrt(returns a year).
 
     The downside deviation is sqrt(mean(min(r, 0)^2)), over all returns. Source: F. A. Sortino and L. N. Price,
     "Performance Measurement in a Downside Risk Framework", The Journal of Investing 3 (1994).
@@ -156,11 +156,11 @@ def sortino(returns: Floats, returns_a_year: float) -> float | None:
 
 
 def max_drawdown(equity: Floats) -> tuple[float, int]:
-    """Return the deepest fall below an earlier peak, 1 - equity / peak, and its length in bars.
+    """Return the maximum drawdown from an earlier peak, 1 - equity / peak, and its length in bars.
 
-    The length is from that peak to the bar that reaches it again, or to the last. Calmar is the CAGR over this depth,
-    of the whole history. Sources: M. Magdon-Ismail and A. F. Atiya, "Maximum Drawdown", Risk 17 (2004); T. W. Young,
-    "Calmar Ratio: A Smoother Tool", Futures 20 (1991).
+    The length is from that peak to the bar that reaches it again, or to the last bar. The Calmar ratio is the CAGR of
+    the whole history divided by this drawdown. Sources: M. Magdon-Ismail and A. F. Atiya, "Maximum Drawdown", Risk 17
+    (2004); T. W. Young, "Calmar Ratio: A Smoother Tool", Futures 20 (1991).
     """
     peaks = np.maximum.accumulate(equity)
     falls = 1 - equity / peaks
@@ -174,9 +174,7 @@ def max_drawdown(equity: Floats) -> tuple[float, int]:
 
 
 def profit_factor(profits: Sequence[Decimal]) -> float | None:
-    """Return what the winning trades gained over what the losing ones lost; infinity if only winners are.
-
-    None if no trade won or lost.
+    """Return gross profit / gross loss; infinity if there are only winners, None if no trade won or lost.
 
     Source: R. Pardo, The Evaluation and Optimization of Trading Strategies. Win rate (winners over all closed trades)
     and expectancy (their average profit, in money) are V. K. Tharp's, Trade Your Way to Financial Freedom.

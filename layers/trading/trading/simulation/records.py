@@ -1,4 +1,4 @@
-"""Simulations: asked for, run on the stored history of a ticker, and kept: the same request has the same answer."""
+"""Simulations: run on the price history of a ticker and stored; the same request returns the same result."""
 
 import hashlib
 import json
@@ -33,12 +33,12 @@ from trading.simulation.sweep import (
     window_pairs,
 )
 
-# Bytes of an answer's body, as the text in JSON that Lambda hands on: 6,291,556, less its headers and a row's columns.
+# The limit of a response body in bytes: Lambda's 6,291,556 less the headers and the columns of a row.
 ANSWER_LIMIT = 6_290_000
 PAIRS_LIMIT = 1_000
-# What a pair costs depends on how often its averages cross. A function has 29 seconds; the rest is for the answer.
+# The time of a pair depends on how often its averages cross. A function has 29 seconds; the rest is for the response.
 SWEEP_SECONDS = 20
-# A part of the hash: another rule is another answer to the same request.
+# Part of the hash: a new version of the rule gives new results for the same request.
 RULE = "moving-average-crossover.v2"
 
 Source = Literal["history", "averages"]
@@ -73,7 +73,7 @@ class NewSimulation(BaseModel):
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            # Not oneOf: generators of clients would make a model of each, and none of the request.
+            # Not oneOf: client generators would create a model for each case, but none for the request.
             "if": {"required": ["sweep"], "properties": _types(sweep="object")},
             "then": {"properties": _types(fast="null", slow="null")},
             "else": {"required": ["fast", "slow"], "properties": _types(fast="integer", slow="integer")},
@@ -109,7 +109,7 @@ class RecordedSimulation:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A recorded simulation whose result is still text."""
+    """A recorded simulation whose result is not parsed."""
 
     id: int
     inputs_hash: str
@@ -128,7 +128,7 @@ _STRATEGY = TypeAdapter(Strategy)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A recorded simulation as JSON, and whether this very request made it."""
+    """A recorded simulation as JSON, and whether this request created it."""
 
     id: int
     json: bytes
@@ -136,12 +136,12 @@ class Answer:
 
 
 def record(new: NewSimulation, bucket: str) -> Answer:
-    """Simulate what is asked for and keep it, or return what was kept of the same inputs on the same history.
+    """Run a simulation and store it, or return the stored one of the same inputs and history.
 
     Raises:
-        InvalidError: the windows make no sense together, the ticker's history is not there or cannot be used, a
-            sweep takes too long, or the answer is too large.
-        database.DatabaseUnavailableError: nothing is known to be kept; safe to repeat.
+        InvalidError: the windows are inconsistent, the ticker's history is missing or unusable, a sweep takes too
+            long, or the result is too large.
+        database.DatabaseUnavailableError: the result may not be stored; safe to repeat.
     """
     deadline = monotonic() + SWEEP_SECONDS
     strategies = _strategies(new)
@@ -155,7 +155,7 @@ def record(new: NewSimulation, bucket: str) -> Answer:
     except UnusableHistoryError as error:
         field = "fill" if isinstance(error, MissingOpensError) else "ticker"
         raise InvalidError(FieldError(field, f"the history of {new.ticker} {error}")) from None
-    if len(json.dumps(result)) > ANSWER_LIMIT:  # before it is kept: nobody could look at it
+    if len(json.dumps(result)) > ANSWER_LIMIT:  # checked before storing, because it could not be read
         reason = f"the {len(history.bars):,} bars and their trades do not fit into an answer of 6 MB"
         raise InvalidError(FieldError("ticker", f"{reason}: use longer windows, which cross less often, or fewer bars"))
     written = database.query(
@@ -179,7 +179,7 @@ def get(simulation_id: int) -> bytes:
 
 
 def get_result(simulation_id: int) -> SimulationResult:
-    """Return the result of a recorded simulation. Raises as `get` does."""
+    """Return the result of a recorded simulation. Raises the same errors as `get`."""
     return RESULT.validate_json(_get(simulation_id).result)
 
 
@@ -191,7 +191,7 @@ def _get(simulation_id: int) -> _Row:
 
 
 def _find(column: str, value: int | str) -> list[_Row]:
-    statement = f"select {_COLUMNS} from simulations where {column} = %(value)s"  # noqa: S608 - a column of ours
+    statement = f"select {_COLUMNS} from simulations where {column} = %(value)s"  # noqa: S608 - a constant
     return [_Row(*row) for row in database.query(statement, {"value": value}, repeatable=True)]
 
 
@@ -240,7 +240,7 @@ def _history(bucket: str, ticker: str) -> History:
 
 
 def _averages(ticker: str) -> History:
-    """Return the intervals of a ticker's prices that are over, the latest `BARS_LIMIT` of them."""
+    """Return the latest `BARS_LIMIT` completed five-minute bars of a ticker."""
     over = datetime.now(UTC) - BUCKET
     averages, _ = records.find_averages(PriceFilter(ticker, end_date=over, limit=BARS_LIMIT))
     if not averages:
@@ -251,7 +251,7 @@ def _averages(ticker: str) -> History:
 
 
 def _hash(new: NewSimulation, strategies: list[Strategy], history: History) -> str:
-    """Return what is the same for the same inputs only, however they were spelled."""
+    """Return a hash of the inputs in normalized form."""
     metric = new.sweep.metric if new.sweep else None
     parts = [RULE, new.ticker, str(metric), *(_STRATEGY.dump_json(each).decode() for each in strategies)]
     return hashlib.sha256("\n".join([*parts, history.digest()]).encode()).hexdigest()
@@ -268,10 +268,10 @@ def _simulate(new: NewSimulation, strategies: list[Strategy], history: History, 
 
 
 def _in_time(pairs: Sequence[tuple[int, int]], deadline: float) -> Iterator[tuple[int, int]]:
-    """Yield pairs for as long as there is time.
+    """Yield pairs until the deadline.
 
     Raises:
-        InvalidError: it is over.
+        InvalidError: the deadline has passed.
     """
     for tried, pair in enumerate(pairs):
         if monotonic() > deadline:

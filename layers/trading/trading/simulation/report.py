@@ -1,4 +1,4 @@
-"""Simulation reports: a result as one page of HTML that needs nothing but itself, on any screen."""
+"""Simulation reports: a result as a self-contained, responsive HTML page."""
 
 import math
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ from trading.simulation.svg import Cell, Line, Mark
 from trading.simulation.sweep import Sweep
 
 MEDIA_TYPE = "text/html; charset=utf-8"
-# Nothing is fetched and nothing is run: the page says so to the browser.
+# The page loads nothing and runs no scripts; the content security policy enforces that.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-TRADES_SHOWN = 1_000  # of which a screen shows less, and a page is some hundred kilobytes
+TRADES_SHOWN = 1_000  # limits the page to some hundred kilobytes
 
 STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
@@ -30,7 +30,7 @@ SYMBOLS = """<svg aria-hidden="true" style="position:absolute;width:0;height:0">
 
 
 def render(result: SimulationResult) -> str:
-    """Return the page of a result."""
+    """Return the HTML page of a result."""
     title = f"{result.name}: {result.strategy.fast}/{result.strategy.slow} moving-average crossover"
     first, last = when(result.bars[0].at), when(result.bars[-1].at)
     return f"""<!doctype html>
@@ -50,14 +50,14 @@ def render(result: SimulationResult) -> str:
 
 
 def bars_of(result: SimulationResult) -> str:
-    """Return how many bars there are, of what length, and whether their prices are adjusted."""
+    """Return the number of bars, their length, and whether their prices are adjusted, as text."""
     length = f" of {result.frequency}" if result.frequency else ""
     adjusted = ", adjusted for dividends and splits" if result.notes and result.notes.adjusted else ""
     return f"{len(result.bars):,} {'bar' if len(result.bars) == 1 else 'bars'}{length}{adjusted}"
 
 
 def figures(metrics: Metrics) -> list[tuple[str, str]]:
-    """Return the figures of a simulation as names and texts, in the order in which they are read."""
+    """Return the figures of a simulation as names and texts, in display order."""
     return [
         ("Final equity", money(metrics.final_equity)),
         ("Return", percent(metrics.total_return)),
@@ -81,7 +81,7 @@ def figures(metrics: Metrics) -> list[tuple[str, str]]:
 
 
 def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
-    """Return what a strategy was simulated with, as names and texts."""
+    """Return the parameters of a simulated strategy as names and texts."""
     return [
         ("Fast average", f"{strategy.fast} bars"),
         ("Slow average", f"{strategy.slow} bars"),
@@ -96,7 +96,7 @@ def assumptions(strategy: Strategy) -> list[tuple[str, str]]:
 
 
 def best_of(sweep: Sweep) -> str:
-    """Return which pair of a sweep is the best, in words."""
+    """Return the best pair of a sweep, in words."""
     best, simulated = sweep.best(), sweep.simulated()
     if best is None:
         return f"it is not defined for any, so none is the best; {simulated.fast}/{simulated.slow} is simulated"
@@ -104,19 +104,19 @@ def best_of(sweep: Sweep) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a fraction in percent, or a dash where it is not defined."""
+    """Return a fraction in percent, or a dash if it is undefined."""
     return "–" if share is None else f"{share:,.2%}"  # noqa: RUF001 - a dash
 
 
 def ratio(value: float | None) -> str:
-    """Return a ratio with two decimals, or a dash where it is not defined."""
+    """Return a ratio with two decimals, or a dash if it is undefined."""
     if value is None:
         return "–"  # noqa: RUF001
     return "∞" if math.isinf(value) else f"{value:,.2f}"
 
 
 def money(amount: Decimal | float | None) -> str:
-    """Return an amount to the cent, for the eye; the result has all of its digits."""
+    """Return an amount rounded to cents for display; the JSON result has all digits."""
     return "–" if amount is None else f"{amount:,.2f}"  # noqa: RUF001
 
 
@@ -170,7 +170,7 @@ def _charts(result: SimulationResult) -> str:
 
 
 def _average(closes: "np.ndarray[tuple[int], np.dtype[np.float64]]", window: int) -> list[float | None]:
-    """Return a simple average for the eye, in floats, with nothing before there are enough closes."""
+    """Return a simple moving average as floats, for display; None until there are enough closes."""
     sums = np.concatenate(([0], np.cumsum(closes)))
     known: list[float] = ((sums[window:] - sums[:-window]) / window).tolist()
     return [*[None] * (len(closes) - len(known)), *known]
@@ -181,7 +181,7 @@ def _marked(trades: int) -> str:
 
 
 def _marks(result: SimulationResult) -> list[Mark]:
-    """Return where trades began and ended; of very many, some from the first to the last."""
+    """Return marks for the entries and exits of trades; of very many trades, an even sample."""
     positions = {bar.at: position for position, bar in enumerate(result.bars)}
     marks = []
     for trade in (result.trades[number] for number in svg.some(len(result.trades), TRADES_SHOWN)):

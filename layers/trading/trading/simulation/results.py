@@ -1,4 +1,4 @@
-"""Simulation results: what a simulation came to, whole, as it is answered, kept and drawn."""
+"""Simulation results: the complete result, as returned by the API, stored and rendered."""
 
 import csv
 import io
@@ -33,10 +33,10 @@ class EquityBar:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """A strategy, what it did on which prices, and how well.
+    """A strategy, the prices, its signals and trades, and the metrics.
 
-    With a sweep, the strategy is its best pair's, or that of its shortest windows where the metric is null for all.
-    `frequency` is the usual time from a bar to the next, such as "1 day".
+    With a sweep, the strategy is that of the best pair, or of the shortest windows if the metric is null for all pairs.
+    `frequency` is the usual interval between bars, such as "1 day".
     """
 
     name: str
@@ -46,7 +46,7 @@ class SimulationResult:
     signals: Sequence[Cross]
     bars: Sequence[EquityBar]
     sweep: Sweep | None
-    # Later than the results that are kept: those have none of these.
+    # With defaults, because results that were stored earlier do not have these fields.
     frequency: str | None = None
     notes: ReadingNotes | None = None
     no_trades_reason: str | None = None
@@ -57,7 +57,7 @@ TRADE_COLUMNS = tuple(field.name for field in fields(SimulatedTrade))
 
 
 def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> SimulationResult:
-    """Return the result of a simulation on the history of this name, such as a ticker. Raises as `equity` does."""
+    """Return the result of a simulation; `name` is that of the history, such as a ticker. Raises as `equity` does."""
     bars = simulation.history.bars
     return SimulationResult(
         name=name,
@@ -74,7 +74,7 @@ def result_of(simulation: Simulation, name: str, sweep: Sweep | None = None) -> 
 
 
 def trades_csv(trades: Sequence[SimulatedTrade]) -> str:
-    """Return trades as CSV: a header, and a row for each; what an open one has no value for is empty."""
+    """Return trades as CSV: a header and a row for each; the exit of an open trade is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_COLUMNS)

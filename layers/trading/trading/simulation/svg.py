@@ -1,7 +1,7 @@
-"""Charts: lines over time and heat maps as inline SVG, which any page can hold and which needs no script.
+"""Charts: line charts and heat maps as inline SVG without scripts.
 
-Curves are drawn in a viewBox that is stretched to whatever width there is, with strokes that are not; text and marks
-stand at percentages of it and keep their size. Colours are the page's: each line, mark and cell has a class.
+Curves are drawn in a viewBox that stretches to the available width, with non-scaling strokes. Text and marks are
+positioned in percent and keep their size. Colors come from the page: each line, mark and cell has a CSS class.
 """
 
 import math
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-SIDE = 10_000  # of the stretched box, in which points are whole numbers
-BUCKETS = 1_000  # of a curve that has more points than a screen; each keeps its lowest and its highest
+SIDE = 10_000  # of the viewBox; points have integer coordinates
+BUCKETS = 1_000  # a curve with more points is reduced to the lowest and highest point of each bucket
 DATE_LABELS = 5
 VALUE_LABELS = 6
 HEAD_ROOM = 0.05
@@ -18,7 +18,7 @@ HEAD_ROOM = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A curve: its CSS class and name, and a value for each position (None: not there yet)."""
+    """A curve: its CSS class, its name, and a value for each position (None: no value yet)."""
 
     css: str
     name: str
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point of interest: the id of its symbol in the page, where it is, and what it says when it is pointed at."""
+    """A point of interest: the id of its symbol in the page, its position, and its tooltip."""
 
     symbol: str
     position: int
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a heat map, by the positions of its column and row; without a value it stays empty."""
+    """A cell of a heat map, by its column and row; empty without a value."""
 
     column: int
     row: int
@@ -48,7 +48,7 @@ class Cell:
 
 
 def line_chart(title: str, labels: Sequence[str], lines: Sequence[Line], marks: Sequence[Mark] = ()) -> str:
-    """Return a figure of curves over the positions that `labels` name, its values from the lowest to the highest."""
+    """Return a line chart over the positions named by `labels`, scaled from the lowest to the highest value."""
     scale = _Scale.of([value for line in lines for value in line.values if value is not None])
     width = max(1, len(labels) - 1)
     ticks = [(_percent(scale.height(value)), _number(value)) for value in scale.ticks()]
@@ -72,7 +72,7 @@ def line_chart(title: str, labels: Sequence[str], lines: Sequence[Line], marks: 
 def heat_map(
     title: str, columns: tuple[str, Sequence[str]], rows: tuple[str, Sequence[str]], cells: Sequence[Cell]
 ) -> str:
-    """Return a figure of cells, the stronger the higher their value; columns and rows are a name and their labels."""
+    """Return a heat map with darker cells for higher values; columns and rows are a name and labels each."""
     values = [cell.value for cell in cells if cell.value is not None and math.isfinite(cell.value)]
     lowest, highest = min(values, default=0), max(values, default=0)
     width, height = 1 / len(columns[1]), 1 / len(rows[1])
@@ -80,7 +80,9 @@ def heat_map(
         f'<rect x="{_percent(cell.column * width)}" y="{_percent(cell.row * height)}" width="{_percent(width)}"'
         f' height="{_percent(height)}" class="{"best" if cell.is_best else "cell"}"'
         f' fill-opacity="{_strength(cell.value, lowest, highest):.2f}"><title>{escape(cell.text)}</title></rect>'
-        for cell in sorted(cells, key=lambda cell: cell.is_best)  # the best last, so that its frame is whole
+        for cell in sorted(
+            cells, key=lambda cell: cell.is_best
+        )  # the best last, so that no other cell covers its frame
     )
     downs = "".join(
         f'<text x="36" y="{_percent((row + 0.5) * height)}" dy="4">{escape(rows[1][row])}</text>'
@@ -101,7 +103,7 @@ def heat_map(
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Which values are at the bottom and at the top."""
+    """The values at the bottom and the top of a chart."""
 
     bottom: float
     top: float
@@ -113,11 +115,11 @@ class _Scale:
         return cls(lowest - room, highest + room)
 
     def height(self, value: float) -> float:
-        """Return where a value is, from 0 at the top to 1 at the bottom."""
+        """Return the vertical position of a value, from 0 at the top to 1 at the bottom."""
         return (self.top - value) / (self.top - self.bottom)
 
     def ticks(self) -> list[float]:
-        """Return some round values (1, 2 or 5 times a power of ten apart) between bottom and top."""
+        """Return round values between bottom and top, in steps of 1, 2 or 5 times a power of ten."""
         rough = (self.top - self.bottom) / VALUE_LABELS
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
@@ -139,7 +141,7 @@ def _curve(line: Line, scale: _Scale, width: int) -> str:
 
 
 def _thinned(values: Sequence[float | None]) -> list[tuple[int, float | None]]:
-    """Return positions and values, no more than a screen can show, without losing a peak."""
+    """Return positions and values, reduced to what a screen can show without losing peaks."""
     known = [(position, value) for position, value in enumerate(values) if value is not None]
     if len(known) <= 2 * BUCKETS:
         return list(known)
@@ -157,7 +159,7 @@ def _dates(labels: Sequence[str], width: int) -> str:
     texts = []
     for number, position in enumerate(some(len(labels), DATE_LABELS)):
         anchor = "start" if position == 0 else "end" if position == last else "middle"
-        css = "odd" if number % 2 else "even"  # a phone has room for every second
+        css = "odd" if number % 2 else "even"  # phones show only every second label
         texts.append(
             f'<text x="{_percent(position / width)}" y="14" text-anchor="{anchor}" class="{css}">'
             f"{escape(labels[position])}</text>"
@@ -166,7 +168,7 @@ def _dates(labels: Sequence[str], width: int) -> str:
 
 
 def some(length: int, most: int) -> list[int]:
-    """Return so many positions at most, evenly spread from the first to the last."""
+    """Return at most `most` positions, evenly spaced from the first to the last."""
     count = min(length, most)
     return [round(number * (length - 1) / max(1, count - 1)) for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""Sweeps: a strategy with many pairs of windows on one history, and which pair was best."""
+"""Sweeps: a strategy simulated with many pairs of windows on one history, to find the best pair."""
 
 import re
 from bisect import bisect_right
@@ -10,7 +10,7 @@ from trading.simulation.bars import History
 from trading.simulation.engine import Strategy, simulate
 from trading.simulation.metrics import Ratio
 
-# What a pair can be the best by: more of each is better.
+# The metrics to choose the best pair by: higher is better for each.
 Metric = Literal[
     "total_return", "cagr", "sharpe", "sortino", "calmar", "win_rate", "profit_factor", "expectancy"
 ]  # fmt: skip
@@ -27,7 +27,7 @@ WINDOWS_PATTERN = r"[0-9]{1,4}:[0-9]{1,4}:[0-9]{1,4}"
 
 @dataclass(frozen=True, slots=True)
 class SweptPair:
-    """A pair of windows and its value by the sweep's metric; null if that is undefined or no trade was made."""
+    """A pair of windows and its value of the sweep's metric; null if it is undefined or there was no trade."""
 
     fast: int
     slow: int
@@ -36,27 +36,27 @@ class SweptPair:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every pair that was tried, and the metric by which they are compared."""
+    """All simulated pairs, and the metric by which they are compared."""
 
     metric: Metric
     pairs: Sequence[SweptPair]
     warning: str = WARNING
 
     def best(self) -> SweptPair | None:
-        """Return the pair with the highest value, of equal ones that with the shorter windows; None if none has one."""
+        """Return the pair with the highest value, on a tie the shorter windows; None if all values are null."""
         known = (pair for pair in self.pairs if pair.value is not None)
         return max(known, key=lambda pair: (pair.value or 0, -pair.slow, -pair.fast), default=None)
 
     def simulated(self) -> SweptPair:
-        """Return the pair that the whole result is of: the best, or that with the shortest windows if there is none."""
+        """Return the pair of the full result: the best pair, or the shortest windows if there is no best."""
         return self.best() or min(self.pairs, key=lambda pair: (pair.slow, pair.fast))
 
 
 def parse_windows(text: object) -> range:
-    """Return the windows that a text such as 5:100:5 names: from 5 to 100, inclusive, in steps of 5.
+    """Parse windows such as 5:100:5: from 5 to 100, inclusive, in steps of 5.
 
     Raises:
-        ValueError: it is no such text, or names windows that cannot be.
+        ValueError: it does not have this form, or the windows are out of range.
     """
     if not isinstance(text, str) or not re.fullmatch(WINDOWS_PATTERN, text, re.ASCII):
         raise ValueError("must be first:last:step, such as 5:100:5")
@@ -67,14 +67,14 @@ def parse_windows(text: object) -> range:
 
 
 def window_pairs(fasts: Iterable[int], slows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield every pair of a fast and a slow window, which are in rising order; the fast one is the shorter one."""
+    """Yield every pair with fast < slow; both lists must be in ascending order."""
     return ((fast, slow) for fast in fasts for slow in slows[bisect_right(slows, fast) :])
 
 
 def try_pairs(
     history: History, strategy: Strategy, metric: Metric, windows: Iterable[tuple[int, int]]
 ) -> list[SweptPair]:
-    """Simulate a strategy with each pair of windows instead of its own. Raises as `simulate` does."""
+    """Simulate a strategy with each pair of windows instead of its own. Raises the same errors as `simulate`."""
     tried = []
     for fast, slow in windows:
         done = simulate(history, replace(strategy, fast=fast, slow=slow))

@@ -1,1 +1,1 @@
-"""The price socket: its protocol, who is connected, and broadcasts to them."""
+"""The price socket: its protocol, connections and broadcasts."""

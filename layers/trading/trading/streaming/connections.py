@@ -1,6 +1,6 @@
-"""Connections: who is on the price socket and what each follows, kept in DynamoDB with an expiry.
+"""Connections of the price socket and their subscriptions, stored in DynamoDB with an expiry.
 
-They are few and small, so a broadcast reads all of them: a posting for each costs more than a thousandth of a read.
+They are few and small, so a broadcast scans all of them: that costs little compared with a post to each.
 """
 
 import re
@@ -24,8 +24,8 @@ from trading.streaming.protocol import (
 )
 
 TICKET_SECONDS = 60
-CONNECTIONS_LIMIT = 250  # of one subject
-# API Gateway ends a connection after two hours; what is left of one then goes a little later.
+CONNECTIONS_LIMIT = 250  # per subject
+# API Gateway closes a connection after two hours; the item expires a little later.
 CONNECTION_SECONDS = 2 * 3_600 + 300
 OPENING_SECONDS = 30
 ATTEMPTS = 5
@@ -34,7 +34,7 @@ _TICKET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class TooManyConnectionsError(Exception):
-    """A subject has as many connections as one may have."""
+    """A subject has reached the limit of connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,48 +48,48 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Somebody on the socket, and what they follow."""
+    """A connection and its subscriptions."""
 
     id: str
     followed: Subscriptions
 
 
 def issue_ticket(subject: str) -> Ticket:
-    """Return a ticket that nobody can guess, for a subject, who is known on the socket by it."""
+    """Return an unguessable, single-use ticket that identifies a subject on the socket."""
     ticket, expires_at = secrets.token_urlsafe(32), int(time.time()) + TICKET_SECONDS
     aws.dynamodb().put_item(
         TableName=setting("TICKETS_TABLE"),
         Item={"ticket": {"S": ticket}, "subject": {"S": subject}, "expires_at": {"N": str(expires_at)}},
     )
-    # The socket is served at the address of its management, over ws instead of http.
+    # The socket has the URL of its management API, with ws instead of http.
     url = f"ws{setting('SOCKETS_URL').removeprefix('http')}?ticket={ticket}"
     return Ticket(ticket, url, datetime.fromtimestamp(expires_at, UTC))
 
 
 def redeem_ticket(ticket: str) -> str | None:
-    """Use a ticket up, and return whose it was; None where it is none that opens the socket."""
-    if not _TICKET.fullmatch(ticket):  # DynamoDB would call some texts no key at all
+    """Consume a ticket and return its subject; None if it is not valid."""
+    if not _TICKET.fullmatch(ticket):  # DynamoDB rejects some strings as keys
         return None
     client = aws.dynamodb()
     try:
         answer = client.delete_item(
             TableName=setting("TICKETS_TABLE"),
             Key={"ticket": {"S": ticket}},
-            # An expired one stays for a while: DynamoDB takes its time.
+            # DynamoDB deletes expired items with a delay.
             ConditionExpression="expires_at > :now",
             ExpressionAttributeValues={":now": {"N": str(int(time.time()))}},
             ReturnValues="ALL_OLD",
         )
     except client.exceptions.ConditionalCheckFailedException:
         return None
-    return answer["Attributes"].get("subject", {"S": "unknown"})["S"]  # the code before this wrote none
+    return answer["Attributes"].get("subject", {"S": "unknown"})["S"]  # items of the previous release have none
 
 
 def remember(connection_id: str, subject: str) -> None:
-    """Keep a new connection of a subject; it follows everything.
+    """Store a new connection of a subject, which follows every ticker.
 
     Raises:
-        TooManyConnectionsError: the subject has as many as one may have.
+        TooManyConnectionsError: the subject has reached the limit.
     """
     if _count(subject) >= CONNECTIONS_LIMIT:
         raise TooManyConnectionsError(subject)
@@ -105,7 +105,7 @@ def remember(connection_id: str, subject: str) -> None:
 
 
 def _count(subject: str) -> int:
-    """Return how many connections a subject has. Two that connect at once may both be let in as the last."""
+    """Return the number of a subject's connections. Concurrent connects may exceed the limit by a few."""
     pages = (
         aws.dynamodb()
         .get_paginator("scan")
@@ -121,14 +121,14 @@ def _count(subject: str) -> int:
 
 
 def forget(connection_id: str) -> None:
-    """Drop a connection that was closed."""
+    """Delete a closed connection."""
     aws.dynamodb().delete_item(TableName=setting("CONNECTIONS_TABLE"), Key={"connection_id": {"S": connection_id}})
 
 
 def forget_gone(connection_id: str) -> bool:
-    """Drop a connection whose socket is gone, and return whether it was.
+    """Delete a connection whose socket is gone, and return whether it was deleted.
 
-    API Gateway says the same of one that is still being opened: what is young stays.
+    API Gateway also reports a connection that is still being opened as gone, so recent ones are kept.
     """
     client = aws.dynamodb()
     opened_before = int(time.time()) - OPENING_SECONDS
@@ -145,10 +145,10 @@ def forget_gone(connection_id: str) -> bool:
 
 
 def followed(connection_id: str) -> Subscriptions:
-    """Return what a connection follows.
+    """Return a connection's subscriptions.
 
     Raises:
-        MessageError: `not_connected`, nothing is known of it.
+        MessageError: `not_connected`, the connection is unknown.
     """
     answer = aws.dynamodb().get_item(
         TableName=setting("CONNECTIONS_TABLE"),
@@ -161,12 +161,12 @@ def followed(connection_id: str) -> Subscriptions:
 
 
 def change(connection_id: str, rule: Callable[[Subscriptions], Subscriptions]) -> Subscriptions:
-    """Apply a rule to what a connection follows, and return what it follows then.
+    """Apply a rule to a connection's subscriptions, and return the new subscriptions.
 
-    Two changes at once are made one after the other.
+    Concurrent changes are serialized with conditional writes.
 
     Raises:
-        MessageError: as the rule does; `not_connected`, nothing is known of it; `busy`, others change it all the time.
+        MessageError: from the rule; `not_connected`, the connection is unknown; `busy`, too many concurrent changes.
     """
     client = aws.dynamodb()
     for _ in range(ATTEMPTS):
@@ -187,7 +187,7 @@ def change(connection_id: str, rule: Callable[[Subscriptions], Subscriptions]) -
 
 
 def scan() -> Iterator[Connection]:
-    """Yield everybody who is connected."""
+    """Yield all connections."""
     pages = (
         aws.dynamodb()
         .get_paginator("scan")
@@ -203,7 +203,7 @@ def scan() -> Iterator[Connection]:
 
 
 def answer(connection_id: str, text: str) -> str:
-    """Do what a client says, and return the answer to it."""
+    """Carry out a client's message, and return the reply."""
     try:
         match protocol.read_message(text):
             case Ping():

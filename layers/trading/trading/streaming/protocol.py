@@ -1,6 +1,6 @@
-"""What is said on a price socket: one protocol, of the laptop's feed and of the WebSocket API alike.
+"""The protocol of the price socket, shared by the local feed and the WebSocket API.
 
-A client follows every ticker, written `*`, or those that it names. At first it is every one.
+A client follows every ticker, written `*`, or the tickers that it names. A new client follows every ticker.
 """
 
 import json
@@ -19,14 +19,14 @@ type Subscriptions = frozenset[str]
 
 
 class MessageError(Exception):
-    """A message that cannot be understood or done: a code for programs, and what is wrong in words."""
+    """A message is invalid or cannot be carried out: a code for programs, and a description for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
     def write(self) -> str:
-        """Return the answer to such a message."""
+        """Return the reply to such a message."""
         return _written("error", code=self.code, message=str(self))
 
 
@@ -35,7 +35,7 @@ Followables = Annotated[list[Followable], Field(min_length=1, max_length=FOLLOW_
 
 
 class Subscribe(BaseModel):
-    """Follow these tickers too; where the server counts its ticks, from those after `since` on."""
+    """Also follow these tickers; if the server numbers its ticks, starting after `since`."""
 
     action: Literal["subscribe"]
     tickers: Followables
@@ -43,20 +43,20 @@ class Subscribe(BaseModel):
 
 
 class Unsubscribe(BaseModel):
-    """Follow these tickers no longer."""
+    """Stop following these tickers."""
 
     action: Literal["unsubscribe"]
     tickers: Followables
 
 
 class ListFollowed(BaseModel):
-    """Say which tickers are followed."""
+    """List the followed tickers."""
 
     action: Literal["list"]
 
 
 class Ping(BaseModel):
-    """Say something, so that nobody takes this connection for dead."""
+    """Keep the connection alive."""
 
     action: Literal["ping"]
 
@@ -67,7 +67,7 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def read_message(text: str) -> Message:
-    """Return what a client said; keys that mean nothing here are passed over.
+    """Parse a client's message; unknown keys are ignored.
 
     Raises:
         MessageError: `bad_json`, `bad_message` or `unknown_action`.
@@ -82,13 +82,13 @@ def read_message(text: str) -> Message:
         problem = error.errors(include_url=False, include_input=False)[0]
     if problem["type"].startswith("union_tag"):
         raise MessageError("unknown_action", "action must be subscribe, unsubscribe, list or ping")
-    # The first part of the location is the action; a part that names a type says nothing to a client.
+    # The first part of the location is the action; parts that name a type mean nothing to a client.
     where = ".".join(str(part) for part in problem["loc"][1:3])
     raise MessageError("bad_message", f"{where}: {problem['msg']}" if where else str(problem["msg"]))
 
 
 def after_subscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subscriptions:
-    """Return what is followed then: names replace everything, and everything replaces names.
+    """Return the new subscriptions: names replace `*`, and `*` replaces names.
 
     Raises:
         MessageError: `too_many_tickers`.
@@ -103,10 +103,10 @@ def after_subscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subscr
 
 
 def after_unsubscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subscriptions:
-    """Return what is followed then.
+    """Return the new subscriptions.
 
     Raises:
-        MessageError: `follows_all`, everything less one is not something that can be followed.
+        MessageError: `follows_all`, because "all except some" is not supported.
     """
     unwanted = frozenset(tickers)
     if EVERYTHING in unwanted:
@@ -117,22 +117,22 @@ def after_unsubscribing(followed: Subscriptions, tickers: Iterable[str]) -> Subs
 
 
 def follows(followed: Subscriptions, ticker: str) -> bool:
-    """Whether a client hears of a ticker."""
+    """Whether a client with these subscriptions receives a ticker."""
     return ticker in followed or EVERYTHING in followed
 
 
 def subscribed(followed: Subscriptions) -> str:
-    """Return the answer that says what is followed, all of it."""
+    """Return the reply that lists all subscriptions."""
     return _written("subscribed", tickers=sorted(followed))
 
 
 def pong() -> str:
-    """Return the answer to a ping."""
+    """Return the reply to a ping."""
     return _written("pong")
 
 
 def alerted(alert: Alert) -> str:
-    """Return the message of an alert: the same object as over HTTP, and its type."""
+    """Return the message for an alert: the same object as over HTTP, with a type."""
     return _written("alert", **adapter(Alert).dump_python(alert, mode="json"))
 
 

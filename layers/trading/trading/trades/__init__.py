@@ -1,1 +1,1 @@
-"""Trades: the ledger that records them and finds them again."""
+"""Trades: the ledger, and the positions, profit and imports based on it."""

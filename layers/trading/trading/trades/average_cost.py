@@ -1,6 +1,6 @@
-"""Average cost: every share of a position costs the same, and closing some takes their part off the cost.
+"""Average cost: all shares of a position cost the same, and closing some reduces the cost in proportion.
 
-The numbers are whole, as `trading.trades.fifo` has them.
+Shares and money are integers in the units of `trading.trades.fifo`.
 """
 
 from collections.abc import Iterable
@@ -9,13 +9,13 @@ from trading.trades.fifo import Entry, Profit, State, part, rest, rounded
 
 
 class AverageCost:
-    """Carries a position on from a state, trade by trade."""
+    """Updates a position from a saved state, trade by trade."""
 
     def __init__(self, state: State) -> None:
         self.state = state
 
     def match(self, entries: Iterable[Entry]) -> Profit:
-        """Count some entries, which come in the order of their keys, after all before. No trade closes another here."""
+        """Apply further entries, in key order, and return their profit. This method has no matches."""
         state = self.state
         for at, id_, signed, price, factor, fee in entries:
             state.last = at, id_

@@ -1,4 +1,4 @@
-"""Changes: taking a trade of the ledger back, by a void or by a correction that names the trade which replaces it."""
+"""Changes: voiding a trade, or correcting it, which voids it and records a trade that replaces it."""
 
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ class NewVoid(BaseModel):
     reason: Reason = Field(examples=["Entered twice"])
 
 
-# Has no default in the API's description: what is not sent stays as it is.
+# No default in the API description: omitted fields stay unchanged.
 _UNCHANGED: Any = Field(default_factory=lambda: None)
 
 
@@ -81,14 +81,14 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Written[Change]:
-    """A change that this very call wrote, and the id of its notification."""
+    """A change that this call wrote, and the id of its notification."""
 
     change: Change
     notification_id: str
 
 
-# One statement and so one commit: a change without its notification cannot exist. The sweeper of the commit before
-# goes by next_attempt_at and knows no changes: it must never find one due.
+# One statement, so one commit: a change always has its notification. The previous release's sweeper selects by
+# next_attempt_at and does not know changes, so it must never find one due.
 _ANNOUNCED = "insert into notifications (change_id, next_attempt_at) select id, 'infinity' from changed returning id"
 
 _VOID = f"""
@@ -106,7 +106,7 @@ from announced, changed join trades on trades.id = trade_id
 
 
 def void(trade_id: int, reason: str, changed_by: str) -> Written[VoidedTrade] | None:
-    """Void a trade, with a notification; None if there is no such trade, or it was voided before.
+    """Void a trade and write its notification; None if there is no such trade or it is already voided.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
@@ -116,7 +116,7 @@ def void(trade_id: int, reason: str, changed_by: str) -> Written[VoidedTrade] | 
     return Written(_voided(*rows[0][1:]), rows[0][0]) if rows else None
 
 
-# Unlike a void, it fails where the trade was changed already: the trade that would replace it must not stay.
+# Unlike a void, this fails if the trade was already changed, so that the replacement is rolled back.
 _CORRECT = f"""
 with recorded as (
     insert into trades (
@@ -143,15 +143,15 @@ from announced, recorded, changed join trades on trades.id = trade_id
 def correct(
     trade_id: int, correction: NewCorrection, changed_by: str
 ) -> tuple[TrackedTrade, Written[Correction] | None]:
-    """Record a trade in the place of another, which is voided, with one notification; return the recorded one.
+    """Void a trade, record its replacement with one notification, and return the replacement.
 
-    What `correction` does not name is as it was. A repeated correction is answered with the trade that the first one
-    recorded, and nothing is written.
+    Fields not in `correction` are copied. Repeating a correction returns the trade that the first one recorded and
+    writes nothing.
 
     Raises:
-        InvalidError: it names nothing that could be corrected, or makes no trade with the rest.
+        InvalidError: there is no field to correct, or the result would not be a valid trade.
         NotFoundError: there is no such trade.
-        ConflictError: the trade was voided or corrected differently, or the `client_trade_id` is another trade's.
+        ConflictError: the trade was voided or corrected differently, or the `client_trade_id` is in use.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     wanted = _corrected(ledger.get(trade_id), correction)
@@ -177,7 +177,7 @@ def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
     if not named:
         raise InvalidError(FieldError("body", "must contain at least one field to correct"))
     kept = NewTrade.model_fields.keys() - named - {"client_trade_id"}
-    # All of it has been validated before, but for how the parts go together.
+    # Each field is already validated; only their combination is not.
     corrected = NewTrade.model_construct(
         **{name: getattr(trade, name) for name in kept},
         **{name: getattr(correction, name) for name in named},
@@ -189,7 +189,7 @@ def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
 
 
 def _write(trade_id: int, wanted: NewTrade, reason: str, changed_by: str) -> Written[Correction] | None:
-    """Write a correction, or nothing if the trade was changed already or the `client_trade_id` is taken."""
+    """Write a correction; None if the trade was already changed or the `client_trade_id` is in use."""
     parameters = {**wanted.model_dump(), "trade_id": trade_id, "reason": reason, "changed_by": changed_by}
     try:
         rows = database.query(_CORRECT, parameters, repeatable=True)

@@ -1,7 +1,7 @@
-"""Checkpoints: how far positions were worked out, so that the next read goes on from there.
+"""Checkpoints: a cache of computed positions, so that the next read continues from there.
 
-They are a cache. One counts as long as nothing came since that belongs before its end: no late trade, no change of a
-trade, no other splits. If something did, the last mark before it counts.
+A checkpoint is valid until something is recorded that belongs before its end: a late trade, a change of a trade, or
+other splits. Then the last mark before that is used instead.
 """
 
 import json
@@ -16,31 +16,31 @@ from trading.trades.snapshots import PositionKey, Shares, Snapshot, columns, day
 
 type Method = Literal["fifo", "average"]
 
-VERSION = 2  # of what is kept: what another version of this code has kept does not count
-TRADES_OF_A_MARK = 5_000  # or more are between two of them
+VERSION = 2  # of the stored format; checkpoints of other versions are ignored
+TRADES_OF_A_MARK = 5_000  # the minimum between two marks
 
 
-# What was earned, by the day on which trades closed others.
+# Realized profit by the day of the closing trade.
 type Days = dict[str, Profit]
 
 
 @dataclass(slots=True)
 class History:
-    """What came before a state: the states at the ends of some days, its marks, and what was earned on each day."""
+    """What led to a state: its marks, which are the states at the ends of some days, and the profit of each day."""
 
     marks: list[State] = field(default_factory=list)
     days: Days = field(default_factory=dict)
 
     def before(self, key: Key) -> "History":
-        """Return the history of the last mark that comes before a trade; without a mark, of the beginning."""
+        """Return the history up to the last mark before a trade, or an empty one if there is no such mark."""
         marks = list(takewhile(lambda mark: mark.last < key, self.marks))
         last_day = day_of(marks[-1].last[0]) if marks else ""
         return History(marks, {day: profit for day, profit in self.days.items() if day <= last_day})
 
     def followed_by(self, marks: Sequence[State], days: Days) -> "History":
-        """Return this history with what came after it.
+        """Return this history extended by later marks and days.
 
-        What came may be of the day of the last mark, whose end that mark then no longer is: it is left out.
+        If the later days include the day of the last mark, that mark is no longer the day's end and is dropped.
         """
         marks_left = takewhile(lambda mark: day_of(mark.last[0]) not in days, self.marks)
         longer = History(list(marks_left), {day: Profit(*astuple(profit)) for day, profit in self.days.items()})
@@ -54,7 +54,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A state that a position can be carried on from, and its history where that was read."""
+    """A state from which a position can be continued, and its history if that was read."""
 
     state: State
     history: History | None
@@ -62,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A state to carry a position on from, later."""
+    """A state to store, from which a later read can continue."""
 
     key: PositionKey
     method: Method
@@ -96,7 +96,7 @@ left join lateral (
 def load(
     snapshot: Snapshot, keys: Sequence[PositionKey], method: Method, shares: Mapping[str, Shares]
 ) -> dict[PositionKey, Start]:
-    """Return where each position can be carried on from that has a checkpoint which counts, or a mark of one."""
+    """Return the start of each position that has a valid checkpoint, or a valid mark of one."""
     snapshot.cursor.execute(_LOAD, {**columns(keys), "method": method, "version": VERSION})
     starts, broken = {}, {}
     for number, splits, state, broken_at, broken_id in snapshot.cursor.fetchall():
@@ -115,7 +115,7 @@ def load(
 
 
 def histories(snapshot: Snapshot, keys: Sequence[PositionKey], method: Method) -> dict[PositionKey, History]:
-    """Return the histories of the checkpoints of some positions, which have them."""
+    """Return the histories of the checkpoints of these positions, which must exist."""
     if not keys:
         return {}
     snapshot.cursor.execute(
@@ -152,7 +152,7 @@ where held.covered_before < excluded.covered_before or held.version <> excluded.
 
 
 def save(snapshot: Snapshot, reached: Sequence[Checkpoint]) -> None:
-    """Keep checkpoints of a snapshot, unless later ones are kept.
+    """Store checkpoints of a snapshot, unless later ones are already stored.
 
     Raises:
         database.DatabaseUnavailableError: the database does not answer.

@@ -1,37 +1,38 @@
-"""FIFO: which shares closed which, what that earned, and what is left open. Exact, and in one pass.
+"""FIFO: which trades closed which lots, at what profit, and which lots are open. Exact, and in one pass.
 
-The n-th share bought meets the n-th share sold, whichever came first. Shares are counted in a unit so small that every
-quantity of a position is whole, and money in units of 10^-16: so all numbers here are integers, and what must be
-rounded is rounded to such a unit, half-even.
+The n-th share bought is matched with the n-th share sold, whichever came first. Shares are counted in a unit so small
+that every quantity of a position is an integer, and money in units of 10^-16. So all numbers here are integers, and
+rounding is half-even to one such unit.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# A pass holds so many open lots at most, and reads the others again when it comes to them.
+# The maximum number of open lots in memory; the others are read again when they are reached.
 LOTS_HELD = 20_000
 
-# Where a trade stands in the order of its ledger: its timestamp, in microseconds, and its id.
+# The sort key of a trade in the ledger: its timestamp in microseconds, and its id.
 type Key = tuple[int, int]
-# A trade in whole numbers: timestamp, id, shares (negative where they were sold), price, factor, fee. The amount of n
-# shares is n x price / factor, and the factor is 1 unless there are splits. Plain tuples, because a pass over a million
-# trades makes a million of them.
+# A trade as integers: timestamp, id, shares (negative for a sale), price, factor, fee. The amount of n shares is
+# n x price / factor; the factor is 1 unless there are splits. A plain tuple, because a pass over a million trades
+# creates a million of them.
 type Entry = tuple[int, int, int, int, int, int]
-# Shares that were closed: the entries that opened and closed them, how many, what the buy cost with its fee, what the
-# sell brought without its fee, and both fees.
+# Closed shares: the opening and the closing entry, the number of shares, the cost of the buy with its fee, the
+# proceeds of the sale without its fee, and both fees.
 type Match = tuple[Entry, Entry, int, int, int, int]
-# Returns the next so many entries after a key that were bought (True) or sold; those of no shares are left out.
+# Returns the next n bought (True) or sold (False) entries after a key, without those of zero shares.
 type LotReader = Callable[[bool, Key, int], list[Entry]]
 
-START: Key = (-(2**63), 0)  # before every trade: -infinity, as PostgreSQL has it
+START: Key = (-(2**63), 0)  # before every trade: PostgreSQL's -infinity
 
 
 @dataclass(slots=True)
 class State:
-    """What a position has come to with the trade `last`; by average cost it has neither matches nor lots.
+    """A position after the trade `last`; with average cost it has neither matches nor lots.
 
-    So many `lots` are open: the next of their side after the key `closed`. Of the first, `taken` shares are closed.
+    `lots` is the number of open lots: the next ones of their side after the key `closed`. `taken` shares of the first
+    lot are closed.
     """
 
     last: Key = START
@@ -48,7 +49,7 @@ class State:
 
 @dataclass(slots=True)
 class Profit:
-    """What some matches have earned: money in whole numbers, how many gained, how many lost, and how many there are."""
+    """The realized profit of some matches: money as integers, the number of gains and losses, and of all matches."""
 
     profit: int = 0
     fees: int = 0
@@ -58,12 +59,12 @@ class Profit:
 
     @classmethod
     def of(cls, match: Match) -> "Profit":
-        """Return what one match has earned."""
+        """Return the profit of one match."""
         _, _, _, cost, proceeds, fees = match
         return cls(proceeds - cost, fees, proceeds > cost, proceeds < cost, 1)
 
     def add(self, other: "Profit") -> None:
-        """Add what other matches have earned."""
+        """Add the profit of other matches."""
         self.profit += other.profit
         self.fees += other.fees
         self.wins += other.wins
@@ -72,18 +73,18 @@ class Profit:
 
 
 class Fifo:
-    """Carries a position on from a state, trade by trade; some of its first open lots may be at hand already."""
+    """Updates a position from a saved state, trade by trade; `first_lots` are open lots that are already read."""
 
     def __init__(self, state: State, read_lots: LotReader, first_lots: Iterable[Entry] = ()) -> None:
         self.state = state
         self._read_lots = read_lots
         self._held = deque(first_lots)  # the first of the open lots
 
-    # One loop on local names: this is where a pass over a million trades spends its time.
+    # One loop on local variables, because this is the hot path of a pass over a million trades.
     def match(self, entries: Iterable[Entry], found: list[Match] | None = None) -> Profit:  # noqa: C901, PLR0912, PLR0915 - see above
-        """Count some entries, which come in the order of their keys, after all before.
+        """Apply further entries, in key order, and return the profit of their matches.
 
-        Returns what their matches have earned; adds these to `found` if it is given.
+        The matches are appended to `found` if it is given.
         """
         state, held = self.state, self._held
         (at, id_), lots, closed, taken = state.last, state.lots, state.closed, state.taken
@@ -105,8 +106,9 @@ class Fifo:
                             held.extend(self._read_lots(signed < 0, closed, min(lots, LOTS_HELD)))
                         lot = held[0]
                         _, _, lot_size, lot_price, lot_factor, lot_fee = lot
-                        lot_size = abs(lot_size)
-                        lot_fee_left = rest(lot_fee, lot_size, taken)
+                        if lot_size < 0:
+                            lot_size = -lot_size
+                        lot_fee_left = rest(lot_fee, lot_size, taken) if taken else lot_fee
                     opening, begin, opened_fee, received_fee = lot, taken, lot_fee_left, fee_left
                     met = lot_size - taken
                     if met > left:
@@ -168,12 +170,12 @@ def part(price: int, factor: int, begin: int, end: int) -> int:
 
 
 def rest(fee: int, size: int, taken: int) -> int:
-    """Return what is left of the fee of so many shares when some of them are taken."""
+    """Return the part of a fee that remains when `taken` of `size` shares are closed."""
     return fee - rounded(fee * taken, size) if fee and taken else fee
 
 
 def rounded(dividend: int, divisor: int) -> int:
-    """Return a quotient to the nearest integer, half-even."""
+    """Return a quotient rounded half-even to an integer."""
     quotient, remainder = divmod(dividend, divisor)
     remainder += remainder
     return quotient + 1 if remainder > divisor or (remainder == divisor and quotient & 1) else quotient

@@ -1,4 +1,4 @@
-"""The ledger: what a trade is, recording it with its notification, finding it again, and annotating it."""
+"""The ledger: recording trades with their notifications, finding them, and annotating them."""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
@@ -55,7 +55,7 @@ Tags = Annotated[
 
 
 class NewTrade(BaseModel):
-    """A trade as its client sends it."""
+    """A trade as sent by a client."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +78,7 @@ class NewTrade(BaseModel):
     @field_validator("fee")
     @classmethod
     def _is_of_shares(cls, fee: Decimal, info: ValidationInfo) -> Decimal:
-        """Refuse a fee of nothing: profit shares a trade's fee out among its shares."""
+        """Refuse a fee without shares: profit allocates a trade's fee to its shares."""
         if fee and info.data.get("quantity") == 0:
             raise ValueError(FEE_OF_NOTHING)
         return fee
@@ -106,7 +106,7 @@ class Trade:
     client_trade_id: str | None
     recorded_by: str
     recorded_at: datetime
-    # Messages of the commit before these were added may still be on their way without them.
+    # Defaults, because messages of an earlier release may still be in flight without these fields.
     account: str = "main"
     fee: Price = Decimal(0)
     currency: str = "USD"
@@ -114,7 +114,7 @@ class Trade:
     tags: list[str] = field(default_factory=list)
 
     def is_same_as(self, new: NewTrade) -> bool:
-        """Whether `new` tells of the same trade: numbers and instants are compared, not how they were spelled."""
+        """Whether `new` is the same trade: numbers and instants are compared by value, not by how they were written."""
         return all(getattr(self, name) == getattr(new, name) for name in _COMPARED)
 
 
@@ -142,7 +142,7 @@ class TrackedTrade(Trade):
 
 @dataclass(frozen=True, slots=True)
 class RecordedTrade:
-    """A trade that is in the database, and the id of its notification where this very call wrote both."""
+    """A recorded trade, and the id of its notification if this call wrote both."""
 
     trade: Trade
     notification_id: str | None
@@ -150,7 +150,7 @@ class RecordedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Which trades to find, both dates included, as of when, and how many after which cursor."""
+    """The parameters of a search for trades; both dates are inclusive."""
 
     ticker: str | None = None
     side: str | None = None
@@ -164,22 +164,21 @@ class TradeFilter:
     cursor: str | None = None
 
 
-# A note and tags are annotations, which may have changed since.
+# Without the annotations, which may have changed since.
 _COMPARED = NewTrade.model_fields.keys() - {"note", "tags"}
 TRADE_COLUMNS = tuple(field.name for field in fields(Trade))
 _COLUMNS = ", ".join(TRADE_COLUMNS)
 
 
 def columns_of(relation: str) -> str:
-    """Return the columns of a trade, each of this relation of a statement."""
+    """Return the columns of a trade, qualified with this relation's name."""
     return ", ".join(f"{relation}.{name}" for name in TRADE_COLUMNS)
 
 
 _NEW_TRADES = TypeAdapter(list[NewTrade])
 
-# One statement and so one commit: a trade without its notification cannot exist. Ids follow the order of the entries,
-# rows are written in the order of their unique key, so that two batches that share keys wait for one another in one
-# direction only.
+# One statement, so one commit: a trade always has its notification. Ids follow the order of the entries. Rows are
+# inserted in the order of their unique key, so that two batches with common keys cannot deadlock.
 _RECORD = f"""
 with entries as materialized (
     select nextval('trades_id_seq') as id, entry.*
@@ -208,12 +207,12 @@ select {_COLUMNS}, notification_id from recorded join announced on trade_id = re
 def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
     """Record trades with their notifications, all or none, and return them in the same order.
 
-    A trade whose `client_trade_id` this subject has used before is answered as it is stored, with no notification id,
-    if it is the same trade.
+    If this subject has already recorded the same trade with the same `client_trade_id`, the stored trade is returned,
+    without a notification id.
 
     Raises:
-        DuplicateIdError: such an id belongs to another trade; nothing was recorded.
-        database.DatabaseUnavailableError: nothing is known to be recorded; safe to repeat with `client_trade_id`.
+        DuplicateIdError: a `client_trade_id` belongs to another trade; nothing was recorded.
+        database.DatabaseUnavailableError: the trades may not be recorded; safe to repeat with `client_trade_id`.
     """
     return database.run(
         lambda cursor: _record(cursor, new, recorded_by),
@@ -223,7 +222,7 @@ def record(new: Sequence[NewTrade], recorded_by: str) -> list[RecordedTrade]:
 
 
 class DuplicateIdError(Exception):
-    """A `client_trade_id` names more than one trade: the positions of those that are not what it names."""
+    """A `client_trade_id` is used for different trades; has the positions of the conflicting ones."""
 
     def __init__(self, positions: list[int]) -> None:
         super().__init__(f"client_trade_id of another trade at {positions}")
@@ -263,13 +262,13 @@ _STATUSES = {"active": "trade_id is null", "voided": "trade_id is not null", "al
 
 
 def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
-    """Return a page of trades, the newest first, and the cursor of the next page if there is one.
+    """Return a page of trades, newest first, and the cursor of the next page if there is one.
 
-    Where voided ones may be among them, they are `ListedTrade`s. `as_of` finds what the ledger held then: trades
-    recorded by that instant, with the status that they had. Notes and tags are always the present ones.
+    If the result may include voided trades, it has `ListedTrade`s. `as_of` finds the trades recorded by that instant,
+    with their status at the time. Notes and tags are always the current ones.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     by_then = "where changed_at <= %(as_of)s" if wanted.as_of else ""
@@ -280,7 +279,7 @@ def find(wanted: TradeFilter) -> tuple[list[Trade], str | None]:
         key=("timestamp", "id"),
         equal=("ticker", "side", "account"),
         further={
-            # The index has trades with tags alone.
+            # The index is partial: it has only trades with tags.
             "tag": "tags @> array[%(tag)s] and tags <> '{}'",
             "status": _STATUSES[wanted.status],
             "as_of": "recorded_at <= %(as_of)s",
@@ -307,7 +306,7 @@ _TRACKED = tuple(field.name for field in fields(TrackedTrade))
 
 
 def get(trade_id: int) -> TrackedTrade:
-    """Return one trade and what became of it.
+    """Return one trade with its status and changes.
 
     Raises:
         NotFoundError: there is no such trade.
@@ -320,10 +319,10 @@ def get(trade_id: int) -> TrackedTrade:
 
 
 def annotate(trade_id: int, annotation: Annotation) -> None:
-    """Change what `annotation` names of a trade's note and tags, of a voided one too.
+    """Set a trade's note, tags or both; the trade may be voided.
 
     Raises:
-        InvalidError: it names neither.
+        InvalidError: `annotation` has neither.
         NotFoundError: there is no such trade.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
@@ -331,7 +330,7 @@ def annotate(trade_id: int, annotation: Annotation) -> None:
     if not named:
         raise InvalidError(FieldError("body", "must contain a note, tags or both"))
     rows = database.query(
-        f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - two names of ours
+        f"update trades set {', '.join(f'{name} = %({name})s' for name in named)}"  # noqa: S608 - constants
         " where id = %(id)s returning id",
         {**annotation.model_dump(), "id": trade_id},
         repeatable=True,

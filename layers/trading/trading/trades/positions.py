@@ -1,4 +1,4 @@
-"""Positions: what is held, what it cost, what it is worth, and which trades closed which."""
+"""Positions: quantity, cost basis and market value, open lots, and matches."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class PositionFilter:
-    """Which positions to find, worked out how and as of when, and how many after which cursor."""
+    """The parameters of a search for positions."""
 
     account: str | None = None
     ticker: str | None = None
@@ -96,7 +96,7 @@ class PositionFilter:
 
 @dataclass(frozen=True, slots=True)
 class WantedPosition:
-    """Which position to look at, as of when, and how many of its lots or matches after which cursor."""
+    """A position, the instant to read it as of, and the page of its lots or matches."""
 
     ticker: str
     account: str
@@ -110,8 +110,8 @@ def find(wanted: PositionFilter) -> tuple[list[Position], str | None]:
     """Return a page of positions by account, ticker and currency, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
-        standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
+        InvalidError: the cursor is not valid.
+        standings.StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     after = PositionKey(*pagination.decode_key(wanted.cursor, str, str, str)) if wanted.cursor is not None else None
@@ -150,8 +150,8 @@ def get(wanted: WantedPosition) -> tuple[DetailedPosition, str | None]:
 
     Raises:
         NotFoundError: there is no such position.
-        InvalidError: there are several, in different currencies, or the cursor is not one of ours.
-        standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
+        InvalidError: there are several, in different currencies, or the cursor is not valid.
+        standings.StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     after = pagination.decode_cursor(wanted.cursor) if wanted.cursor is not None else None
@@ -176,7 +176,7 @@ def _lots(
     lots = []
     for entry in reading.lots(standing, closed, limit + 1):
         lots.append(_lot(standing, entry, taken))
-        taken = 0  # only of the first one something is closed
+        taken = 0  # only the first lot can be partly closed
     page = lots[:limit]
     return page, pagination.encode_cursor(page[-1].opened_at, page[-1].trade_id) if len(lots) > limit else None
 
@@ -196,12 +196,12 @@ def _lot(standing: Standing, entry: Entry, taken: int) -> Lot:
 
 
 def find_matches(wanted: WantedPosition) -> tuple[list[Match], str | None]:
-    """Return a page of what a position's trades closed, the last first, and the cursor of the next page if any.
+    """Return a page of a position's matches, newest first, and the cursor of the next page if there is one.
 
     Raises:
         NotFoundError: there is no such position.
-        InvalidError: there are several, in different currencies, or the cursor is not one of ours.
-        standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
+        InvalidError: there are several, in different currencies, or the cursor is not valid.
+        standings.StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     before = pagination.decode_key(wanted.cursor, int, int, int, int) if wanted.cursor is not None else None
@@ -216,7 +216,7 @@ def find_matches(wanted: WantedPosition) -> tuple[list[Match], str | None]:
 
 
 def _last_matches(reading: Reading, standing: Standing, before: list[Any] | None, limit: int) -> list[fifo.Match]:
-    """Return the last so many matches of a position before the one of a key: what lies between two marks at a time."""
+    """Return the last `limit` matches of a position before a key, reading backwards from mark to mark."""
     found: list[fifo.Match] = []
     for begin, end in reversed(reading.stretches(standing)):
         if before is None or begin.last < tuple(before[:2]):
@@ -248,7 +248,7 @@ def _match(standing: Standing, match: fifo.Match) -> Match:
 
 
 def _of_one[Result](wanted: WantedPosition, work: Callable[[Reading, Standing], Result]) -> Result:
-    """Return what `work` makes of the position that is wanted.
+    """Call `work` with the requested position and return its result.
 
     Raises:
         NotFoundError: there is no such position.
@@ -275,7 +275,7 @@ def _of_one[Result](wanted: WantedPosition, work: Callable[[Reading, Standing], 
 
 
 def valued(reading: Reading, found: Sequence[Standing]) -> list[Position]:
-    """Return positions, valued at the last prices of the moment that is read."""
+    """Return positions, valued at the last prices of the snapshot."""
     prices = prices_of(reading, found)
     return [_position(standing, *prices.get(standing.key, (None, None))) for standing in found]
 
@@ -283,9 +283,10 @@ def valued(reading: Reading, found: Sequence[Standing]) -> list[Position]:
 def prices_of(
     reading: Reading, found: Sequence[Standing], at: datetime | None = None
 ) -> dict[PositionKey, tuple[LastPrice, PriceSource]]:
-    """Return what a share of each position is worth in shares of today, by the last price there is, or was `at` a time.
+    """Return the last price per share of each position, now or `at` a time, adjusted for splits since.
 
-    It is a tick's if all trades of the ticker have one currency, for ticks have none; else the last trade's of it.
+    Ticks have no currency, so a tick's price is used only if all trades of the ticker have one currency; otherwise it
+    is the price of the position's last trade.
     """
     snapshot = reading.snapshot
     tickers = sorted({standing.key.ticker for standing in found})

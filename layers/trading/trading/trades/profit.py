@@ -1,4 +1,4 @@
-"""Profit: what was earned by when and with what, and what all positions together are worth."""
+"""Profit: realized profit by group, and the totals of the portfolio."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ type Grouping = Literal["day", "month", "ticker", "account", "tag"]
 
 @dataclass(frozen=True, slots=True)
 class ProfitGroup:
-    """The realized profit of one group and currency, and how many of its matches gained and lost."""
+    """The realized profit of one group and currency, and the number of its matches with a gain and a loss."""
 
     group: str
     currency: str
@@ -32,7 +32,7 @@ class ProfitGroup:
 
 @dataclass(frozen=True, slots=True)
 class ProfitFilter:
-    """How to group profit, and of which days and account it is, both days included."""
+    """How to group profit, and its days (inclusive) and account."""
 
     by: Grouping
     start_date: date | None = None
@@ -44,8 +44,8 @@ class ProfitFilter:
 class PortfolioCurrency:
     """The totals of all positions in one currency.
 
-    `change_today` is what they have earned since midnight UTC: what they are worth less what they were worth then, and
-    what today's trades have brought less what they took.
+    `change_today` is the profit since midnight UTC: the change in market value, plus the proceeds and less the cost of
+    today's trades.
     """
 
     currency: str
@@ -57,11 +57,11 @@ class PortfolioCurrency:
 
 
 def find(wanted: ProfitFilter) -> list[ProfitGroup]:
-    """Return realized profit by groups and their currencies, each match in the group of the trade that closed it.
+    """Return realized profit by group and currency; a match belongs to the group of its closing trade.
 
     Raises:
-        InvalidError: the days are the wrong way round.
-        standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
+        InvalidError: start_date is after end_date.
+        standings.StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     if wanted.start_date and wanted.end_date and wanted.start_date > wanted.end_date:
@@ -79,7 +79,7 @@ type _Groups = dict[tuple[str, str], Profit]
 
 
 def _of_days(reading: Reading, wanted: ProfitFilter) -> _Groups:
-    """Add up what positions have earned on each day."""
+    """Sum the profit that positions earned on each day."""
     first, last = map(str, _days(wanted))
     groups: _Groups = defaultdict(Profit)
     for keys in reading.pages(wanted.account):
@@ -91,7 +91,7 @@ def _of_days(reading: Reading, wanted: ProfitFilter) -> _Groups:
 
 
 def _of_tags(reading: Reading, wanted: ProfitFilter) -> _Groups:
-    """Add up what tagged trades have earned by closing others, match by match, for tags may change at any time."""
+    """Sum the profit of matches closed by tagged trades; not stored by day, because tags may change at any time."""
     first_day, last_day = _days(wanted)
     first = timestamp_of(datetime.combine(first_day, time.min, UTC))
     last = timestamp_of(datetime.combine(last_day, time.max, UTC))
@@ -114,10 +114,10 @@ def _days(wanted: ProfitFilter) -> tuple[date, date]:
 
 
 def portfolio(account: str | None) -> list[PortfolioCurrency]:
-    """Return what all positions come to, those of one account or all, for each currency.
+    """Return the totals of all positions, of one account or all accounts, for each currency.
 
     Raises:
-        standings.StillReadingError: there was not enough time; the next call goes on where this one ended.
+        standings.StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     totals = standings.read(lambda reading: _totals(reading, account))
@@ -131,7 +131,7 @@ def _totals(reading: Reading, account: str | None) -> dict[str, list[Decimal]]:
         changes = _changes_today(reading, found)
         with localcontext(prec=PRECISION):
             for position, change in zip(valued(reading, found), changes, strict=True):
-                # Without a price there are no shares.
+                # Only a position without shares has no price.
                 sums = (
                     position.cost_basis,
                     position.market_value or Decimal(0),
@@ -144,7 +144,7 @@ def _totals(reading: Reading, account: str | None) -> dict[str, list[Decimal]]:
 
 
 def _changes_today(reading: Reading, found: list[Standing]) -> list[Decimal]:
-    """Return what today's trades have brought less what each position was worth when today began, in UTC."""
+    """Return the net proceeds of today's trades less the market value at midnight UTC, for each position."""
     today = datetime.combine(reading.snapshot.now.astimezone(UTC), time.min, UTC)
     shares = {standing.key.ticker: standing.shares for standing in found}
     flows = reading.snapshot.flows_since(today, [standing.key for standing in found], shares)

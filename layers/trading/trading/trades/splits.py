@@ -1,4 +1,4 @@
-"""Splits: when a ticker's shares became more or fewer; the ledger keeps trades as they were sent."""
+"""Stock splits. The ledger keeps trades as they were sent; positions apply the splits."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ def _changes_something(ratio: str) -> str:
 
 
 class NewSplit(BaseModel):
-    """A split as its client sends it: `10:1` makes ten shares of one."""
+    """A split as sent by a client: `10:1` turns one share into ten."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,7 +60,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class SplitFilter:
-    """Which splits to find, both dates included, and how many after which cursor."""
+    """The parameters of a search for splits; both dates are inclusive."""
 
     ticker: str | None = None
     status: Status | Literal["all"] = "active"
@@ -87,7 +87,7 @@ _STATUSES = {"active": "voided_at is null", "voided": "voided_at is not null", "
 
 
 def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
-    """Record a split, and return it and whether it is new: a ticker has one at an instant.
+    """Record a split; return it and whether it is new, because a ticker has at most one at an instant.
 
     Raises:
         ConflictError: the ticker has a split of another ratio at that instant.
@@ -104,7 +104,7 @@ def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
     if rows:
         return Split(*rows[0]), True
     known = _select("ticker = %(ticker)s and effective_at = %(effective_at)s and voided_at is null", new.model_dump())
-    if not known:  # it was voided between the two statements
+    if not known:  # voided between the two statements
         return record(new, recorded_by)
     if _parts(known[0].ratio) != (numerator, denominator):
         raise ConflictError(
@@ -115,10 +115,10 @@ def record(new: NewSplit, recorded_by: str) -> tuple[Split, bool]:
 
 
 def find(wanted: SplitFilter) -> tuple[list[Split], str | None]:
-    """Return a page of splits, those that took effect last first, and the cursor of the next page if there is one.
+    """Return a page of splits, latest effective date first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find(
@@ -133,7 +133,7 @@ def find(wanted: SplitFilter) -> tuple[list[Split], str | None]:
 
 
 def void(split_id: int, reason: str, voided_by: str) -> Split:
-    """Take a split back, unless that was done before, and return it.
+    """Void a split unless it is already voided, and return it.
 
     Raises:
         NotFoundError: there is no such split.

@@ -1,8 +1,9 @@
-"""Standings: where positions stand at one moment, each carried on from its checkpoint."""
+"""Standings: the state of positions in one snapshot, each computed from its checkpoint."""
 
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,21 +21,21 @@ from trading.trades.snapshots import Chunk, PositionKey, Shares, Snapshot, day_o
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-FIRST_TRADES = 200  # of each position, read for many at once
+FIRST_TRADES = 200  # per position, read for many positions at once
 FIRST_LOTS = 20
 CHUNK = 10_000  # trades of one position
 DAY = timedelta(days=1) // timedelta(microseconds=1)
 POSITIONS_AT_ONCE = 200
-WORTH_KEEPING = 50  # so many trades need not be read again
+WORTH_KEEPING = 50  # trades that a checkpoint must save the next read
 READING_SECONDS = 20.0  # API Gateway waits for 30
 
 
 class StillReadingError(UnavailableError):
-    """More trades are new than one request has time for; the next request goes on where it ended."""
+    """There are more new trades than one request can read in time; the next request continues from there."""
 
 
 class Standing:
-    """Where a position stands, and what came after the state that it was carried on from."""
+    """The state of a position, and its marks and days since the state it was continued from."""
 
     def __init__(self, key: PositionKey, method: Method, shares: Shares, start: Start, first_unsettled: Key) -> None:
         self.key = key
@@ -45,12 +46,12 @@ class Standing:
         self.marks: list[State] = []  # at the ends of days
         self.days: Days = {}
         self._first_unsettled = first_unsettled
-        # How far a checkpoint may go: a state, how many of the marks come before it, and the days until then.
+        # What a checkpoint may cover: a state, the number of marks before it, and the days until then.
         self._covered: tuple[State, int, Days] = start.state, 0, {}
-        self._is_covered = True  # all that is counted so far
+        self._is_covered = True  # whether a checkpoint may cover all trades so far
 
     def add(self, engine: Fifo | AverageCost, entries: Sequence[Entry]) -> None:
-        """Count more trades."""
+        """Apply further trades."""
         if self._is_covered:
             settled = bisect_left(entries, self._first_unsettled)
             self._match(engine, entries[:settled])
@@ -60,24 +61,24 @@ class Standing:
         self._match(engine, entries)
 
     def end_cover(self) -> None:
-        """Let a checkpoint cover what is counted by now, and nothing that follows."""
+        """Let a checkpoint cover the trades so far, and none that follow."""
         if self._is_covered:
             self._covered = replace(self.state), len(self.marks), deepcopy(self.days)
             self._is_covered = False
 
     @property
     def is_worth_keeping(self) -> bool:
-        """Whether a checkpoint would spare the next read enough."""
+        """Whether a checkpoint would save the next read enough trades."""
         return self._covered[0].trade_count - self.start.state.trade_count >= WORTH_KEEPING
 
     def checkpoint(self, history: History) -> Checkpoint:
-        """Return what the next read can go on from; `history` is that of the start."""
+        """Return a checkpoint for the next read; `history` is that of the start."""
         state, marks, days = self._covered
         history = history.followed_by(self.marks[:marks], days)
         return Checkpoint(self.key, self.method, self.shares.splits, state, history)
 
     def _match(self, engine: Fifo | AverageCost, entries: Sequence[Entry]) -> None:
-        """Count trades day by day, and mark where the last day begins."""
+        """Apply trades day by day, and mark where the last day begins."""
         end = 0
         while end < len(entries):
             begin = end
@@ -91,26 +92,27 @@ class Standing:
 
 
 class Reading:
-    """The ledger of one moment, and the positions that are worked out from it."""
+    """A snapshot of the ledger and the positions computed from it."""
 
-    def __init__(self, cursor: "Cursor", as_of: datetime | None, end: float) -> None:
+    def __init__(self, cursor: "Cursor", as_of: datetime | None, end: float, reader: ThreadPoolExecutor) -> None:
         self.snapshot = Snapshot(cursor, as_of)
+        self._reader = reader  # one thread: a connection answers one statement at a time
         self._end = end
         self._reached: list[Checkpoint] = []
 
     def pages(
         self, account: str | None, after: PositionKey | None = None, at_once: int = POSITIONS_AT_ONCE
     ) -> Iterator[list[PositionKey]]:
-        """Yield the keys of all positions in their order, so many at once."""
+        """Yield the keys of all positions in order, `at_once` at a time."""
         while keys := self.snapshot.keys(account, after, at_once):
             yield keys
             after = keys[-1]
 
     def standings(self, keys: Sequence[PositionKey], method: Method = "fifo") -> list[Standing]:
-        """Return where some positions stand, those without trades left out.
+        """Return the standings of these positions; those without trades are omitted.
 
         Raises:
-            StillReadingError: there is no time left; what was worked out is kept.
+            StillReadingError: time ran out; the progress is saved.
         """
         if not keys:
             return []
@@ -132,7 +134,7 @@ class Reading:
         return [standing for standing in standings if standing.state.trade_count]
 
     def days(self, standings: Sequence[Standing]) -> Iterator[tuple[PositionKey, str, Profit]]:
-        """Yield what each of some standings has earned on each day; a day may come twice."""
+        """Yield the profit of each standing by day; a day may occur twice."""
         before = self._histories_of_starts(standings)
         for standing in standings:
             for days in (before[standing.key].days, standing.days):
@@ -140,16 +142,16 @@ class Reading:
                     yield standing.key, day, profit
 
     def stretches(self, standing: Standing) -> list[tuple[State, State]]:
-        """Return the states between which the matches of a standing lie, some thousand trades apart, in order."""
+        """Return consecutive pairs of states that span a standing's matches, some thousand trades each, in order."""
         before = self._histories_of_starts([standing])[standing.key]
         states = [State(), *before.marks, *standing.marks, standing.state]
         return [(begin, end) for begin, end in pairwise(states) if begin.matches < end.matches]
 
     def matches(self, standing: Standing, begin: State, end: State) -> list[Match]:
-        """Return by FIFO what a position's trades closed, those after one state until another.
+        """Return a position's FIFO matches from one state to another.
 
         Raises:
-            StillReadingError: there is no time left.
+            StillReadingError: time ran out.
         """
         engine = self._fifo(standing, replace(begin))
         found: list[Match] = []
@@ -159,11 +161,11 @@ class Reading:
         return found
 
     def lots(self, standing: Standing, after: Key, limit: int) -> list[Entry]:
-        """Return the first so many trades of a position after a key, of the side that is open."""
+        """Return the first `limit` trades after a key on the open side of a position."""
         return self._entries(standing, after, limit, bought=standing.state.shares > 0).entries
 
     def save(self) -> None:
-        """Keep how far positions were worked out, after the transaction of the snapshot has ended.
+        """Store checkpoints of the computed positions, after the snapshot's transaction has ended.
 
         Raises:
             database.DatabaseUnavailableError: the database does not answer.
@@ -186,7 +188,7 @@ class Reading:
     def _first_lots(
         self, standings: Sequence[Standing], shares: Mapping[str, Shares]
     ) -> dict[PositionKey, list[Entry]]:
-        """Return the first open lots of standings that have any, read for all of them at once."""
+        """Return the first open lots of the standings that have any, read in one statement."""
         states = {each.key: each.state for each in standings if each.state.lots}
         if not states:
             return {}
@@ -202,19 +204,23 @@ class Reading:
         return Fifo(state, read_lots, first_lots)
 
     def _chunks(self, standing: Standing, first: Chunk) -> Iterator[Chunk]:
-        """Yield a chunk of a position's trades, and those after it."""
+        """Yield a chunk of a position's trades and all later chunks."""
         chunk = first
-        yield chunk
         while chunk.is_full:
+            following = self._reader.submit(self._read, standing, chunk.entries[-1][:2], CHUNK)
+            yield chunk  # meanwhile PostgreSQL reads the next one
+            chunk = following.result()
             self._check_time()
-            chunk = self._entries(standing, chunk.entries[-1][:2], CHUNK)
-            yield chunk
+        yield chunk
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
             raise StillReadingError("there are more new trades than one request has time for")
 
     def _entries(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
+        return self._reader.submit(self._read, standing, after, limit, bought=bought).result()
+
+    def _read(self, standing: Standing, after: Key, limit: int, *, bought: bool | None = None) -> Chunk:
         key = standing.key
         side = None if bought is None else {key: bought}
         return self.snapshot.entries({key: after}, {key.ticker: standing.shares}, limit, side)[key]
@@ -234,23 +240,24 @@ class Reading:
 
 
 def _closes(state: State, chunk: Chunk) -> bool:
-    """Whether any trade of a chunk closes something of a position."""
+    """Whether any trade in a chunk closes part of a position."""
     return any(entry[2] * state.shares < 0 for entry in chunk.entries)
 
 
 def read[Result](work: Callable[[Reading], Result], as_of: datetime | None = None) -> Result:
-    """Return what `work` makes of the ledger of this moment, or `as_of` an instant.
+    """Call `work` with the ledger, now or `as_of` an instant, and return its result.
 
     Raises:
-        StillReadingError: there was not enough time; the next call goes on where this one ended.
+        StillReadingError: time ran out; the next call continues from there.
         database.DatabaseUnavailableError: the database does not answer.
     """
     end = time.monotonic() + READING_SECONDS
     readings: list[Reading] = []
 
     def begin(cursor: "Cursor") -> Result:
-        readings.append(Reading(cursor, as_of, end))
-        return work(readings[-1])
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            readings.append(Reading(cursor, as_of, end, reader))
+            return work(readings[-1])
 
     try:
         result = database.run(begin, repeatable=True, snapshot=True)

@@ -1,4 +1,4 @@
-"""The schema: numbered SQL files beside this module, applied in order, each once, and who may use it."""
+"""The schema: numbered SQL files beside this module, applied once each in order, and the application's role."""
 
 import hashlib
 import time
@@ -12,15 +12,15 @@ import psycopg2
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-# Any number that nothing else in the database locks.
+# The key of the advisory lock: any number that nothing else uses.
 LOCK = 7_241_653_310
-# A migration that waits longer for a table keeps everybody who comes after it waiting too.
+# While a migration waits for a table's lock, all later queries on that table wait behind it.
 LOCK_SECONDS = 5
 
-# The role that functions sign in as: it works with what is there, and changes no table and deletes no row. On RDS,
-# `rds_iam` lets it in with a token instead of a password; elsewhere that role is not there. Its timeouts are settings
-# of the role, because RDS Proxy pins a connection that sends SET. `as_of` and the checkpoints of positions count on
-# them: what was recorded a minute ago is committed, or never will be.
+# The role that functions sign in as: it cannot change the schema or delete rows. On RDS, `rds_iam` allows a token
+# instead of a password; elsewhere that role does not exist. The timeouts are set on the role because RDS Proxy pins a
+# connection that sends SET. `as_of` and position checkpoints depend on them: a row recorded a minute ago is committed
+# or never will be.
 _APPLICATION_ROLE = """
 do $$
 begin
@@ -43,7 +43,7 @@ end
 $$;
 grant usage on schema public to trading_app;
 """
-# What it may update stands in the migrations, column by column.
+# The migrations grant UPDATE column by column.
 _APPLICATION_RIGHTS = """
 grant select, insert on all tables in schema public to trading_app;
 grant usage on all sequences in schema public to trading_app;
@@ -52,27 +52,27 @@ revoke all on schema_migrations from trading_app;
 
 
 class ChangedMigrationError(Exception):
-    """A migration that a database has already applied was edited, or taken away, afterwards."""
+    """A migration that was already applied to this database has been edited or removed."""
 
 
 class NoSchemaError(Exception):
-    """A database that should have a schema has none: it is not the one that it is taken for."""
+    """A database that should have a schema is empty: it is the wrong database."""
 
 
 def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool = True) -> list[str]:
-    """Apply what the database lacks, in at most so many seconds, and return the names of what was applied, in order.
+    """Apply pending migrations in order, in at most `seconds`, and return their names.
 
-    Each migration is a transaction of its own: what it locks is free again before the next one begins. One that builds
-    indexes `concurrently` is executed statement by statement instead, for that is not possible in a transaction. So
-    `cursor` must be of a connection that commits each statement. One that fails ends it; those before it stay, and the
-    next call goes on with it. A lock lets one migrator work at a time. A database that is ahead of these files is left
-    as it is: a deployment was rolled back, and what it added is merely unused.
+    Each migration runs in its own transaction, so its locks are released before the next one. One that builds indexes
+    `concurrently` runs statement by statement instead, because PostgreSQL does not allow that in a transaction. So the
+    connection of `cursor` must be in autocommit mode. If a migration fails, the earlier ones stay applied, and the
+    next call continues with the failed one. A lock ensures that only one migrator runs at a time. A database that is
+    ahead of these files is left unchanged: after a rolled back deployment, the additions are merely unused.
 
     Raises:
-        NoSchemaError: the database has no schema yet, and `may_begin` says that it must.
-        ChangedMigrationError: an applied migration is not what it was. Write a new one instead.
-        psycopg2.errors.LockNotAvailable: somebody holds a table, or migrates, and does not end.
-        psycopg2.OperationalError: the time was up. Only PostgreSQL 17 and later can be given so many seconds.
+        NoSchemaError: the database has no schema yet, and `may_begin` is false.
+        ChangedMigrationError: an applied migration was edited; add a new one instead.
+        psycopg2.errors.LockNotAvailable: another session holds a table's lock, or migrates, for too long.
+        psycopg2.OperationalError: `seconds` have passed. Needs PostgreSQL 17 or later.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     with _only_migrator(cursor):
@@ -90,7 +90,7 @@ def migrate(cursor: "Cursor", seconds: float | None = None, *, may_begin: bool =
 
 
 def _pending(cursor: "Cursor", *, may_begin: bool) -> dict[str, str]:
-    """Return the migrations that the database lacks, after making what it takes to keep account of them."""
+    """Return the pending migrations, after creating the table of applied ones if needed."""
     cursor.execute("select to_regclass('schema_migrations') is null")
     if cursor.fetchone() == (True,) and not may_begin:
         raise NoSchemaError(
@@ -118,7 +118,7 @@ def _pending(cursor: "Cursor", *, may_begin: bool) -> dict[str, str]:
 def _apply(cursor: "Cursor", name: str, text: str, deadline: float | None) -> None:
     concurrent = "index concurrently" in text
     if concurrent:
-        # Waits for every transaction that was there before it, in nobody's way.
+        # It waits for all earlier transactions without blocking others.
         _limit(cursor, deadline, lock_seconds=0)
         for statement in text.strip().split(";\n"):
             cursor.execute(statement)
@@ -132,23 +132,23 @@ def _apply(cursor: "Cursor", name: str, text: str, deadline: float | None) -> No
 
 
 def _limit(cursor: "Cursor", deadline: float | None, lock_seconds: float) -> None:
-    """Limit how long what follows may take, and how long it may wait for a lock; 0 means for ever."""
+    """Limit how long the following statements may take and wait for a lock; 0 means no limit."""
     cursor.execute("select set_config('lock_timeout', %s, false)", (f"{lock_seconds}s",))
     if deadline is not None:
         seconds = max(deadline - time.monotonic(), 0.001)
-        # One statement that takes too long is cancelled and says so; many are ended, which says little.
+        # The first cancels one slow statement, with a clear error; the second ends the connection after many of them.
         cursor.execute("select set_config('statement_timeout', %s, false)", (f"{seconds:.3f}s",))
         cursor.execute("select set_config('transaction_timeout', %s, false)", (f"{1.03 * seconds:.3f}s",))
 
 
 @contextmanager
 def _only_migrator(cursor: "Cursor") -> Iterator[None]:
-    """Let one migrator work at a time. Others ask again and again: an index is not built while a statement waits."""
+    """Allow one migrator at a time. Others poll, because a waiting statement would block a concurrent index build."""
     give_up_at = time.monotonic() + LOCK_SECONDS
     cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
     while cursor.fetchone() != (True,):
         if time.monotonic() > give_up_at:
-            raise psycopg2.errors.LockNotAvailable("somebody else migrates this database, and does not end")
+            raise psycopg2.errors.LockNotAvailable("another migration of this database is still running")
         time.sleep(0.05)
         cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
     try:

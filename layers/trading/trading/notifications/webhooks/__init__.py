@@ -1,1 +1,1 @@
-"""Webhooks: who is sent which events, and what became of each delivery; nothing of it needs the database."""
+"""Webhooks: subscriptions to events and their deliveries, stored in DynamoDB and independent of the database."""

@@ -1,7 +1,7 @@
-"""Deliveries: each event on its way to a webhook, kept in DynamoDB for thirty days with what became of each attempt.
+"""Deliveries: one per event and webhook, stored in DynamoDB for thirty days with the result of each attempt.
 
-A delivery is written before it is attempted, so no event is lost with the function that works on it. `due_at` is when
-the sweep may attempt it next; who attempts it puts that off by a lease, so that no two do at once.
+A delivery is recorded before it is attempted, so no event is lost if the function dies. `due_at` is when the sweep may
+attempt it next. An attempt first moves `due_at` by a lease, so that no two functions attempt it at the same time.
 """
 
 import time
@@ -18,17 +18,17 @@ from trading.notifications.webhooks import tables
 from trading.notifications.webhooks.tables import ConditionError
 
 KEPT_SECONDS = 30 * 86_400
-# Longer than a function may run that attempts deliveries: see the rule in local/tools/rules_of_code.py.
+# Longer than the timeout of a function that attempts deliveries; local/tools/rules_of_code.py checks that.
 LEASE_SECONDS = 60
 EVENT_ID_LIMIT = 100  # characters
-ATTEMPTS_KEPT = 20  # of each delivery, the newest
+ATTEMPTS_KEPT = 20  # the newest of each delivery
 
 Status = Literal["pending", "delivered", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: when, how long it took, and the receiver's status or why there was none."""
+    """One attempt: its time and duration, and the receiver's status or the reason why there was none."""
 
     attempted_at: datetime
     status: int | None
@@ -38,9 +38,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to a webhook. Its id is the event's, and so the `webhook-id` of its messages.
+    """The delivery of an event to a webhook. Its id is that of the event, and the `webhook-id` of its messages.
 
-    `failed` means given up; a pending one is attempted next at `next_attempt_at` or within a minute after.
+    `failed` means given up; a pending delivery is attempted within a minute after `next_attempt_at`.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is this process's to attempt: what is sent, since when it is tried and how often it was."""
+    """A delivery on which this process holds the lease: its body, first attempt, and number of attempts."""
 
     delivery: Delivery
     body: str
@@ -62,9 +62,9 @@ class Claimed:
 
 
 def record(webhook_id: str, event_id: str, event_type: str, body: str, *, is_claimed: bool) -> Claimed | None:
-    """Write a delivery; the sweep takes it up now, or, if it is claimed, only when its claimant is gone.
+    """Record a delivery, due now, or if `is_claimed`, when the caller's lease expires.
 
-    Nothing is written, and nothing returned, if it was recorded before: an event may come twice.
+    Returns None and writes nothing if it is already recorded, because an event may arrive twice.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -91,7 +91,7 @@ def record(webhook_id: str, event_id: str, event_type: str, body: str, *, is_cla
 
 
 def due(webhook_id: str) -> Iterator[str]:
-    """Yield the ids of a webhook's deliveries that wait to be attempted, the longest waiting first.
+    """Yield the ids of a webhook's due deliveries, longest waiting first.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -107,7 +107,7 @@ def due(webhook_id: str) -> Iterator[str]:
 
 
 def claim(webhook_id: str, delivery_id: str) -> Claimed | None:
-    """Take a delivery that is due, for as long as the lease; nothing if somebody else has it, or it is not due.
+    """Acquire the lease of a due delivery; None if it is not due or another process holds the lease.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -127,7 +127,7 @@ def claim(webhook_id: str, delivery_id: str) -> Claimed | None:
 
 
 def restart(webhook_id: str, delivery_id: str) -> Claimed:
-    """Take any delivery, whatever became of it, to attempt it as if it were new.
+    """Acquire the lease of a delivery in any status, to attempt it as if it were new.
 
     Raises:
         NotFoundError: the webhook has no such delivery.
@@ -156,7 +156,7 @@ def restart(webhook_id: str, delivery_id: str) -> Claimed:
 def settle(
     webhook_id: str, claimed: Claimed, attempt: Attempt, status: Status, next_attempt_at: datetime | None
 ) -> Delivery:
-    """Write what became of an attempt, and when the next one is, if there is one. Return the delivery.
+    """Store the result of an attempt and the time of the next one, if any, and return the delivery.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -189,10 +189,10 @@ def settle(
 
 
 def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery], str | None]:
-    """Return a page of a webhook's deliveries, the newest first, and the cursor of the next page if there is one.
+    """Return a page of a webhook's deliveries, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     parameters: dict[str, Any] = {}
@@ -219,7 +219,7 @@ def find(webhook_id: str, limit: int, cursor: str | None) -> tuple[list[Delivery
 def _update(
     webhook_id: str, delivery_id: str, expression: str, values: Mapping[str, Any], **more: Any
 ) -> Mapping[str, Any]:
-    """Change a delivery and return it as it is then."""
+    """Update a delivery and return it."""
     answer = tables.call(
         "update_item",
         TableName=_table(),

@@ -1,7 +1,7 @@
-"""Destinations: which URLs a webhook may have, and to which address exactly a delivery goes.
+"""Destinations: the URLs that a webhook may have, and the exact address that a delivery connects to.
 
-A webhook makes this system call a host that somebody else chose. It must not become a way to hosts that only this
-system can reach: whatever a name resolves to is checked, and the connection is made to the checked address itself.
+A webhook makes this system call a host that a client chose. To prevent server-side request forgery (SSRF), every
+address that the name resolves to is checked, and the connection is made to the checked address itself.
 """
 
 import os
@@ -17,22 +17,22 @@ LOOPBACK = "127.0.0.1"
 URL_PHRASE = "must be an https URL with a host name on port 443, such as https://example.com/hooks"
 URL_LIMIT = 2_000  # characters
 
-# One expression instead of a parser: what it does not match, no other reader of URLs can take for something else.
+# A strict regular expression instead of a parser, so that no other URL parser can read an accepted URL differently.
 _TARGET = r'(?P<target>[/?][!"$-\[\]-~]*)?'
 _HTTPS = re.compile(rf"(?i:https)://(?P<host>[A-Za-z0-9.-]{{1,253}})(?::443)?{_TARGET}", re.ASCII)
 _ON_THIS_MACHINE = re.compile(rf"http://127\.0\.0\.1:(?P<port>[0-9]{{1,5}}){_TARGET}", re.ASCII)
-# At least two labels, the last of which begins with a letter: no spelling of an IPv4 address (2130706433, 0x7f.1) does.
+# At least two labels, the last beginning with a letter, which excludes all IPv4 notations (2130706433, 0x7f.1).
 _NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_GLOBAL_UNICAST = IPv6Network("2000::/3")  # without addresses that stand for IPv4 ones: mapped, compatible, NAT64
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # excludes addresses that embed IPv4: mapped, compatible, NAT64
 
 
 class DestinationError(Exception):
-    """A delivery cannot go where its webhook says; the message says why."""
+    """A delivery cannot be sent to the webhook's URL; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a delivery goes: a host name, a port, and the path with its query."""
+    """The destination of a delivery: host name, port, and path with query."""
 
     host: str
     port: int
@@ -41,9 +41,9 @@ class Destination:
 
 
 def parse(url: str) -> Destination:
-    """Return where a URL leads.
+    """Parse a URL.
 
-    An http URL of 127.0.0.1 is accepted where WEBHOOKS_TO_LOOPBACK says so, as on a laptop.
+    For local use, an http URL of 127.0.0.1 is accepted if WEBHOOKS_TO_LOOPBACK is set.
 
     Raises:
         ValueError: it is not an https URL with a host name on port 443.
@@ -62,14 +62,14 @@ def _target(written: str | None) -> str:
 
 
 def resolve(destination: Destination, seconds: float) -> list[str]:
-    """Return the addresses of a destination, all of them public; connect to these, and do not resolve the name again.
+    """Return the addresses of a destination, all public; connect to these and do not resolve the name again.
 
     Raises:
-        DestinationError: the name cannot be resolved in so many seconds, or one of its addresses is not public.
+        DestinationError: the name cannot be resolved within `seconds`, or one of its addresses is not public.
     """
     if not destination.is_tls:
-        return [destination.host]  # 127.0.0.1, which `parse` let in
-    # Nothing ends a lookup: one that takes too long is left behind in its thread.
+        return [destination.host]  # 127.0.0.1, which `parse` accepted
+    # A lookup cannot be cancelled: one that takes too long is abandoned in its thread.
     lookup: Future[list[str]] = Future()
     Thread(target=_look_up, args=[destination, lookup], daemon=True).start()
     try:
@@ -88,15 +88,15 @@ def _look_up(destination: Destination, lookup: "Future[list[str]]") -> None:
     try:
         found = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_STREAM)
         lookup.set_result(list(dict.fromkeys(str(address[0]) for *_, address in found)))
-    except BaseException as error:  # noqa: BLE001 - whoever waits for the result raises it
+    except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
         lookup.set_exception(error)
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the internet's.
+    """Whether an address is public.
 
-    Not public are private and shared networks, loopback, link-local (with AWS's metadata), multicast, reserved ones,
-    and IPv6 addresses that contain an IPv4 address.
+    Private and shared networks, loopback, link-local (including AWS's instance metadata), multicast, reserved
+    addresses, and IPv6 addresses that embed an IPv4 address are not public.
     """
     if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
         return False

@@ -1,7 +1,7 @@
-"""Dispatch: events become deliveries, deliveries are attempted, and what fails is attempted again for a day.
+"""Dispatch: turning events into deliveries, attempting them, and retrying failed ones for a day.
 
-An event is attempted at once where its receiver fares well. Everything else is the sweep's, each minute: it takes up
-what is due, one webhook beside another, so that a receiver that hangs holds up none but itself.
+An event is attempted immediately if its receiver is healthy. All other attempts are made by a sweep each minute, which
+works on the due deliveries of several webhooks in parallel, so that a slow receiver does not delay the others.
 """
 
 import time
@@ -22,17 +22,17 @@ from trading.notifications.webhooks.subscriptions import FAILING_LIMIT, Target
 
 logger = Logger(child=True)
 
-# Before the second attempt, the third, and so on: the eleventh and last comes after 23 hours.
+# The waits before the second attempt, the third, and so on: the eleventh and last is after 23 hours.
 WAITS = [timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 30, 60, 120, 240, 360, 540)]
 GIVEN_UP_AFTER = timedelta(days=1)
 RETRY_AFTER_LIMIT = timedelta(hours=6)
-WORKERS = 10  # webhooks that are sent to at a time
-PATIENCE = 3  # failures in a row, after which the rest of a webhook's deliveries waits for the next sweep
+WORKERS = 10  # webhooks that are sent to in parallel
+PATIENCE = 3  # consecutive failures after which the rest of a webhook's deliveries waits for the next sweep
 
 
 @dataclass
 class Outcome:
-    """What became of deliveries: how many arrived, failed for now, and were given up; and the webhooks paused."""
+    """The number of deliveries that succeeded, will be retried and were given up, and of webhooks paused."""
 
     delivered: int = 0
     postponed: int = 0
@@ -41,10 +41,10 @@ class Outcome:
 
 
 def record(text: str, targets: Iterable[Target]) -> list[tuple[Target, Claimed]]:
-    """Write a delivery of an event for each webhook that wants it, and return those to attempt now.
+    """Record a delivery of an event for each webhook that selects it, and return those to attempt now.
 
     Raises:
-        ValueError: the text is no event of ours (pydantic's ValidationError is one).
+        ValueError: the text is not an event of this system (pydantic's ValidationError is a ValueError).
         tables.TableUnavailableError: DynamoDB does not answer; the event may be recorded again.
     """
     event, written = events.read(text), read_json(text)
@@ -63,7 +63,7 @@ def record(text: str, targets: Iterable[Target]) -> list[tuple[Target, Claimed]]
 
 
 def attempt_all(claimed: Sequence[tuple[Target, Claimed]], seconds: float) -> Outcome:
-    """Attempt deliveries for at most so long; the sweep takes up what is left when their leases end.
+    """Attempt deliveries for at most `seconds`; the sweep attempts the rest after their leases expire.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -77,7 +77,7 @@ def attempt_all(claimed: Sequence[tuple[Target, Claimed]], seconds: float) -> Ou
 
 
 def sweep(seconds: float) -> Outcome:
-    """Attempt, for at most so long, what is due.
+    """Attempt due deliveries for at most `seconds`.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -95,11 +95,11 @@ def _due(webhook_id: str) -> Iterable[Claimed]:
 
 
 def _each(work: Iterable[tuple[Target, Iterable[Claimed]]], seconds: float) -> Outcome:
-    """Attempt the deliveries of each webhook one after the other, and webhooks beside one another."""
+    """Attempt the deliveries of each webhook in sequence, and different webhooks in parallel."""
     deadline = time.monotonic() + seconds
     with ThreadPoolExecutor(WORKERS) as workers:
         running = [workers.submit(_in_turn, target, waiting, deadline) for target, waiting in work]
-    outcomes = [each.result() for each in running]  # after all have ended, whichever of them failed
+    outcomes = [each.result() for each in running]  # after all have ended, even if one failed
     return Outcome(
         delivered=sum(each.delivered for each in outcomes),
         postponed=sum(each.postponed for each in outcomes),
@@ -112,7 +112,7 @@ def _in_turn(target: Target, waiting: Iterable[Claimed], deadline: float) -> Out
     outcome, failures = Outcome(), 0
     for claimed in waiting:
         if time.monotonic() > deadline - sending.SECONDS:
-            break  # a lease that is not used ends by itself
+            break  # unused leases expire
         target, delivery = attempt(target, claimed)
         outcome.delivered += delivery.status == "delivered"
         outcome.postponed += delivery.status == "pending"
@@ -125,7 +125,7 @@ def _in_turn(target: Target, waiting: Iterable[Claimed], deadline: float) -> Out
 
 
 def attempt(target: Target, claimed: Claimed, *, is_retried: bool = True) -> tuple[Target, Delivery]:
-    """Attempt a delivery once, and write what became of it and of the webhook. Return both as they are then.
+    """Attempt a delivery once, store the result, and return the updated webhook and delivery.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -154,7 +154,7 @@ def attempt(target: Target, claimed: Claimed, *, is_retried: bool = True) -> tup
 
 
 def _next_attempt_at(claimed: Claimed, answer: sending.Answer) -> datetime | None:
-    """Return when to attempt a delivery again; never where it arrived, the receiver is gone, or a day is over."""
+    """Return when to retry a delivery; None if it succeeded, the receiver is gone, or a day has passed."""
     if answer.is_success or answer.status == HTTPStatus.GONE or claimed.tries >= len(WAITS):
         return None
     wait = max(WAITS[claimed.tries], _asked(answer))
@@ -163,7 +163,7 @@ def _next_attempt_at(claimed: Claimed, answer: sending.Answer) -> datetime | Non
 
 
 def _asked(answer: sending.Answer) -> timedelta:
-    """Return how long the receiver asks to be left alone, within reason."""
+    """Return the wait that the receiver's Retry-After asks for, within limits."""
     return min(timedelta(seconds=answer.retry_after or 0), RETRY_AFTER_LIMIT)
 
 
@@ -182,7 +182,7 @@ def _mark_failure(target: Target, answer: sending.Answer, now: datetime) -> Targ
 
 
 def test(webhook_id: str) -> Delivery:
-    """Send a test event to a webhook, once, even to one that is paused, and return what became of it.
+    """Send a test event to a webhook, which may be paused, without retries, and return the delivery.
 
     Raises:
         NotFoundError: there is no such webhook.
@@ -193,12 +193,12 @@ def test(webhook_id: str) -> Delivery:
     webhook = target.webhook
     body = messages.body_of_test(webhook.kind, webhook.chat_id, event_id, now, webhook_id)
     claimed = deliveries.record(webhook_id, event_id, messages.TEST_TYPE, body, is_claimed=True)
-    assert claimed  # noqa: S101 - an id that was drawn just now is new
+    assert claimed  # noqa: S101 - the id was just generated
     return attempt(target, claimed, is_retried=False)[1]
 
 
 def resend(webhook_id: str, delivery_id: str) -> Delivery:
-    """Attempt a delivery now, as if it were new, and return what became of it.
+    """Attempt a delivery now, as if it were new, and return it.
 
     Raises:
         NotFoundError: there is no such webhook or delivery.

@@ -1,4 +1,4 @@
-"""Sending: one HTTP POST to a host that is not trusted, bounded in time and in size."""
+"""Sending: one HTTP POST to an untrusted host, with limits on time and size."""
 
 import io
 import socket
@@ -17,30 +17,30 @@ from typing import cast
 from trading.notifications.webhooks import destinations
 from trading.notifications.webhooks.destinations import Destination, DestinationError
 
-SECONDS = 5.0  # for all of it: the name, the connection, and the answer
-ANSWER_LIMIT = 65_536  # bytes that are read of an answer, its headers included
+SECONDS = 5.0  # in total, for name resolution, connection and response
+ANSWER_LIMIT = 65_536  # bytes that are read of a response, including headers
 SLOW_DOWN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a POST: the status of the answer, or why there is none."""
+    """The result of a POST: the response status, or the reason why there is none."""
 
     status: int | None
     milliseconds: int
     error: str | None = None
-    retry_after: float | None = None  # seconds for which a 429 or 503 asks
+    retry_after: float | None = None  # seconds, of a 429 or 503
 
     @property
     def is_success(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted it."""
         return self.status is not None and HTTPStatus(200) <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Send a body to a URL and return the answer; whatever the receiver does wrong is an answer too.
+    """Send a body to a URL and return the result; failures of the receiver are results, not exceptions.
 
-    No redirect is followed: a 301 is an answer like any other.
+    Redirects are not followed: a 301 is a result like any other.
     """
     started = time.monotonic()
     status = error = retry_after = None
@@ -62,7 +62,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 def _destination(url: str) -> Destination:
     try:
         return destinations.parse(url)
-    except ValueError as error:  # what was accepted once need not be any more
+    except ValueError as error:  # a stored URL may no longer be valid
         raise DestinationError(f"the URL {error}") from None
 
 
@@ -79,7 +79,7 @@ def _post(
             body,
             {**headers, "User-Agent": "trading-webhooks/1", "Connection": "close"},
         )
-        # The status is all that counts; the rest is read so that the receiver can finish, as far as the bounds allow.
+        # Only the status matters; the rest is read, within the limits, so that the receiver can finish.
         response = connection.getresponse()
         with suppress(OSError, HTTPException):
             response.read()
@@ -87,7 +87,7 @@ def _post(
 
 
 def _connected(destination: Destination, addresses: list[str], deadline: float) -> socket.socket:
-    """Return a connection to the first address that takes one, over TLS with the certificate of the host's name."""
+    """Return a connection to the first address that accepts one, over TLS verified for the host's name."""
     for address in addresses[:-1]:
         with suppress(OSError):
             return _connect(destination, address, time.monotonic() + _left(deadline) / 2)
@@ -121,7 +121,7 @@ def _left(deadline: float) -> float:
 
 
 class _Bounded:
-    """What `http.client` uses of a connected socket: nothing on it outlasts the deadline, and only so much is read."""
+    """The part of a socket's interface that `http.client` uses, with a deadline and a limit on what is read."""
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected = connected
@@ -133,16 +133,16 @@ class _Bounded:
         self._connected.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return what comes as a file of bytes."""
-        assert mode == "rb"  # noqa: S101 - the one that http.client asks for
+        """Return the incoming bytes as a file."""
+        assert mode == "rb"  # noqa: S101 - the only mode that http.client uses
         return io.BufferedReader(_Incoming(self._connected, self._deadline))
 
     def close(self) -> None:
-        """Leave that to whoever opened it."""
+        """Do nothing: the caller closes the socket."""
 
 
 class _Incoming(io.RawIOBase):
-    """What comes on a connection, up to the deadline and the limit."""
+    """The incoming bytes of a connection, up to the deadline and the limit."""
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected = connected
@@ -150,11 +150,11 @@ class _Incoming(io.RawIOBase):
         self._room = ANSWER_LIMIT
 
     def readable(self) -> bool:
-        """Say that it is for reading."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        """Read what there is into a buffer, and return how many bytes; none at the end or the limit."""
+        """Read available bytes into a buffer and return their number; 0 at the end or the limit."""
         view = memoryview(buffer)[: self._room]
         self._connected.settimeout(_left(self._deadline))
         count = self._connected.recv_into(view) if self._room else 0
@@ -163,7 +163,7 @@ class _Incoming(io.RawIOBase):
 
 
 def _retry_after(response: HTTPResponse) -> float | None:
-    """Return the seconds for which an answer asks, which are given as such or as a date."""
+    """Return a response's Retry-After in seconds; the header is a number of seconds or a date."""
     written = response.getheader("Retry-After", "")
     if response.status not in SLOW_DOWN or not written:
         return None

@@ -1,7 +1,7 @@
-"""Subscriptions: the webhooks, which events each wants, and how its receiver fares; kept in DynamoDB.
+"""Subscriptions: the webhooks, the events that each selects, and the state of its receiver, stored in DynamoDB.
 
-The secret of a webhook, and the URL of one for a chat, are stored in a table that KMS encrypts and only two functions
-can read. They are needed at each delivery, so no digest would do; nothing gives them back.
+Secrets, and the URLs of chats, are stored in a table that is encrypted with KMS and that only two functions can read.
+Each delivery needs them, so a digest would not be enough; the API never returns them.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from trading.notifications.webhooks import messages, tables
 from trading.notifications.webhooks.messages import Kind
 from trading.notifications.webhooks.tables import ConditionError
 
-LIMIT = 20  # webhooks: every event is held against all of them
+LIMIT = 20  # webhooks; every event is compared with all of them
 FAILING_LIMIT = timedelta(days=5)
 
 EVENT_TYPES: tuple[str, ...] = tuple(events.KINDS)
@@ -27,10 +27,10 @@ PauseReason = Literal["requested", "gone", "failing"]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook as it may be shown. Of `events`, `ticker`, `account` and `rule_id`, null means any.
+    """A webhook without its secret. `events`, `ticker`, `account` and `rule_id` are null for any.
 
-    `paused_because` says why it is paused: somebody asked for it; the receiver answered 410; or it failed for five
-    days. `failing_since` is when the first of the deliveries failed since the last one that succeeded.
+    `paused_because` says why it is paused: on request, because the receiver answered 410, or because it failed for five
+    days. `failing_since` is the time of the first failure since the last success.
     """
 
     id: str
@@ -57,7 +57,7 @@ class CreatedWebhook(Webhook):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A webhook as it is sent to: its real URL, the secret, and until when its receiver asked to be left alone."""
+    """A webhook with what is needed to send to it: the full URL, the secret, and the receiver's Retry-After."""
 
     webhook: Webhook
     url: str
@@ -69,7 +69,7 @@ class Target:
         return not self.webhook.paused and (self.held_until is None or self.held_until <= now)
 
     def wants(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event, as JSON, is one that the webhook is for; one without a ticker is of no ticker."""
+        """Whether the webhook selects an event, given as JSON; an event without a ticker matches no ticker."""
         webhook, data = self.webhook, event["data"]
         trades = [data[part] for part in ("voided", "recorded") if isinstance(data.get(part), dict)] or [data]
         return (
@@ -81,16 +81,16 @@ class Target:
 
 
 def create(wanted: Mapping[str, Any], subject: str) -> CreatedWebhook:
-    """Create a webhook and return it with its secret. Two that are created at once may both be the last.
+    """Create a webhook and return it with its secret. Concurrent calls may exceed the limit by a few.
 
     Raises:
-        ConflictError: there are as many as there may be.
-        InvalidError: the chat is missing, or there is none in this kind.
+        ConflictError: the limit of webhooks is reached.
+        InvalidError: the chat is missing, or is given for a kind without chats.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     _check_chat(wanted["kind"], wanted["chat_id"])
     if len(targets()) >= LIMIT:
-        raise ConflictError(f"There are {LIMIT} webhooks, and there may be no more. Delete one.")
+        raise ConflictError(f"There are {LIMIT} webhooks already. Delete one first.")
     secret = messages.new_secret() if wanted["kind"] == "standard" else None
     item = {
         **wanted,
@@ -105,7 +105,7 @@ def create(wanted: Mapping[str, Any], subject: str) -> CreatedWebhook:
 
 
 def targets() -> list[Target]:
-    """Return all webhooks, the oldest first.
+    """Return all webhooks, oldest first.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.
@@ -118,7 +118,7 @@ def get(webhook_id: str) -> Target:
     """Return a webhook.
 
     Raises:
-        NotFoundError: there is none of that id.
+        NotFoundError: there is no such webhook.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     answer = tables.call("get_item", TableName=_table(), Key={"webhook_id": webhook_id}, ConsistentRead=True)
@@ -128,11 +128,11 @@ def get(webhook_id: str) -> Target:
 
 
 def change(webhook_id: str, changes: Mapping[str, Any]) -> Webhook:
-    """Change some of a webhook's settings. One that is not paused any more counts as if it had never failed.
+    """Change some settings of a webhook. Resuming it resets its failures.
 
     Raises:
-        NotFoundError: there is none of that id.
-        InvalidError: the chat is missing, or there is none in this kind.
+        NotFoundError: there is no such webhook.
+        InvalidError: the chat is missing, or is given for a kind without chats.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     before = get(webhook_id).webhook
@@ -147,10 +147,10 @@ def change(webhook_id: str, changes: Mapping[str, Any]) -> Webhook:
 
 
 def delete(webhook_id: str) -> Webhook:
-    """Delete a webhook and return it; nothing is sent to it any more.
+    """Delete a webhook and return it; nothing more is sent to it.
 
     Raises:
-        NotFoundError: there is none of that id.
+        NotFoundError: there is no such webhook.
         tables.TableUnavailableError: DynamoDB does not answer.
     """
     key = {"webhook_id": webhook_id}
@@ -161,7 +161,7 @@ def delete(webhook_id: str) -> Webhook:
 
 
 def mark(target: Target, **state: str | None) -> Target:
-    """Note how a receiver fares: `failing_since`, `held_until`, `paused_because`; and return the webhook as it is then.
+    """Store the state of a receiver (`failing_since`, `held_until`, `paused_because`), and return the updated webhook.
 
     Raises:
         tables.TableUnavailableError: DynamoDB does not answer.

@@ -1,4 +1,4 @@
-"""Tables: calls of DynamoDB, whose items are read and written as plain values."""
+"""Tables: DynamoDB calls with items as plain Python values."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,21 +8,21 @@ from trading.core.errors import UnavailableError
 
 
 class TableUnavailableError(UnavailableError):
-    """DynamoDB did not answer, or refused."""
+    """DynamoDB did not respond, or refused the call."""
 
 
 class ConditionError(Exception):
-    """The item is not as the condition of a write wants it."""
+    """The condition of a write does not hold."""
 
 
 def call(action: str, **parameters: Any) -> dict[str, Any]:
-    """Call DynamoDB and return its answer; `Key`, `Item`, `Values` and what it answers are plain values.
+    """Call DynamoDB and return the response; `Key`, `Item`, `Values` and the response contain plain values.
 
     `Values` are the ExpressionAttributeValues.
 
     Raises:
-        ConditionError: the condition does not hold, and nothing was written.
-        TableUnavailableError: it did not answer, or refused.
+        ConditionError: the condition does not hold; nothing was written.
+        TableUnavailableError: DynamoDB did not respond, or refused the call.
     """
     client = aws.dynamodb()
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer  # noqa: PLC0415 - loaded with the client
@@ -57,7 +57,7 @@ def every(action: str, **parameters: Any) -> Iterator[dict[str, Any]]:
     """Yield the items of a query or scan, page by page.
 
     Raises:
-        TableUnavailableError: DynamoDB did not answer, or refused.
+        TableUnavailableError: DynamoDB did not respond, or refused the call.
     """
     while True:
         answer = call(action, **parameters)

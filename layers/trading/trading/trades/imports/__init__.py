@@ -1,1 +1,1 @@
-"""Imports: brokers' files of trades, read exactly, recorded once, compared with the ledger and taken back."""
+"""Imports: broker files of trades, which are parsed exactly, recorded once, compared with the ledger or voided."""

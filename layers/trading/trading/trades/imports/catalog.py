@@ -1,4 +1,4 @@
-"""The formats that are known, and which of them a header is of."""
+"""The known formats, and recognizing a format by its header."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, slots=True)
 class KnownFormat:
-    """A format as requests name it, the columns that tell it, its time zone, and its public samples."""
+    """A format: its name, the columns by which it is recognized, its time zone, and its public samples."""
 
     name: str
     title: str
@@ -47,17 +47,17 @@ class KnownFormat:
 
 
 def known() -> list[KnownFormat]:
-    """Return the formats of which files are recognized."""
+    """Return the formats that are recognized automatically."""
     return [KnownFormat(each.name, each.title, each.header, each.zone, each.sources) for each in FORMATS.values()]
 
 
 class RepeatedColumnError(Exception):
-    """A header has two columns of a name that is read."""
+    """A header has two columns with the name of a column that is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the columns of a format stand in a file."""
+    """The positions of a format's columns in a file."""
 
     format: Format
     width: int
@@ -67,10 +67,10 @@ class Layout:
 
 
 def layout_of(format_: Format, cells: Sequence[str]) -> Layout | None:
-    """Return where the columns of a format stand if `cells` are a header of it.
+    """Return the positions of a format's columns if `cells` are its header.
 
     Raises:
-        RepeatedColumnError: a column that is read is there twice.
+        RepeatedColumnError: a column that is read occurs twice.
     """
     names = [cell.lower() for cell in cells]
     if not {name.lower() for name in format_.header} <= set(names):
@@ -106,12 +106,12 @@ def layout_of(format_: Format, cells: Sequence[str]) -> Layout | None:
 
 
 def recognize(cells: Sequence[str], formats: Iterable[Format]) -> Layout | None:
-    """Return the layout of the first format whose header these cells are.
+    """Return the layout of the first format of which these cells are the header.
 
-    A statement in sections has no header of its own: it begins with one of its sections', and the layout has no fields.
+    A statement in sections begins with the header of a section, so its layout has no fields.
 
     Raises:
-        RepeatedColumnError: a column that is read is there twice.
+        RepeatedColumnError: a column that is read occurs twice.
     """
     for format_ in formats:
         if format_.is_sectioned:

@@ -1,4 +1,4 @@
-"""Comparing a broker's file with the ledger: which trades both have, and which only one of them."""
+"""Comparing a broker file with the ledger: trades that both have, and trades that only one of them has."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -18,16 +18,16 @@ from trading.trades.imports.rows import FileTrade
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-FIRST = 100  # of each list that an answer has
-LEDGER_LIMIT = 200_000  # trades of the days of a file: more take longer than a request may
+FIRST = 100  # items of each list in a response
+LEDGER_LIMIT = 200_000  # ledger trades on the file's days; more would exceed the time limit of a request
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedTrade:
-    """A trade of the file, of the ledger, or of both, and in what they differ.
+    """A trade of the file, the ledger or both, and the fields in which they differ.
 
-    `line` is None where the file has no such trade, `trade_id` where the ledger has none. `trade` is the file's if it
-    has one, and `recorded` the ledger's where the two differ.
+    `line` is null if the file does not have the trade, `trade_id` if the ledger does not. `trade` is the file's trade
+    if there is one; `recorded` is the ledger's if the two differ.
     """
 
     line: int | None
@@ -49,9 +49,9 @@ class ComparedTrades:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How a file and the ledger agree about the days from the file's first trade to its last.
+    """How a file and the ledger differ, from the day of the file's first trade to that of its last.
 
-    `missing_here` are trades that the ledger lacks, `missing_there` those that the file lacks.
+    `missing_here` are trades missing in the ledger, `missing_there` are trades missing in the file.
     """
 
     format: str
@@ -74,7 +74,7 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A trade that both have. Where they agree, the ledger's is not kept: a long file has many of these."""
+    """A trade that both have. If they agree, the ledger's is not kept, to save memory."""
 
     told: FileTrade
     trade_id: int
@@ -84,7 +84,7 @@ class _Pair:
 
 @dataclass(frozen=True, slots=True)
 class _Matched:
-    """What became of all trades; `here` and `there` are those that only the file, or only the ledger, has."""
+    """The result of matching; `here` are the trades only in the file, `there` those only in the ledger."""
 
     pairs: list[_Pair]
     here: list[FileTrade]
@@ -92,13 +92,13 @@ class _Matched:
 
 
 def compare(data: bytes, options: Options) -> Comparison:
-    """Compare a file's trades with those of the ledger, of the same accounts and days, that are not voided.
+    """Compare a file's trades with the ledger's active trades of the same accounts and days.
 
-    Trades are the same if they have the same key; else those of the same day, ticker, side, quantity and price, of
-    whatever time of day and however recorded; else those of the same day, ticker and side, which then differ.
+    Trades match if they have the same key; otherwise if they have the same day, ticker, side, quantity and price;
+    otherwise if they have the same day, ticker and side, and then they differ.
 
     Raises:
-        InvalidError: the file is of no known format, or its days have too many trades.
+        InvalidError: the file's format is unknown, or its days have too many trades.
         database.DatabaseUnavailableError: the database does not answer.
     """
     file = reading.read(data, options)
@@ -139,7 +139,7 @@ limit %(limit)s
 
 
 def _matched(trades: Sequence[FileTrade], zone: ZoneInfo) -> _Matched:
-    """Match trades of a file with the ledger's trades of its accounts and days."""
+    """Match the trades of a file with the ledger's trades of the same accounts and days."""
     first, last = trades[0].timestamp.astimezone(zone), trades[-1].timestamp.astimezone(zone)
     wanted = {
         "accounts": sorted({trade.account for trade in trades}),
@@ -160,7 +160,7 @@ def _matched(trades: Sequence[FileTrade], zone: ZoneInfo) -> _Matched:
 
 
 def _ledger(cursor: "Cursor") -> Iterator[_Recorded]:
-    """Yield the ledger's trades one by one, with one text for equal names: a long ledger takes little memory."""
+    """Yield the ledger's trades one by one; equal strings are shared to save memory."""
     for id_, key, account, ticker, *rest in cursor:
         yield _Recorded(id_, key and bytes(key), RowTrade(intern(account), intern(ticker), *rest))
 
@@ -185,7 +185,7 @@ def _by_key(trades: Iterable[FileTrade], ledger: Iterable[_Recorded], zone: Zone
 
 
 def _by_day(matched: _Matched, zone: ZoneInfo) -> _Matched:
-    """Match what is left by its content and day, and what is left then by its day alone."""
+    """Match the remaining trades by content and day, then the rest by day alone."""
 
     def day(trade: FileTrade | RowTrade) -> tuple[object, ...]:
         return trade.account, trade.timestamp.astimezone(zone).date(), trade.ticker, trade.side
@@ -200,7 +200,7 @@ def _by_day(matched: _Matched, zone: ZoneInfo) -> _Matched:
 
 def _by(what: Callable[[FileTrade | RowTrade], Hashable], matched: _Matched, zone: ZoneInfo) -> _Matched:
     waiting: defaultdict[Hashable, list[_Recorded]] = defaultdict(list)
-    for recorded in reversed(matched.there):  # so that the earliest is the first to be taken
+    for recorded in reversed(matched.there):  # so that the earliest is taken first
         waiting[what(recorded.trade)].append(recorded)
     pairs, here, found = matched.pairs, [], set()
     for told in matched.here:

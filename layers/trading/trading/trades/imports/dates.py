@@ -1,4 +1,4 @@
-"""Dates as brokers write them."""
+"""Parsing the date formats of brokers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from trading.core.values import INSTANT_PATTERN
 from trading.trades.imports.format import ISO
 
-NOON = time(12)  # of a date without a time of day
+NOON = time(12)  # used for a date without a time of day
 
 _DIRECTIVES = {
     "%Y": ("year", r"[0-9]{4}"),
@@ -27,7 +27,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 class Dates:
-    """Reads the dates of a file; each spelling once, for a day of trades has many of the same."""
+    """Reads the dates of a file; results are cached, because many trades have the same date."""
 
     def __init__(self, formats: Sequence[str], zone: ZoneInfo, part: str, months: Mapping[str, str]) -> None:
         self._formats = formats
@@ -38,10 +38,10 @@ class Dates:
         self._known: dict[str, datetime] = {}
 
     def read(self, text: str) -> datetime:
-        """Return the instant, in UTC, that a cell names; a date alone names noon.
+        """Parse a cell and return the instant in UTC; a date without a time means noon.
 
         Raises:
-            ValueError: it is written otherwise, or there is no such day.
+            ValueError: it has another format, or there is no such day.
         """
         known = self._known.get(text)
         if known is None:
@@ -76,15 +76,15 @@ class Dates:
         if "microsecond" in parts:
             parts["microsecond"] = parts["microsecond"].ljust(6, "0")
         numbers = {part: int(digits) for part, digits in parts.items()}
-        day = datetime(numbers.pop("year"), numbers.pop("month"), numbers.pop("day"))  # noqa: DTZ001 - its zone follows
+        day = datetime(numbers.pop("year"), numbers.pop("month"), numbers.pop("day"))  # noqa: DTZ001 - the zone is added below
         return day.replace(**numbers) if numbers else datetime.combine(day, NOON)  # type: ignore[arg-type]
 
 
 def pattern(written: str) -> re.Pattern[str]:
-    """Return the pattern of dates that are written so.
+    """Return a regular expression for a date format.
 
     Raises:
-        ValueError: it has something after % that is not known here, lacks a part of a day, or has one twice.
+        ValueError: the format has an unknown directive, or does not have exactly one year, month and day.
     """
     pieces = _DIRECTIVE.findall(written)
     unknown = [piece for piece in pieces if piece.startswith("%") and piece not in _DIRECTIVES]
@@ -99,7 +99,7 @@ def pattern(written: str) -> re.Pattern[str]:
             text += re.escape(piece)
             continue
         name, digits = _DIRECTIVES[piece]
-        # Without anything between them, parts are told apart by their widths.
+        # Adjacent parts without a separator are distinguished by their widths.
         neighbours = pieces[max(position - 1, 0) : position] + pieces[position + 1 : position + 2]
         if any(each in _DIRECTIVES for each in neighbours):
             digits = digits.replace("{1,2}", "{2}")

@@ -1,23 +1,23 @@
-"""What a broker's file of trades looks like, as data: `formats/` has one of these for each broker."""
+"""A declarative description of a broker's file format; `formats/` has one for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# What may be read of a row. `account` names an account of this system, `source_account` one of the broker.
+# The fields of a row. `account` is an account in this system, `source_account` one at the broker.
 type Field = Literal[
     "account", "currency", "date", "id", "isin", "kind", "price", "quantity", "source_account", "ticker", "time"
 ]
 
 ISO = "ISO 8601"
-# Used where the sample of a format has some of these: brokers write them in the language of the customer.
+# For formats whose sample has some of these words: brokers use the language of the customer.
 BUYS = "b|buy|bought|kauf|koop|achat|acquisto|compra"
 SELLS = "s|sell|sold|verkauf|verkoop|vente|vendita|venta"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A public sample: a file of a repository as of a commit."""
+    """A public sample: a file in a repository at a commit."""
 
     repository: str
     commit: str
@@ -26,7 +26,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A column of fees, by any of its names, and the column that names their currency if there is one."""
+    """A column of fees, by any of its names, and the column of their currency if there is one."""
 
     names: Sequence[str]
     currency: str | None = None
@@ -34,32 +34,31 @@ class Fee:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Format:
-    """How to tell a broker's file, and how to read the trades in it. Names of columns are compared without case.
+    """How to recognize a broker's file and read its trades. Column names are case-insensitive.
 
     Attributes:
-        name: what the format is called in requests.
-        title: what it is called for people.
-        sources: the public samples against whose headers and values it was checked.
-        header: columns that a file of this format has, and one of no other format.
-        columns: what each field is called; of several names that are there, the first counts.
-        buys: a pattern of the whole `kind`, in lower case, of a row that is a buy.
-        sells: the same of a sell. Without a column of kinds, the sign of the quantity tells: negative ones are sold.
-        splits: the same of a row that is a stock split.
-        dates: how dates are written: ISO, or %Y %m %d %b %H %M %S %f with what stands between them. Those without a
-            time of day mean noon.
+        name: the format's name in requests.
+        title: the name shown to people.
+        sources: the public samples against which the format was checked.
+        header: columns that together identify a file of this format.
+        columns: the column names of each field; the first one that exists is used.
+        buys: a regular expression for the whole `kind`, in lower case, of a buy.
+        sells: the same for a sell. Without a `kind` column, a negative quantity is a sell.
+        splits: the same for a stock split.
+        dates: the date format: ISO, or %Y %m %d %b %H %M %S %f and separators. A date without a time means noon.
         zone: the time zone of dates without an offset.
-        fees: the columns that add up to a trade's fee.
-        charges_are_negative: whether a fee above zero is a rebate.
-        currency: the currency of trades where no column names it; None for the one that the request names.
-        decimal_mark: that of all numbers; None where the file shows it.
-        newest_first: the order of a file whose trades are all of one day, which does not show it.
-        only: patterns of the values that a trade's row has in these columns, if they are there.
-        event: a pattern of a `kind` that holds more: the groups kind, quantity, price and currency.
-        symbol: a pattern whose first group is the ticker.
-        date_part: a pattern whose first group is the date.
-        months: names of months that are not English.
-        ids_are_ours: whether ids are those of trades of this system, or of another like it.
-        is_sectioned: whether each row begins with the section that it is of, and the word Header or Data.
+        fees: the columns whose sum is a trade's fee.
+        charges_are_negative: whether fees are negative and rebates positive.
+        currency: the currency of trades if no column has it; None to use the request's.
+        decimal_mark: the decimal mark of all numbers; None to derive it from the file.
+        newest_first: the order of the rows if all trades are of one day, so that the dates do not show it.
+        only: regular expressions that a trade's row must match in these columns, if they exist.
+        event: a regular expression for a composite `kind`, with the groups kind, quantity, price and currency.
+        symbol: a regular expression whose first group is the ticker.
+        date_part: a regular expression whose first group is the date.
+        months: names of months in other languages.
+        ids_are_ours: whether ids are those of trades in this system or another deployment of it.
+        is_sectioned: whether each row begins with the name of its section and the word Header or Data.
     """
 
     name: str

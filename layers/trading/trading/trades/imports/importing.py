@@ -1,4 +1,4 @@
-"""Importing a broker's file: recording what it holds, or saying what that would do."""
+"""Importing a broker file: recording its trades, or previewing that in a dry run."""
 
 import hashlib
 from collections import Counter
@@ -19,15 +19,15 @@ from trading.trades.imports.shortfalls import Shortfall
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-FIRST = 100  # rows of each outcome that an answer has
-_KEYS = 5_000  # of a statement
+FIRST = 100  # rows of each outcome in a response
+_KEYS = 5_000  # keys per statement
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedSplit:
-    """A stock split that the file tells of, for `POST /api/splits`.
+    """A stock split found in the file, for `POST /api/splits`.
 
-    `quantity` is what its row has: with most brokers, how many shares came. Files have no ratios.
+    `quantity` is that of its row: for most brokers, the shares that were added. Files have no ratios.
     """
 
     line: int
@@ -49,10 +49,10 @@ class FirstRows:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What came of a file, or would come of it: rows read = recorded + already recorded + skipped + rejected.
+    """The outcome of a file: rows read = recorded + already recorded + skipped + rejected.
 
-    `adjusted` counts rows among these whose price or fee was rounded to six decimals. `turns_short` is known of a dry
-    run alone.
+    `adjusted` is the number of rows whose price or fee was rounded to six decimals. `turns_short` is set in a dry run
+    only.
     """
 
     import_id: int | None
@@ -73,9 +73,9 @@ def run(data: bytes, options: Options, imported_by: str) -> tuple[ImportResult, 
     """Record the trades of a file that are not recorded yet.
 
     Raises:
-        InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
-        ConflictError: the import was taken back meanwhile.
-        records.ImportUnfinishedError: it takes longer than a request may; the same file goes on where it stopped.
+        InvalidError: the file's format is unknown, or it has trades of several accounts at the broker.
+        ConflictError: the import was voided meanwhile.
+        records.ImportUnfinishedError: the time limit of a request is exceeded; sending the same file again continues.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     file = reading.read(data, options)
@@ -100,10 +100,10 @@ def run(data: bytes, options: Options, imported_by: str) -> tuple[ImportResult, 
 
 
 def try_out(data: bytes, options: Options) -> ImportResult:
-    """Return what `run` would do, without recording anything, and which positions would be short.
+    """Return the result that `run` would have and the positions that would turn short, without recording anything.
 
     Raises:
-        InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
+        InvalidError: the file's format is unknown, or it has trades of several accounts at the broker.
         database.DatabaseUnavailableError: the database does not answer.
     """
     file = reading.read(data, options)
@@ -151,7 +151,7 @@ def _splits(file: FileReading) -> list[ProposedSplit]:
 
 
 def _digest(data: bytes, options: Options) -> bytes:
-    """Return what a file is known by while it is imported: its bytes, and how they are read."""
+    """Return the digest that identifies an import: of the file's bytes and the options."""
     read_as = (
         options.format,
         options.account,

@@ -1,4 +1,4 @@
-"""Options: how a request wants a file to be read."""
+"""Options: how a file is to be read, according to the request."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from trading.trades.imports.catalog import FORMATS
 from trading.trades.imports.format import ISO, Field
 
 AUTO, GENERIC = "auto", "generic"
-# What `columns` may name in a file of no known format.
+# The fields that `columns` may name for a generic file.
 GENERIC_FIELDS: Mapping[str, Field] = {
     "ticker": "ticker",
     "isin": "isin",
@@ -27,10 +27,10 @@ GENERIC_FIELDS: Mapping[str, Field] = {
 }
 GENERIC_FEE = "fee"
 
-_SEEN = 40  # characters of what is refused
+_SEEN = 40  # characters quoted from a refused value
 _TICKER = re.compile(TICKER_PATTERN)
 _COMMA = re.compile(",")
-_COMMA_BEFORE_FIELD = re.compile(r",(?= *(?:[a-z]+:|$))")  # the name of a column may have commas: Price, USD
+_COMMA_BEFORE_FIELD = re.compile(r",(?= *(?:[a-z]+:|$))")  # column names may contain commas: Price, USD
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Options:
 
     Attributes:
         format: a format's name, `auto` or `generic`.
-        account: the account of trades for which the file names none of ours.
-        source_account: the broker's account whose trades are wanted, where a file has those of several.
-        zone: of dates without an offset; the format's own if it is None.
-        currency: of trades where neither the file nor its format tells it.
-        tickers: the tickers of ISINs, or of other names of the file.
-        columns: the names of a generic file's columns.
-        date_format: how dates of a generic file are written.
+        account: the account in this system, if the file does not name it.
+        source_account: the account at the broker to import, if the file has several.
+        zone: the time zone of dates without an offset; None for the format's default.
+        currency: the currency of trades if neither the file nor its format defines it.
+        tickers: the tickers for ISINs or other symbols in the file.
+        columns: the column names of a generic file.
+        date_format: the date format of a generic file.
     """
 
     format: str = AUTO
@@ -60,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class GivenOptions:
-    """The same as the parameters of a request spell it."""
+    """The options as strings, as in the parameters of a request."""
 
     format: str
     account: str
@@ -72,10 +72,10 @@ class GivenOptions:
     date_format: str | None
 
     def read(self) -> Options:
-        """Return what is meant.
+        """Parse the options.
 
         Raises:
-            InvalidError: it names each parameter that means nothing.
+            InvalidError: some parameters are invalid; it names each of them.
         """
         errors: list[FieldError] = []
         zone = None

@@ -1,4 +1,4 @@
-"""Reading a broker's file: which of its rows are trades, exactly, and why the others are not."""
+"""Reading a broker file: its trades, and the reasons why other rows are not recorded."""
 
 import hashlib
 from collections import Counter
@@ -21,12 +21,12 @@ from trading.trades.imports.rows import FileSplit, FileTrade, RowReader, Skipped
 
 _REQUIRED = ("price", "quantity", "timestamp")
 _EXAMPLE = "format=generic&columns=ticker:Symbol,price:Price,quantity:Quantity,side:Side,timestamp:Date"
-_NAMED = 10  # accounts in an error
+_NAMED = 10  # accounts named in an error
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A row that is not recorded: skipped, as it is no trade, or rejected, as it is one that cannot be read."""
+    """A row that is not recorded: skipped because it is not a trade, or rejected because it cannot be read."""
 
     line: int
     outcome: Literal["skipped", "rejected"]
@@ -35,9 +35,9 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """What a file holds: its trades, the oldest first, and all other rows in the order of the file.
+    """The contents of a file: its trades, oldest first, and all other rows in file order.
 
-    `zone` is that of dates without an offset; `ids_are_ours` says whether its trades' ids may be of this ledger.
+    `zone` applies to dates without an offset; `ids_are_ours` means that the ids may be those of trades in this ledger.
     """
 
     format: str
@@ -50,15 +50,15 @@ class FileReading:
 
     @property
     def rows_read(self) -> int:
-        """How many rows the file has, without blank ones and headers."""
+        """The number of rows without blank ones and headers."""
         return len(self.trades) + len(self.left_out)
 
 
 def read(data: bytes, options: Options) -> FileReading:
-    """Return what a broker's file holds.
+    """Return the contents of a broker file.
 
     Raises:
-        InvalidError: the file is of no known format, or has trades of several of the broker's accounts.
+        InvalidError: the file's format is unknown, or it has trades of several accounts at the broker.
     """
     with localcontext(prec=PRECISION):
         return _read(_recognized(data, options), data, options)
@@ -72,7 +72,7 @@ def _read(table: Table[Layout], data: bytes, options: Options) -> FileReading:
     for row, layout in _of_sections(format_, table) if format_.is_sectioned else _of_one_header(table):
         try:
             if isinstance(layout, str):
-                raise SkippedError(layout)  # noqa: TRY301 - it is one of the ways to be skipped
+                raise SkippedError(layout)  # noqa: TRY301 - one of several ways to skip a row
             trades.append(reader.trade(row, layout))
         except SkippedError as skipped:
             left_out.append(LeftOut(row.line, "skipped", str(skipped)))
@@ -94,7 +94,7 @@ def _recognized(data: bytes, options: Options) -> Table[Layout]:
     except UnknownTableError as error:
         seen = f"its first row is {error.seen!r}, and {HEADER_LINES} lines were searched"
         if len(formats) > 1:
-            what = f"is of none of the formats {', '.join(FORMATS)}: {seen}. Name its columns: {_EXAMPLE}"
+            what = f"is in none of the formats {', '.join(FORMATS)}: {seen}. Name its columns: {_EXAMPLE}"
         else:
             what = f"has no header with the columns {', '.join(formats[0].header)}: {seen}"
         raise InvalidError(FieldError("body", what)) from None
@@ -113,7 +113,7 @@ def _generic(options: Options) -> Format:
     if not {"ticker", "isin"} & options.columns.keys():
         missing.insert(0, "ticker")
     if missing:
-        raise InvalidError(FieldError("columns", f"must name the column of {' and '.join(missing)} too: {_EXAMPLE}"))
+        raise InvalidError(FieldError("columns", f"must also name the column of {' and '.join(missing)}: {_EXAMPLE}"))
     return Format(
         name=GENERIC,
         title="A file whose columns the request names",
@@ -133,7 +133,7 @@ def _of_one_header(table: Table[Layout]) -> Iterator[tuple[Row, Layout | str]]:
 
 
 def _of_sections(format_: Format, table: Table[Layout]) -> Iterator[tuple[Row, Layout | str]]:
-    """Yield the rows of a statement, each with the layout of its section's latest header, or why it is skipped."""
+    """Yield the rows of a statement, each with the layout of its section's latest header or the reason to skip it."""
     section = format_.header[0]
     layout: Layout | str = f"comes before the header of {section}"
     for row in chain([table.header], table.rows):
@@ -144,18 +144,18 @@ def _of_sections(format_: Format, table: Table[Layout]) -> Iterator[tuple[Row, L
         elif (row.fault and not isinstance(layout, str)) or (name == section and kind == "Data"):
             yield row, layout
         else:
-            yield row, f"is of the section {shown(name)!r}" if name != section else f"is a {shown(kind)!r} of {name}"
+            yield row, f"is in the section {shown(name)!r}" if name != section else f"is a {shown(kind)!r} of {name}"
 
 
 def _section_layout(format_: Format, row: Row) -> Layout | str:
     try:
-        return catalog.layout_of(format_, row.cells) or f"is below line {row.line}, which has other columns"
+        return catalog.layout_of(format_, row.cells) or f"follows line {row.line}, which has other columns"
     except RepeatedColumnError as error:
-        return f"is below line {row.line}, which {error}"
+        return f"follows line {row.line}, which {error}"
 
 
 def _marks(data: bytes, options: Options, format_: Format) -> Sequence[str]:
-    """Return the decimal marks that a file's numbers may have: those that some of them show, or both."""
+    """Return the possible decimal marks of a file's numbers: the one that is evident from them, or both."""
     if format_.decimal_mark:
         return [format_.decimal_mark]
     table = _recognized(data, options)
@@ -171,7 +171,7 @@ def _marks(data: bytes, options: Options, format_: Format) -> Sequence[str]:
 
 
 def _oldest_first(trades: Sequence[FileTrade], format_: Format) -> list[FileTrade]:
-    """Return trades by time; those of one instant in the order in which they were made, as the file's order tells."""
+    """Return trades by time; those with the same timestamp in the order of execution, derived from the file's order."""
     if not trades:
         return []
     first, last = trades[0].timestamp, trades[-1].timestamp
@@ -180,7 +180,7 @@ def _oldest_first(trades: Sequence[FileTrade], format_: Format) -> list[FileTrad
 
 
 def _keyed(trades: Iterable[FileTrade], format_: Format) -> tuple[list[FileTrade], list[LeftOut]]:
-    """Give each trade its key, and return them without those whose broker's id an earlier one has."""
+    """Assign each trade its key; trades that repeat an earlier one's broker id are returned as left out."""
     kept: list[FileTrade] = []
     repeated: list[LeftOut] = []
     by_id: dict[tuple[str, str], FileTrade] = {}

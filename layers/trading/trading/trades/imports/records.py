@@ -1,4 +1,4 @@
-"""Imports in the database: recording a file's trades once, finding what came of its rows, and taking it back."""
+"""Imports in the database: recording a file's trades once, listing the outcomes of its rows, and voiding it."""
 
 import json
 import re
@@ -17,12 +17,12 @@ from trading.core.values import PAGE_DEFAULT, Price, Quantity, Side
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-    # Whoever announces imports loads this module at each cold start, and need not load the reader with all formats.
+    # Functions that announce imports load this module at each cold start and do not need the reader with all formats.
     from trading.trades.imports.reading import FileReading
     from trading.trades.imports.rows import FileTrade
 
 IMPORT_SECONDS = 20.0  # API Gateway waits for 30
-BATCH = 1_000  # trades of a transaction
+BATCH = 1_000  # trades per transaction
 _TRADE_ID = re.compile(r"[1-9][0-9]{0,17}")
 
 type Outcome = Literal["recorded", "already_recorded", "skipped", "rejected"]
@@ -31,9 +31,9 @@ OUTCOMES: tuple[Outcome, ...] = ("recorded", "already_recorded", "skipped", "rej
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A broker's file that was imported, how many of its rows came to what, and whether it was taken back.
+    """An imported broker file, the number of rows of each outcome, and whether it was voided.
 
-    `adjusted` counts rows among the others: those with a price or fee that was rounded.
+    `adjusted` is the number of rows whose price or fee was rounded.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class RowTrade:
-    """The trade that a row tells of."""
+    """The trade of a row."""
 
     account: str
     ticker: str
@@ -68,7 +68,7 @@ class RowTrade:
 
     @classmethod
     def of(cls, trade: "FileTrade") -> "RowTrade":
-        """Return what is known of a file's trade."""
+        """Return the trade of a file's row."""
         return cls(
             trade.account,
             trade.ticker,
@@ -83,7 +83,7 @@ class RowTrade:
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """What came of a row; `line` is where it begins, the file's first line being 1."""
+    """The outcome of a row. `line` is the line at which it begins, counted from 1."""
 
     line: int
     outcome: Outcome
@@ -95,7 +95,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Which imports to find, both dates included, and how many after which cursor."""
+    """The parameters of a search for imports; both dates are inclusive."""
 
     start_date: datetime | None = None
     end_date: datetime | None = None
@@ -105,7 +105,7 @@ class ImportFilter:
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """Which rows of an import to find, and how many after which cursor."""
+    """The parameters of a search for rows of an import."""
 
     import_id: int
     outcome: Outcome | None = None
@@ -116,7 +116,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """An import that is completed, and the id of its notification if this very call wrote both."""
+    """A completed import, and the id of its notification if this call wrote both."""
 
     result: Import
     notification_id: str | None
@@ -127,22 +127,22 @@ _TRADE_COLUMNS = ", ".join(f"trade.{field.name}" for field in fields(RowTrade))
 
 
 def columns_of(relation: str) -> str:
-    """Return the columns of an import, each of this relation of a statement."""
+    """Return the columns of an import, qualified with this relation's name."""
     return ", ".join(f"{relation}.{name}" for name in IMPORT_COLUMNS)
 
 
 class ImportUnfinishedError(UnavailableError):
-    """The time was up: what was recorded stays, and the same file goes on from there."""
+    """Time ran out; recorded trades are kept, and sending the same file again continues from there."""
 
 
 def record(reading: "FileReading", digest: bytes, account: str, recorded_by: str) -> Completed:
-    """Record the trades of a file that are not recorded yet, a thousand at a time, the oldest first.
+    """Record the trades of a file that are not recorded yet, a thousand at a time, oldest first.
 
-    An import that was cut short, by whatever, is the one that the same file goes on with.
+    If an earlier import of the same file was interrupted, it is continued.
 
     Raises:
-        ConflictError: the import was taken back meanwhile.
-        ImportUnfinishedError: it takes longer than a request may; safe to repeat.
+        ConflictError: the import was voided meanwhile.
+        ImportUnfinishedError: the import exceeds the time limit of a request; safe to repeat.
         database.DatabaseUnavailableError: the database does not answer; safe to repeat.
     """
     deadline = time.monotonic() + IMPORT_SECONDS
@@ -154,7 +154,7 @@ def record(reading: "FileReading", digest: bytes, account: str, recorded_by: str
     missing = (trade for trade in reading.trades if trade.line not in done)
     for trades in batched(missing, BATCH, strict=False):
         if time.monotonic() > deadline:
-            raise ImportUnfinishedError(f"import {import_id} takes longer than a request may")
+            raise ImportUnfinishedError(f"import {import_id} exceeds the time limit of a request")
         record_some = partial(
             _record, import_id=import_id, trades=trades, recorded_by=recorded_by, ids_are_ours=reading.ids_are_ours
         )
@@ -175,12 +175,12 @@ def _begin(format_: str, digest: bytes, account: str, recorded_by: str) -> int:
     values = {"digest": digest, "format": format_, "account": account, "recorded_by": recorded_by}
     while True:
         rows = _query(_BEGIN, **values) or _query(_UNFINISHED, **values)
-        if rows:  # otherwise it was completed between the two statements
+        if rows:  # otherwise completed between the two statements
             return int(rows[0][0])
 
 
-# Ids follow the order of the trades, and rows are written in the order of their keys, so that two imports that share
-# trades wait for one another in one direction only.
+# Ids follow the order of the trades. Rows are inserted in the order of their keys, so that two imports with common
+# trades cannot deadlock.
 _RECORD = """
 with entries as materialized (
     select nextval('trades_id_seq') as id, entry.*, decode(key, 'hex') as import_key
@@ -203,8 +203,8 @@ returning import_key, id
 def _record(
     cursor: "Cursor", import_id: int, trades: "Sequence[FileTrade]", recorded_by: str, *, ids_are_ours: bool
 ) -> None:
-    """Record trades, and what came of their rows."""
-    # A void of the import waits for this transaction, or this transaction for the void.
+    """Record trades and the outcomes of their rows."""
+    # Serializes this transaction with a void of the import.
     cursor.execute("select voided_at from imports where id = %(id)s for share", {"id": import_id})
     if cursor.fetchone() != (None,):
         raise ConflictError(f"Import {import_id} is voided.")
@@ -240,14 +240,14 @@ def _record(
 
 @dataclass(frozen=True, slots=True)
 class KnownTrade:
-    """A recorded trade that has the key of a file's trade."""
+    """A recorded trade with the same key as a trade in a file."""
 
     id: int
     content: tuple[object, ...]
     is_voided: bool
 
     def judge(self, trade: "FileTrade") -> tuple[Outcome, str]:
-        """Return whether a file's trade of this key is this one, and how to say it."""
+        """Return the outcome and the reason of a file's trade with this key."""
         voided = ", which is voided" if self.is_voided else ""
         if self.content == trade.content():
             return "already_recorded", f"is trade {self.id}{voided}"
@@ -262,7 +262,7 @@ from trades
 
 
 def known_trades(cursor: "Cursor", trades: "Sequence[FileTrade]", *, ids_are_ours: bool) -> dict[bytes, KnownTrade]:
-    """Return the recorded trades that trades of a file are, or have the keys of, by these keys."""
+    """Return the recorded trades that have the keys or ids of a file's trades, by these keys."""
     ours = _trades_of_ours(cursor, trades) if ids_are_ours else {}
     return _trades_of_keys(cursor, trades) | ours
 
@@ -278,7 +278,7 @@ def _trades_of_keys(cursor: "Cursor", trades: "Sequence[FileTrade]") -> dict[byt
 
 
 def _trades_of_ours(cursor: "Cursor", trades: "Sequence[FileTrade]") -> dict[bytes, KnownTrade]:
-    """Return the trades of this ledger that a file of its own tells of: those of another ledger differ from these."""
+    """Return the trades with the ids in a file exported by this system, unless they are trades of another ledger."""
     by_id = {int(trade.broker_id): trade for trade in trades if _TRADE_ID.fullmatch(trade.broker_id)}
     cursor.execute(f"{_KNOWN} where id = any(%(ids)s::bigint[])", {"ids": list(by_id)})
     found: dict[bytes, KnownTrade] = {}
@@ -305,8 +305,8 @@ def _keep_rows(cursor: "Cursor", import_id: int, rows: Sequence[dict[str, Any]])
     )
 
 
-# One statement and so one commit: an import that is completed has its notification. The sweeper of the commit before
-# goes by due_at and knows no imports: it must never find one due.
+# One statement, so one commit: a completed import always has its notification. The previous release's sweeper selects
+# by due_at and does not know imports, so it must never find one due.
 _COMPLETE = f"""
 with counted as (
     select
@@ -339,14 +339,14 @@ def _complete(import_id: int) -> Completed:
     known = get(import_id)
     if known.voided_at:
         raise ConflictError(f"Import {import_id} is voided.")
-    return Completed(known, None)  # by another call with the same file
+    return Completed(known, None)  # completed by another call with the same file
 
 
 def find(wanted: ImportFilter) -> tuple[list[Import], str | None]:
-    """Return a page of imports, the newest first, and the cursor of the next page if there is one.
+    """Return a page of imports, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the dates are the wrong way round or the cursor is not one of ours.
+        InvalidError: start_date is after end_date, or the cursor is not valid.
         database.DatabaseUnavailableError: the database does not answer.
     """
     rows, next_cursor = pagination.find("imports", IMPORT_COLUMNS, asdict(wanted), key=("recorded_at", "id"), equal=())
@@ -386,9 +386,9 @@ select announced.id, voided.* from announced, voided
 
 
 def void(import_id: int, reason: str, voided_by: str) -> tuple[Import, str | None]:
-    """Take back all trades that an import recorded, unless it was taken back before.
+    """Void an import and all trades that it recorded, unless it is already voided.
 
-    Trades that were voided or corrected since stay as they are.
+    Trades that were voided or corrected since remain unchanged.
 
     Returns:
         The import, and the id of the notification if this call wrote one.
@@ -402,10 +402,10 @@ def void(import_id: int, reason: str, voided_by: str) -> tuple[Import, str | Non
 
 
 def find_rows(wanted: RowFilter) -> tuple[list[ImportRow], str | None]:
-    """Return a page of an import's rows in the order of the file, and the cursor of the next page if there is one.
+    """Return a page of an import's rows in file order, and the cursor of the next page if there is one.
 
     Raises:
-        InvalidError: the cursor is not one of ours.
+        InvalidError: the cursor is not valid.
         NotFoundError: there is no such import.
         database.DatabaseUnavailableError: the database does not answer.
     """

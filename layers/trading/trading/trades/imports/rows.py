@@ -1,4 +1,4 @@
-"""Rows of brokers' files: one row in, one trade out, or why there is none."""
+"""Rows of broker files: each row becomes a trade, or a reason why it is not one."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,21 +25,21 @@ from trading.trades.imports.dates import Dates
 from trading.trades.imports.format import Field, Format
 from trading.trades.imports.options import Options
 
-_SEEN = 40  # characters of a cell in a reason
+_SEEN = 40  # characters of a cell quoted in a reason
 _SIX_DECIMALS = Decimal(1).scaleb(-FRACTION_DIGITS)
 _WHOLE_DIGITS = 12  # of a price
-_LONGEST = 60  # characters of a number: fewer than the digits with which it is worked with
+_LONGEST = 60  # characters of a number: fewer than the digits of PRECISION
 _TOO_LARGE = Decimal(10) ** _WHOLE_DIGITS
 _TICKER, _ACCOUNT, _CURRENCY = (re.compile(each) for each in (TICKER_PATTERN, ACCOUNT_PATTERN, CURRENCY_PATTERN))
 _CLASS_MARK = re.compile(r"(?<=[A-Z])[ /](?=[A-Z])")  # BRK/B and BRK B are BRK.B
-# As the options' clearing house and Interactive Brokers write them.
+# Option symbols as written by the OCC and by Interactive Brokers.
 _OPTION = re.compile(r"-?[A-Z.]{1,6} *[0-9]{6}[CP][0-9.]+|[A-Z.]{1,6} +[0-9]{2}[A-Z]{3}[0-9]{2} +[0-9.]+ +[CP]")
 _MINUS = ("-", "(", "\N{MINUS SIGN}")
 
 
 @dataclass(slots=True)
 class FileTrade:
-    """A trade of a file, what makes it the same trade in every file, and what there is to say about its row."""
+    """A trade of a file, the key that identifies it in every file, and remarks about its row."""
 
     line: int
     account: str
@@ -56,13 +56,13 @@ class FileTrade:
     key: bytes = b""
 
     def content(self) -> tuple[object, ...]:
-        """Return what two trades of one key must have in common."""
+        """Return the values in which two trades with the same key must agree."""
         return self.ticker, self.side, self.quantity, self.price, self.fee, self.currency, self.timestamp
 
 
 @dataclass(frozen=True, slots=True)
 class FileSplit:
-    """A stock split that a file tells of; `quantity` is what its row has: with most brokers, how many shares came."""
+    """A stock split in a file; `quantity` is that of its row: for most brokers, the number of added shares."""
 
     line: int
     ticker: str
@@ -71,20 +71,20 @@ class FileSplit:
 
 
 def shown(text: str) -> str:
-    """Return what a reason shows of a cell: its beginning, and nothing that cannot be printed or stored."""
+    """Return a cell for use in a reason: truncated, with only printable characters."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:_SEEN])
 
 
 class SkippedError(Exception):
-    """A row that is no trade, and why."""
+    """A row is not a trade; the message says why."""
 
 
 class RowReader:
-    """Reads rows of a format, one by one, and keeps what the whole file should be asked about.
+    """Reads the rows of a format and collects what concerns the file as a whole.
 
     Attributes:
         splits: the stock splits among the rows.
-        isins: the ISINs for which no ticker is known.
+        isins: the ISINs without a known ticker.
         source_accounts: the broker's accounts whose trades were read.
     """
 
@@ -109,8 +109,8 @@ class RowReader:
         """Return the trade of a row.
 
         Raises:
-            SkippedError: the row is no trade, or none that is wanted.
-            ValueError: it is one and cannot be read.
+            SkippedError: the row is not a trade, or not a requested one.
+            ValueError: it is a trade that cannot be read.
         """
         if row.fault:
             raise ValueError(row.fault)
@@ -137,7 +137,7 @@ class RowReader:
         else:
             side = self._side(kind, quantity, price)
         if any(row.cells[layout.width :]):
-            raise ValueError(f"has {len(row.cells)} values, and the header has {layout.width}")
+            raise ValueError(f"has {len(row.cells)} values, but the header has {layout.width}")
         remarks: list[str] = []
         trade_currency = self._currency(currency)
         exact_price = self._money(price, "price", remarks)
@@ -168,18 +168,18 @@ class RowReader:
         if self._sells.fullmatch(word):
             return "SELL"
         if not word and not quantity and not price:
-            raise SkippedError("is not a row of a trade")
+            raise SkippedError("is not a trade")
         raise SkippedError(f"is not recorded as a trade: {shown(kind)!r}")
 
     @staticmethod
     def _signed(quantity: str, price: str) -> Side:
-        """Return the side where the sign of the quantity is all that tells."""
+        """Return the side from the sign of the quantity, for formats without a column of kinds."""
         if not quantity and not price:
-            raise SkippedError("is not a row of a trade")
+            raise SkippedError("is not a trade")
         return "SELL" if quantity.startswith(_MINUS) else "BUY"
 
     def _note_split(self, line: int, quantity: str, cell: Callable[[Field], str]) -> None:
-        """Keep a split whose ticker and date can be read; a file of trades need not tell the rest."""
+        """Keep a split whose ticker and date can be read; the other values may be missing."""
         try:
             shares = self._number(quantity, "quantity") if quantity else None
             self.splits.append(FileSplit(line, self._ticker(cell), self._timestamp(cell), shares))
@@ -189,7 +189,7 @@ class RowReader:
     def _check_source_account(self, name: str) -> None:
         wanted = self._options.source_account
         if wanted is not None and name != wanted:
-            raise SkippedError(f"is of the account {shown(name)!r}")
+            raise SkippedError(f"belongs to the account {shown(name)!r}")
 
     def _account(self, name: str) -> str:
         if name and not _ACCOUNT.fullmatch(name):
@@ -235,10 +235,10 @@ class RowReader:
             )
         if not number:
             raise ValueError("quantity must not be 0")
-        if abs(number) >= _TOO_LARGE:  # and cannot be worked with
+        if abs(number) >= _TOO_LARGE:  # would exceed the decimal precision
             raise ValueError(f"quantity is too large: {shown(text)!r}")
         try:
-            return exact_quantity(Decimal(format_decimal(abs(number))))  # zeros at its end do not count
+            return exact_quantity(Decimal(format_decimal(abs(number))))  # without trailing zeros, which count as digits
         except ValueError as error:
             raise ValueError(f"quantity {error}") from None
 
@@ -249,7 +249,7 @@ class RowReader:
         return self._rounded(number, name, remarks)
 
     def _fee(self, cells: Sequence[tuple[str, str]], currency: str, remarks: list[str]) -> Decimal:
-        """Return the sum of the fees that are of the trade's currency; the others are remarked on."""
+        """Return the sum of the fees in the trade's currency; add a remark for each other one."""
         total = Decimal(0)
         for text, of in cells:
             amount = self._number(text, "fee") if text else Decimal(0)
@@ -270,7 +270,7 @@ class RowReader:
         if number >= _TOO_LARGE:
             raise ValueError(f"{name} must have at most {_WHOLE_DIGITS} digits before the decimal point")
         exponent = number.as_tuple().exponent
-        assert isinstance(exponent, int)  # noqa: S101 - it is a number
+        assert isinstance(exponent, int)  # noqa: S101 - the number is finite
         if exponent < -FRACTION_DIGITS:
             rounded = number.quantize(_SIX_DECIMALS, ROUND_HALF_EVEN)
             if rounded != number:
@@ -279,7 +279,7 @@ class RowReader:
         return Decimal(f"{number:f}") if exponent > 0 else abs(number)  # neither 1E+2 nor -0
 
     def _number(self, text: str, name: str) -> Decimal:
-        """Return the number of a cell, whose decimal mark may be any that the file shows."""
+        """Return the number in a cell, with any decimal mark that the file uses."""
         if not text:
             raise ValueError(f"{name} is missing")
         if len(text) > _LONGEST:
@@ -298,5 +298,5 @@ class RowReader:
         if not found:
             raise ValueError(f"{name} must be a number, not {shown(text)!r}")
         if len(found) > 1:
-            raise ValueError(f"{name} {shown(text)!r} may have thousands or decimals after its mark")
+            raise ValueError(f"{name} {shown(text)!r} is ambiguous: its mark may separate thousands or decimals")
         return found.pop()

@@ -1,4 +1,4 @@
-"""Shortfalls: positions that a file's trades would turn short, because the history in it begins too late."""
+"""Shortfalls: positions that a file's trades would turn short because its history begins too late."""
 
 import json
 from collections import defaultdict
@@ -16,15 +16,15 @@ from trading.trades.snapshots import Shares, Split
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
 
-_AT_ONCE = 5_000  # trades of a statement, unless one position has more
+_AT_ONCE = 5_000  # trades per statement, unless one position has more
 _LAST_DIGIT = Decimal(1).scaleb(-QUANTITY_FRACTION_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A position that would be short from `since` on.
+    """A position that would be short from `since`.
 
-    It would not be with an opening lot: `quantity` shares, bought before `before`. What they cost the file cannot say.
+    An opening lot prevents that: `quantity` shares bought before `before`. Their cost basis is not in the file.
     """
 
     account: str
@@ -35,8 +35,8 @@ class Shortfall:
     before: datetime
 
 
-# Shares count in units of all splits together: times the numerators of the splits after a trade and the denominators of
-# those before it. These factors are whole numbers, so that the signs of the sums are exact.
+# Shares are multiplied by the numerators of the splits after a trade and the denominators of those before it. These
+# factors are integers, so that the signs of the sums are exact.
 _SHORT = """
 with entries as materialized (
     select * from json_to_recordset(%(trades)s)
@@ -70,7 +70,7 @@ having bool_or(balance < 0 and timestamp >= first_new)
 
 
 def find(cursor: "Cursor", trades: Iterable[FileTrade]) -> list[Shortfall]:
-    """Return the positions that would be short at some time if these trades were recorded, in order."""
+    """Return, in order, the positions that would be short at some time if these trades were recorded."""
     positions: defaultdict[tuple[str, str, str], list[FileTrade]] = defaultdict(list)
     for trade in trades:
         positions[trade.account, trade.ticker, trade.currency].append(trade)
@@ -87,9 +87,9 @@ def find(cursor: "Cursor", trades: Iterable[FileTrade]) -> list[Shortfall]:
 
 
 def _find(cursor: "Cursor", trades: Sequence[FileTrade]) -> list[Shortfall]:
-    """Return those of the positions whose trades these are."""
+    """Return the shortfalls of the positions of these trades."""
     tickers = sorted({trade.ticker for trade in trades})
-    # One text for each, so that no list of all of them is needed as well.
+    # Serialized one by one, so that no second list of all trades is needed.
     entries = ",".join(_entry(position, trade) for position, trade in enumerate(trades))
     cursor.execute(_SHORT, {"trades": f"[{entries}]", "factors": json.dumps(_factors(cursor, tickers))})
     found = []
@@ -115,7 +115,7 @@ def _entry(position: int, trade: FileTrade) -> str:
 
 
 def _factors(cursor: "Cursor", tickers: Sequence[str]) -> list[dict[str, object]]:
-    """Return by what the quantities of each ticker's trades count between two of its splits."""
+    """Return the factors of each ticker's quantities between consecutive splits."""
     cursor.execute(
         "select ticker, id, effective_at, numerator, denominator from splits"
         " where voided_at is null and ticker = any(%(tickers)s) order by ticker, effective_at",

@@ -1,1 +1,1 @@
-"""Formats: a small file for each broker that says what its files look like."""
+"""Formats: one declarative file for each broker's format."""

@@ -1,4 +1,4 @@
-"""Fidelity: Activity & Orders, Download, of one account or of all."""
+"""Fidelity: Activity & Orders, Download, for one account or all accounts."""
 
 from trading.trades.imports.format import Fee, Format, Source
 

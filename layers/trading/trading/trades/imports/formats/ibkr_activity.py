@@ -26,7 +26,7 @@ FORMAT = Format(
         "currency": ["Currency"],
         "source_account": ["Account"],
     },
-    # An order's row is the sum of the executions and lots that may follow it.
+    # An order's row is the total of the executions and lots that may follow it.
     only={"DataDiscriminator": "order", "Asset Category": "stocks"},
     dates=("%Y-%m-%d, %H:%M:%S",),
     zone="America/New_York",

@@ -1,4 +1,4 @@
-"""Interactive Brokers: Performance & Reports, Flex Queries, the section Trades as CSV."""
+"""Interactive Brokers: Performance & Reports, Flex Queries, section Trades as CSV."""
 
 from trading.trades.imports.format import Fee, Format, Source
 

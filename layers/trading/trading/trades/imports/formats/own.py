@@ -1,4 +1,4 @@
-"""The files of this system: `trades.csv` as the exporter writes it, and as the project before it did."""
+"""The files of this system: `trades.csv` as written by the exporter, and by this project's predecessor."""
 
 from trading.trades.imports.format import Fee, Format
 

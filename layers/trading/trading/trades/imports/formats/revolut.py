@@ -1,4 +1,4 @@
-"""Revolut: Invest, Statement, of the account in Excel's form."""
+"""Revolut: Invest, Statement, account statement for Excel."""
 
 from trading.trades.imports.format import Format, Source
 
@@ -24,6 +24,6 @@ FORMAT = Format(
     buys="buy - .*",
     sells="sell - .*",
     splits="stock split",
-    decimal_mark=None,  # the sample has both
+    decimal_mark=None,  # the sample uses both
     newest_first=False,
 )

@@ -18,7 +18,7 @@ FORMAT = Format(
         ),
     ),
     header=("Client ID", "Trade Date", "Instrument ISIN", "Instrument Symbol", "Event"),
-    # Costs are in no column of their own: they are part of the booked amount, which is of another currency at times.
+    # There is no fee column: costs are part of the booked amount, which may be in another currency.
     columns={
         "date": ["Trade Date"],
         "kind": ["Event"],

@@ -13,7 +13,7 @@ FORMAT = Format(
         ),
     ),
     header=("Date", "Order #", "Transaction", "Symbol", "Quantity", "Unit price", "Currency"),
-    # The number of an order is no id of a trade: an order may be filled in parts.
+    # The order number does not identify a trade: an order may be filled in parts.
     columns={
         "date": ["Date"],
         "kind": ["Transaction"],
