@@ -217,7 +217,7 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     ),
     (put(NOBODY, "NotificationLagAlarm", "Dimensions"), "is on a service that no function has"),
     (lambda resources: own_policy(resources, FUNCTION).update(Action="sns:*"), "allows the wildcard action sns:*"),
-    (lambda resources: own_policy(resources, FUNCTION).update(Resource="*"), "to anything"),
+    (lambda resources: own_policy(resources, FUNCTION).update(Resource="*"), "on all resources"),
     (take(FUNCTION, "VpcConfig"), f"{FUNCTION} is outside the VPC"),
     (put({"SubnetIds": []}, "TradeAnalyzer", "VpcConfig"), "TradeAnalyzer is in the VPC"),
     (lambda resources: resources[FUNCTION].pop("DependsOn"), f"{FUNCTION} uses the database, and does not depend"),
@@ -259,7 +259,7 @@ BROKEN: list[tuple[Callable[[Resources], Any], str]] = [
     (take("WebhookSubscription", "RawMessageDelivery"), "the local system does not support this"),
     (put("notifications", QUEUE, "QueueName"), f"{QUEUE} has the fixed name notifications"),
     (put(1, SOURCE, "MaximumBatchingWindowInSeconds"), f"{QUEUE} has a visibility timeout below the batching window"),
-    (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm tells nobody"),  # noqa: FBT003 - AWS's words
+    (put(False, "LatencyAlarm", "ActionsEnabled"), "LatencyAlarm notifies nobody"),  # noqa: FBT003 - AWS's words
     (open_to("PageBucketPolicy", "PolicyDocument", Principal="*"), "PageBucketPolicy is open to *"),
     (open_to("FailedEventsQueuePolicy", "PolicyDocument", Principal={"AWS": "*"}), "Policy is open to AWS: *"),
     (

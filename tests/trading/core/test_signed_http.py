@@ -143,6 +143,14 @@ def test_a_connection_that_the_service_is_about_to_close_is_not_used_again(servi
     assert len(service.connections) == 3
 
 
+def test_an_answer_may_come_in_chunks_or_without_a_body(service: Service) -> None:
+    service.raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n2\r\nne\r\n0\r\n\r\n"
+    assert client(service).post("/", b"") == b"fine"
+    service.raw = b"HTTP/1.1 204 No Content\r\n\r\n"
+    with pytest.raises(CallError, match="204"):
+        client(service).post("/", b"")
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -151,7 +159,7 @@ def test_a_connection_that_the_service_is_about_to_close_is_not_used_again(servi
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
     ],
 )

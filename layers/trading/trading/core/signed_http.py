@@ -1,14 +1,14 @@
-"""Calls to AWS without its client: signed by botocore, and posted over connections that are kept.
+"""Calls to AWS without boto3: signed by botocore, sent over kept connections, and parsed by httptools.
 
-What boto3 knows of a service takes longer to load than all else that a function needs, and each of its calls takes four
-times as long as one of these. So they are for what every request, or every client on a socket, pays for.
+Loading boto3's service models takes longer than importing everything else that a function needs, and one of its calls
+takes four times as long. So this is for the calls that every request, or every client on a socket, has to wait for.
 """
 
 import os
 import select
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -19,13 +19,14 @@ import botocore
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from httptools import HttpParserError, HttpResponseParser
 
 _PORTS = {"http": 80, "https": 443}
-_LINE_LIMIT = 65_536
+_READ_BYTES = 65_536
 
 
 class CallError(Exception):
-    """A call was not answered with 200: `status` says with what, or is None where no answer came."""
+    """The response was not 200: `status` is what it was, or None if there was no response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -33,9 +34,9 @@ class CallError(Exception):
 
 
 class SignedHttp:
-    """A service at a URL, which several threads may call at a time. No call is tried twice.
+    """A service at a URL, which several threads may call at a time. No call is retried.
 
-    Connecting and reading are bounded one by one, and the two together by their sum.
+    Connecting and each read have a timeout of their own.
     """
 
     def __init__(self, service: str, url: str, *, connect_seconds: float, read_seconds: float) -> None:
@@ -46,15 +47,15 @@ class SignedHttp:
         self._idle: list[_Connection] = []
 
     def __del__(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         for connection in self._idle:
             connection.close()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-        """Post to a path below the URL, and return the body of the answer.
+        """Post to a path below the URL, and return the body of the response.
 
         Raises:
-            CallError: the service cannot be reached, does not answer in time, or answers with another status than 200.
+            CallError: the service cannot be reached, does not respond in time, or its response is not 200.
         """
         request = AWSRequest("POST", self._url.geturl() + path, headers, data=body)
         SigV4Auth(_credentials(), self._service, os.environ["AWS_DEFAULT_REGION"]).add_auth(request)
@@ -69,7 +70,7 @@ class SignedHttp:
             except BaseException:
                 connection.close()
                 raise
-        except (OSError, ValueError) as error:
+        except (OSError, HttpParserError) as error:
             raise CallError(f"{self._url.netloc}: {error or type(error).__name__}") from error
         self._idle.append(connection)
         if status != HTTPStatus.OK:
@@ -86,10 +87,7 @@ class SignedHttp:
 
 
 class _Connection:
-    """A connection on which one request after the other is answered.
-
-    It reads of HTTP what these services answer with: http.client's reading of headers takes longer than all the rest.
-    """
+    """A connection on which requests are sent one after another."""
 
     def __init__(self, url: SplitResult, connect_seconds: float, read_seconds: float) -> None:
         assert url.hostname  # noqa: S101 - a setting of the template
@@ -98,56 +96,58 @@ class _Connection:
         if url.scheme == "https":
             self._socket = _tls().wrap_socket(self._socket, server_hostname=url.hostname)
         self._socket.settimeout(read_seconds)
-        self._incoming = self._socket.makefile("rb")
         self._is_kept = True
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request, and return the status and the body of the answer.
+        """Send a request, and return the status and the body of the response.
 
         Raises:
-            OSError: the connection ended, or the answer does not come in time.
-            ValueError: the answer is not HTTP, or does not say how long it is.
+            OSError: the connection ended, or the response does not come in time.
+            httptools.HttpParserError: the response is not HTTP.
         """
         self._socket.sendall(request)
-        version, status, *_ = self._line().split(b" ", 2)
-        headers = dict(self._headers())
-        if b"content-length" not in headers:
-            raise ValueError("an answer without a Content-Length")
-        length = int(headers[b"content-length"])
-        body = self._incoming.read(length)
-        if len(body) < length:
-            raise ConnectionResetError("the answer was cut short")
-        self._is_kept = version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-        return int(status), body
-
-    def _headers(self) -> Iterator[tuple[bytes, bytes]]:
-        while line := self._line():
-            name, _, value = line.partition(b":")
-            yield name.lower(), value.strip()
-
-    def _line(self) -> bytes:
-        line = self._incoming.readline(_LINE_LIMIT)
-        if not line.endswith(b"\r\n"):
-            raise ConnectionResetError("the connection was closed")
-        return line[:-2]
+        response = _Response()
+        while not response.is_complete:
+            received = self._socket.recv(_READ_BYTES)
+            if not received:
+                raise ConnectionResetError("the connection was closed")
+            response.parser.feed_data(received)
+        self._is_kept = response.keeps_connection
+        return response.parser.get_status_code(), b"".join(response.body)
 
     def is_open(self) -> bool:
-        """Return whether it can carry another request: one that the service has closed can be read, to its end."""
+        """Return whether it can carry another request. A connection that the service closed is readable, to its end."""
         return self._is_kept and not select.select([self._socket], [], [], 0)[0]
 
     def close(self) -> None:
         """Close it."""
-        self._incoming.close()
         self._socket.close()
 
 
+class _Response:
+    """A response as httptools reads it, which calls these methods."""
+
+    def __init__(self) -> None:
+        self.parser = HttpResponseParser(self)
+        self.body: list[bytes] = []
+        self.is_complete = False
+        self.keeps_connection = False
+
+    def on_body(self, part: bytes) -> None:
+        self.body.append(part)
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+        self.keeps_connection = self.parser.should_keep_alive()
+
+
 def _credentials() -> Credentials:
-    """Return those of the environment, where Lambda and the laptop put them, as they are now."""
+    """Return the credentials in the environment, where Lambda and the laptop put them; they change over time."""
     get = os.environ.get
     return Credentials(get("AWS_ACCESS_KEY_ID", ""), get("AWS_SECRET_ACCESS_KEY", ""), get("AWS_SESSION_TOKEN"))
 
 
 @cache
 def _tls() -> ssl.SSLContext:
-    # The roots that AWS's own clients trust.
+    # The roots that boto3 trusts.
     return ssl.create_default_context(cafile=Path(botocore.__file__).with_name("cacert.pem"))

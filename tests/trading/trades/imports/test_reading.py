@@ -83,7 +83,7 @@ TRADES = {
 OTHERS = {
     "schwab": ["6 s is not recorded as a trade: 'Reinvest Dividend'", "7 s is a stock split", "8 s is not recorded",
                "10 r ticker must be a ticker", "11 s is not a trade"],
-    "fidelity": ["8 s is not recorded as a trade: 'DIVIDEND RECEIVED", "10 s is an option", "13 s is not a row"],
+    "fidelity": ["8 s is not recorded as a trade: 'DIVIDEND RECEIVED", "10 s is an option", "13 s is not a trade"],
     "ibkr-flex": ["4 r ISIN CH0111762537 has no ticker", "5 s is not recorded as a trade: 'CASH'"],
     "ibkr-activity": ["2 s is in the section 'Statement'", "3 s is in the section", "7 s is a 'SubTotal' of Trades",
                       "9 s is not recorded as a trade: 'ClosedLot'", "10 s is not recorded as a trade: 'Equity and",
