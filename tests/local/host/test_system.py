@@ -103,19 +103,6 @@ def test_an_export_closes_the_loop(running: RunningSystem, invoke: Invoke, trade
     assert until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] == 1, seconds=10)
 
 
-def test_a_file_that_was_deleted_or_overwritten_is_there_again_when_its_last_version_is_restored(
-    running: RunningSystem,
-) -> None:
-    s3, bucket, key = running.aws.client("s3"), running.environment["DATA_BUCKET"], "2024/05/17/note.txt"
-    s3.put_object(Bucket=bucket, Key=key, Body=b"as it was")
-    s3.put_object(Bucket=bucket, Key=key, Body=b"overwritten")
-    s3.delete_object(Bucket=bucket, Key=key)
-    versions = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
-    [first] = [each["VersionId"] for each in versions if not each["IsLatest"] and each["Size"] == len(b"as it was")]
-    s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key, "VersionId": first})
-    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"as it was"
-
-
 def test_a_history_is_stored_and_simulated_and_its_report_is_a_page(running: RunningSystem) -> None:
     history = (ROOT / "events" / "history" / "MSFT.csv").read_bytes()
     address = f"{running.url}/api/histories/MSFT"
