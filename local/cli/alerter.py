@@ -188,7 +188,7 @@ class Alerter:
             case Answer(type="gap"):
                 self._lost.append(str(answer.members.get("ticker")))
             case Answer(type="error", members={"code": "not_connected"}):
-                raise OSError("it has forgotten this connection")  # reconnect
+                raise OSError("the server no longer knows this connection")  # reconnect
             case Answer(type="error"):
                 self._ignores_until = 0.0
                 if answer.members.get("code") == "unknown_ticker":

@@ -157,7 +157,7 @@ class Feed:
             self._recording.write(f"{_array(texts)}\n")
             self._recording.flush()
         except OSError as error:
-            logger.warning("The recording has ended, and the feed goes on: %s", error.strerror)
+            logger.warning("Recording stopped; the feed continues: %s", error.strerror)
             self._recording = None
 
     async def _listen(self, connection: FeedConnection) -> None:

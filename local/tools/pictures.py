@@ -18,7 +18,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psycopg2
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg2.extras import execute_values
 
 from local.cli.market import STARTING_PRICES, Market, Mood
@@ -60,6 +60,9 @@ BROKERS_FILE = """Date,Action,Symbol,Quantity,Price,Fees & Comm
 """
 ALERTS = 4  # before the first screenshot
 TIMEOUT_MS = 120_000
+LINES_DRAWN = (
+    "[...document.querySelectorAll('.positions-table .sparkline path')].every((line) => line.getAttribute('d'))"
+)
 SIZES = {"": (1440, 900), "-phone": (375, 812)}
 
 
@@ -134,7 +137,7 @@ def _trades(closes: Mapping[tuple[str, datetime], Decimal]) -> Iterator[dict[str
     last = {ticker: Decimal(str(price)) for ticker, price in STARTING_PRICES.items()}
     for number in range(TRADE_COUNT):
         ticker = chance.choice(list(STARTING_PRICES))
-        bar = at.replace(minute=at.minute - at.minute % 5, second=0)
+        bar = at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
         drifted = last[ticker] * Decimal(str(1 + chance.gauss(-0.001, 0.015)))
         last[ticker] = closes.get((ticker, bar), drifted)
         yield {
@@ -223,6 +226,7 @@ def _prepare(page: Page, view: str) -> None:
     """Bring a view into the state for its screenshot."""
     if view == "overview":
         page.locator(".profit-panel canvas").first.wait_for()
+        expect(page.locator(".positions-table .sparkline path[d='']")).to_have_count(0, timeout=TIMEOUT_MS)
     if view == "profit":
         page.get_by_role("button", name="Calendar").click()
         page.locator(".profit-panel").scroll_into_view_if_needed()
@@ -241,6 +245,8 @@ def _prepare(page: Page, view: str) -> None:
         page.get_by_role("button", name="Sweep", exact=True).click()
         page.get_by_role("button", name="Simulate").click()
         page.locator("#simulation-figures dd").first.wait_for()
+    if view == "analysis":
+        page.locator("#analysis-figures dd").first.wait_for()
     if view == "trades":
         page.locator(".trade-row[data-id]").first.wait_for()
     page.wait_for_timeout(1_000)

@@ -127,4 +127,4 @@ def test_what_a_market_sends_is_recorded_a_line_for_each_array(
 
 def test_a_market_outlives_its_recording(caplog: pytest.LogCaptureFixture) -> None:
     served(Recording(is_full=True))
-    assert "The recording has ended, and the feed goes on: No space left on device" in caplog.text
+    assert "Recording stopped; the feed continues: No space left on device" in caplog.text

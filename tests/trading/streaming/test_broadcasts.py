@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -151,10 +152,12 @@ def test_when_the_time_is_up_nobody_else_is_posted_to(there: Sockets) -> None:
 
 def test_between_two_frames_to_one_client_the_time_may_be_up(there: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
     there.open("slow=")
+    now = [0.0]
+    monkeypatch.setattr(broadcasts, "time", SimpleNamespace(monotonic=lambda: now[0]))
     take = there.take
 
     def take_slowly(connection_id: str, text: str) -> int:
-        time.sleep(0.2)
+        now[0] += 0.2
         return take(connection_id, text)
 
     monkeypatch.setattr(there, "take", take_slowly)

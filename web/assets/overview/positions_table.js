@@ -155,7 +155,7 @@ export class PositionsTable {
   #drawLine(row, { ticker, price_source: source }) {
     const stock = this.market.stocks.get(ticker);
     const now = performance.now();
-    if (!stock || source !== "tick" || (now - row.drawnAt < LINE_MS && row.bars === stock.bars.size)) return;
+    if (!stock || source !== "tick" || !this.market.isFilled(ticker) || (now - row.drawnAt < LINE_MS && row.bars === stock.bars.size)) return;
     row.drawnAt = now;
     row.bars = stock.bars.size;
     row.line.draw(stock);

@@ -214,7 +214,7 @@ def read(text: str) -> Event:
     message = values.read_json(text)
     kind = str(message.get("type")) if isinstance(message, dict) else ""
     if kind not in KINDS:
-        raise ValueError("this is no event of ours")
+        raise ValueError("this is not an event of this system")
     return values.adapter(KINDS[kind]).validate_python(message)
 
 

@@ -68,10 +68,10 @@ def announce(recorded: Iterable[Event]) -> None:
     try:
         left_over = _announce(list(recorded))
     except Exception:
-        logger.exception("Announcing failed: the sweeper will do it")
+        logger.exception("Announcing failed; the sweeper will retry")
     else:
         if left_over:
-            logger.warning("Not all was announced: the sweeper will do the rest", left_over=left_over)
+            logger.warning("Not all was announced; the sweeper will announce the rest", left_over=left_over)
 
 
 def _announce(announced: Sequence[Event]) -> int:

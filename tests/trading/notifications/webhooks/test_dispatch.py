@@ -239,8 +239,9 @@ def test_an_event_arrives_when_its_receiver_has_recovered_and_others_do_not_wait
 
 @pytest.mark.usefixtures("impatient")
 def test_with_lost_answers_every_event_is_delivered_at_least_once(
-    receiver: Receiver,
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sending, "SECONDS", 10)  # it answers or closes: on a busy machine, later
     chance = random.Random(7)  # noqa: S311 - the same losses each time
     created = webhook(receiver)
 
