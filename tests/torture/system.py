@@ -115,8 +115,9 @@ def _work(process: psutil.Process) -> str:
     command = process.cmdline()
     if "local.host.aws_server" in command:
         return "AWS's services"
-    function = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
-    return function or (" ".join(command[0].split()[:2]).rpartition("/")[2] if "postgres" in command[0] else "local")
+    if any("runtime.py" in word for word in command):
+        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "a function")
+    return " ".join(command[0].split()[:2]).rpartition("/")[2] if "postgres" in command[0] else "local"
 
 
 @contextmanager
