@@ -16,6 +16,7 @@ from typing import Any
 
 from moto.core.common_models import BaseModel
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.utils import unix_time_millis
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.events.models import events_backends
@@ -72,9 +73,25 @@ def adapt_moto() -> None:
         age = time.time() - message.sent_timestamp / 1000
         return bool(age < services.get_queue(queue_name).message_retention_period)
 
+    def available(queue: Queue) -> list[Message]:
+        # moto would read the clock twice for each message, here and below, and each call to send or receive does this.
+        now = unix_time_millis()
+        return [each for each in queue._messages if each.visible_at < now >= each.delayed_until]  # noqa: SLF001
+
+    def delayed(queue: Queue) -> int:
+        now = unix_time_millis()
+        return sum(each.delayed_until > now for each in queue._messages)  # noqa: SLF001
+
+    def hidden(queue: Queue) -> int:
+        now = unix_time_millis()
+        return sum(each.visible_at >= now for each in queue._messages)  # noqa: SLF001
+
     look_up = Table.get_item
     BaseModel.__new__ = new  # type: ignore[method-assign, assignment]
     Table.get_item = get_item  # type: ignore[method-assign, assignment]
+    Queue.messages = property(available)  # type: ignore[method-assign, assignment]
+    Queue.approximate_number_of_messages_delayed = property(delayed)  # type: ignore[method-assign, assignment]
+    Queue.approximate_number_of_messages_not_visible = property(hidden)  # type: ignore[method-assign, assignment]
     Queue.wait_for_messages = wait_for_messages  # type: ignore[method-assign, assignment]
     SQSBackend.is_message_valid_based_on_retention_period = is_kept  # type: ignore[method-assign, assignment]
     Queue._messages_lock = property(lambda _: turn, lambda *_: None)  # type: ignore[assignment]  # noqa: SLF001
