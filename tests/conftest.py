@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -402,7 +401,7 @@ def webhook_tables(aws_services: Aws, aws_environment: pytest.MonkeyPatch) -> No
     _set(aws_environment, _webhook_tables(aws_services))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # moto counts all messages of a queue at each call: so not for all tests
 def shared_services(aws_services: Aws) -> dict[str, str]:
     """The variables of queues, tables and a bucket for tests that do not look at what is in them."""
     return {
@@ -414,18 +413,9 @@ def shared_services(aws_services: Aws) -> dict[str, str]:
 
 
 @pytest.fixture
-def shared_environment(
-    aws_services: Aws, shared_services: Mapping[str, str], aws_environment: pytest.MonkeyPatch
-) -> Iterator[None]:
+def shared_environment(shared_services: Mapping[str, str], aws_environment: pytest.MonkeyPatch) -> None:
     """The environment of functions: what a test has no fixture of its own for is shared."""
     _set(aws_environment, {name: value for name, value in shared_services.items() if name not in os.environ})
-    yield
-    if next(_USES) % 20 == 0:  # moto counts all messages of a queue at each call
-        for name in ("NOTIFICATIONS_QUEUE_URL", "PRICES_QUEUE_URL", "BROADCAST_QUEUE_URL"):
-            aws_services.client("sqs").purge_queue(QueueUrl=shared_services[name])
-
-
-_USES = count(1)
 
 
 def context(seconds: float = 30) -> Any:
