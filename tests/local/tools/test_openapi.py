@@ -147,7 +147,7 @@ def test_whatever_is_sent_the_answer_is_as_described_and_no_server_error(method:
     cases = [operation.as_strategy(generation_mode=mode).filter(_is_sent) for mode in GenerationMode]
 
     @given(st.one_of(cases))
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     def is_as_described(case: schemathesis.Case[Any]) -> None:
         answer = answered(case)
         assert case.meta is not None
