@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import analysis, http_load, imports, laptop, positions, price_feed, prices, simulation, trades
+from benchmarks import alerts, analysis, http_load, imports, laptop, positions, price_feed, prices, simulation, trades
 from benchmarks.measure import Figure, be_brief, say, table
 
 PARTS = {
@@ -18,6 +18,7 @@ PARTS = {
     "simulation": simulation.figures,
     "prices": prices.figures,
     "feed": price_feed.figures,
+    "alerts": alerts.figures,
     "laptop": laptop.figures,
 }
 BRIEF_ROWS = 1_000_000

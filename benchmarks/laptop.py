@@ -27,21 +27,21 @@ READY = b"Ready after"
 
 def figures(_: int) -> Iterator[Figure]:
     """Start the system several times, and take the tour of the README on the last of them."""
-    with _checkout() as checkout:
+    with checkout() as folder:
         say("  the first start, which makes the database and the services")
-        with _started(checkout) as (seconds, _system, _port):
+        with started(folder) as (seconds, _system, _port):
             yield Figure("First start, until it is ready", f"{seconds:.1f} s")
         say("  later starts")
         taken = []
         starts = measure.rounds(STARTS)
         for _ in range(starts):
-            with _started(checkout) as (seconds, system, port):
+            with started(folder) as (seconds, system, port):
                 taken.append(seconds)
                 if len(taken) < starts:
                     continue
                 time.sleep(SETTLE_SECONDS)
                 before, _parts = _memory(system)
-                _tour(checkout, port)
+                _tour(folder, port)
                 after, parts = _memory(system)
         yield Figure("Later starts, until it is ready", f"{median(taken):.1f} s", "<= 2 s", median(taken) <= 2)
         yield Figure(f"Memory of all processes, {SETTLE_SECONDS} s later", megabytes(before))
@@ -51,7 +51,7 @@ def figures(_: int) -> Iterator[Figure]:
 
 
 @contextmanager
-def _checkout() -> Iterator[Path]:
+def checkout() -> Iterator[Path]:
     """A copy of what a system needs of this checkout, to be removed with all that it leaves."""
     folder = Path(tempfile.mkdtemp(prefix="trading-laptop-"))
     folder.chmod(0o755)
@@ -66,15 +66,15 @@ def _checkout() -> Iterator[Path]:
 
 
 @contextmanager
-def _started(checkout: Path) -> Iterator[tuple[float, psutil.Process, int]]:
+def started(folder: Path) -> Iterator[tuple[float, psutil.Process, int]]:
     """Run the system, and yield the seconds until it said that it is ready, its process and its port."""
     port = free_port(0, [LOOPBACK])
-    console = checkout / "console.txt"
+    console = folder / "console.txt"
     started = time.perf_counter()
     with console.open("wb") as output:
         process = subprocess.Popen(
             [OURS, "-m", "local"],
-            cwd=checkout,
+            cwd=folder,
             env={"PATH": "/usr/bin:/bin", "PORT": str(port), "PYTHONUNBUFFERED": "1"},
             stdout=output,
             stderr=output,
