@@ -1,4 +1,4 @@
-"""Processes of functions, forked from one that has imported what they have in common (`runtime.py`)."""
+"""Processes of functions, forked from one that has imported the shared modules (`runtime.py`)."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 LINE_LIMIT = 32 * 1024 * 1024  # bytes; Lambda's events and answers end at 6 MB
-# What most functions import, and what none of their settings changes.
+# Modules that most functions import, and that do not depend on a function's settings.
 SHARED = (
     "aws_lambda_powertools.event_handler",
     "aws_lambda_powertools.utilities.batch",
@@ -35,19 +35,19 @@ SHARED = (
 
 @dataclass(frozen=True, eq=False)
 class Process:
-    """A function's process: the socket on which it answers, and how it ends."""
+    """A function's process: the socket on which it responds, and how it ends."""
 
     pid: int
     incoming: asyncio.StreamReader
     outgoing: asyncio.StreamWriter
-    ended: asyncio.Future[int]  # with a status, or less than nothing by a signal
+    ended: asyncio.Future[int]  # with a status, which is negative for a signal
 
     async def wait(self) -> int:
-        """Wait until it has ended, and return how."""
+        """Wait for its end, and return its status."""
         return await asyncio.shield(self.ended)
 
     def kill(self) -> None:
-        """End it, where it has not ended."""
+        """End it, if it is running."""
         self.outgoing.close()
         if not self.ended.done():
             with suppress(ProcessLookupError):
@@ -55,7 +55,7 @@ class Process:
 
 
 class ForkServer:
-    """The process that forks; one that ended takes all that it has forked along, and is started again when needed."""
+    """The process that forks. If it ends, so do the processes that it forked, and it is started again when needed."""
 
     def __init__(self, log: Path, modules: Sequence[str] = SHARED) -> None:
         self._log = log
@@ -72,7 +72,7 @@ class ForkServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it, and all that it has forked."""
+        """End it, and all processes that it forked."""
         if self._listening:
             self._listening.cancel()
             await asyncio.wait([self._listening])
@@ -119,7 +119,7 @@ class ForkServer:
     async def _listen(
         self, process: subprocess.Process, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter
     ) -> None:
-        """Take down what the process says until it ends."""
+        """Read the messages of the process until it ends."""
         try:
             async for line in incoming:
                 told = json.loads(line)
@@ -128,7 +128,7 @@ class ForkServer:
                     continue
                 self._ends[told["pid"]] = asyncio.get_running_loop().create_future()
                 asked = self._asked.popleft()
-                if not asked.done():  # who asked may not wait any more
+                if not asked.done():  # the caller may have been cancelled
                     asked.set_result((told["pid"], self._ends[told["pid"]]))
             logger.warning(
                 "The process of which functions are forked %s - see %s", exit_of(await process.wait()), self._log

@@ -1,4 +1,4 @@
-"""Lambda's part on a laptop: functions in processes of their own, started when they are needed."""
+"""Lambda on a laptop: functions in processes of their own, started when they are needed."""
 
 import asyncio
 import json
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 CONCURRENCY = 4  # processes of one function: Lambda gives each event one of its own
 IMPORT_SECONDS = 30
-END_SECONDS = 1  # from the end of its output to the end of a process
-# A process that ends sooner is not replaced at once, for the next would do the same.
+END_SECONDS = 1  # between the end of a process's output and its own end
+# A process that ends sooner is not replaced immediately, because the next one would probably end too.
 SHORT_LIFE_SECONDS = 2
 
 
@@ -29,11 +29,11 @@ class FunctionError(Exception):
 
 
 class FunctionDiedError(FunctionError):
-    """A function's process ended before it answered: whether its work was done is not known."""
+    """A function's process ended before it responded; its work may or may not be done."""
 
 
 class _NotReceivedError(Exception):
-    """A process had ended before an event was handed to it."""
+    """A process ended before it was given an event."""
 
 
 class LocalFunction:
@@ -60,7 +60,7 @@ class LocalFunction:
         self._free = asyncio.Semaphore(CONCURRENCY)
 
     async def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Return what the handler answers to an event.
+        """Return the handler's response to an event.
 
         Raises:
             FunctionError: it raised, did not answer within its timeout, or ended.
@@ -98,7 +98,7 @@ class LocalFunction:
         return answer["result"]
 
     async def warm(self) -> None:
-        """Start a process where there is none, so that the first event need not wait for it."""
+        """Start a process if there is none, so that the first event does not wait for it."""
         if self._watchers:
             return
         try:
@@ -137,7 +137,7 @@ class LocalFunction:
         return process
 
     async def _start_for_sure(self) -> Process:
-        """Start a process, once more where the first is killed before it is ready."""
+        """Start a process, and a second one if the first is killed before it is ready."""
         with suppress(FunctionDiedError):
             return await self._start()
         return await self._start()
@@ -145,7 +145,7 @@ class LocalFunction:
     async def _death(self, process: Process, when: str) -> FunctionDiedError:
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), END_SECONDS)
-        process.kill()  # where it is its output alone that has ended
+        process.kill()  # if only its output has ended
         return FunctionDiedError(f"{self.name} {exit_of(await process.wait())} {when}")
 
     async def _watch(self, process: Process) -> None:
@@ -168,7 +168,7 @@ class LocalFunction:
 
 
 async def _ask(process: Process, line: bytes) -> dict[str, Any] | None:
-    """Return what a process answers, or nothing where it ended before it had answered.
+    """Return the response of a process, or nothing if it ended before it responded.
 
     Raises:
         _NotReceivedError: it had ended before it was asked.

@@ -1,4 +1,4 @@
-"""The process from which those of functions are forked, and what one of these does.
+"""The process that forks the functions' processes, and what these do.
 
 It has imported what functions have in common, so that they share its memory and start sooner. The host asks on standard
 input, a socket: with a line of JSON and two descriptors, of a socket and of a log. It is answered with the id of the
@@ -27,12 +27,12 @@ CONNECTION = 3  # the descriptor of a function's socket
 
 
 class ResponseSizeTooLargeError(Exception):
-    """A handler answered with more than Lambda hands on."""
+    """A handler's response is larger than Lambda allows."""
 
 
 @dataclass
 class Context:
-    """What Lambda tells a handler about its invocation."""
+    """The context that Lambda passes to a handler."""
 
     function_name: str
     memory_limit_in_mb: int
@@ -42,11 +42,11 @@ class Context:
 
     @property
     def invoked_function_arn(self) -> str:
-        """The function's name as AWS writes it in full."""
+        """The function's ARN."""
         return f"arn:aws:lambda:{os.environ['AWS_DEFAULT_REGION']}:123456789012:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the handler may still run, in milliseconds."""
+        """Return the milliseconds that the handler has left."""
         return max(0, int((self.deadline - time.time()) * 1_000))
 
 
@@ -55,7 +55,7 @@ def main(modules: list[str]) -> None:
     sys.path.remove(str(Path(__file__).resolve().parent))  # a function does not see the laptop's modules
     for module in modules:
         importlib.import_module(module)
-    gc.freeze()  # a collection that looked at what is shared would copy it
+    gc.freeze()  # otherwise garbage collection would copy the shared pages
     host = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -83,13 +83,13 @@ def main(modules: list[str]) -> None:
 
 
 def _ended() -> list[tuple[int, int]]:
-    """Return which processes have ended, and how: with a status, or less than nothing by a signal."""
+    """Return the processes that have ended, with their status, which is negative for a signal."""
     found = []
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             found.append((ended[0], os.waitstatus_to_exitcode(ended[1])))
     except ChildProcessError:
-        pass  # none is left
+        pass  # no process is left
     return found
 
 
@@ -98,7 +98,7 @@ def _tell(host: socket.socket, what: dict[str, int | None]) -> None:
 
 
 def _become(function: dict[str, Any], connection: int, log: int) -> None:
-    """Be a function's process until its socket is closed."""
+    """Run as a function's process until its socket is closed."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""HTTP servers that clients cannot take away: idle, slow and too many connections are closed, bad requests answered."""
+"""HTTP servers that clients cannot exhaust: idle, slow and excess connections are closed, bad requests answered."""
 
 import asyncio
 import logging
@@ -12,12 +12,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from local.host.supervisor import Supervisor
 
-IDLE_SECONDS = 30  # of a connection without a whole head of a request
-BODY_SECONDS = 30  # for a whole body: API Gateway gives a request no more in all
+IDLE_SECONDS = 30  # of a connection without a complete request header
+BODY_SECONDS = 30  # for a whole body: API Gateway's limit for a request
 STOP_SECONDS = 2
 BACKLOG = 128
-OPEN_FILES = 8_192  # asked for; a system may grant less
-OWN_FILES = 256  # what the laptop's system itself has open
+OPEN_FILES = 8_192  # requested; the system may grant fewer
+OWN_FILES = 256  # open in the system itself
 PORTS = 3  # the HTTP API's, the sockets' and the feed's
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,7 +41,7 @@ class Server:
         self._runner = web.AppRunner(
             application,
             access_log=None,
-            auto_decompress=False,  # API Gateway hands a body over as it came
+            auto_decompress=False,  # API Gateway passes bodies on unchanged
             keepalive_timeout=IDLE_SECONDS,
             lingering_time=STOP_SECONDS,
             shutdown_timeout=STOP_SECONDS,
@@ -57,7 +57,7 @@ class Server:
             stack.callback(server.close)
 
     def _accept(self) -> asyncio.BaseProtocol:
-        """Return who talks to a new connection; where there are too many, the oldest idle one makes room for it."""
+        """Return the handler of a new connection; if there are too many, the one that was idle longest is closed."""
         assert self._runner.server is not None
         open_ones = [each for each in self._runner.server.connections if each.transport]
         if len(open_ones) < self._most:
@@ -110,7 +110,7 @@ def _message(status: int, text: str) -> web.Response:
 
 
 def _is_not_of_a_client(record: logging.LogRecord) -> bool:
-    """Return whether an error is one of ours: a client that talks nonsense or goes away needs no traceback."""
+    """Return whether an error is a bug: a client that sends invalid requests or disconnects needs no traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (HttpProcessingError, ConnectionError, web.RequestPayloadError))
 

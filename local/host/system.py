@@ -1,4 +1,4 @@
-"""The whole system on one machine: brought up in order, and taken down in the reverse."""
+"""The whole system on one machine: started in order, and stopped in reverse order."""
 
 import asyncio
 import errno
@@ -30,12 +30,12 @@ from local.host.supervisor import Supervisor
 from local.host.template import System
 
 LOOPBACK = "127.0.0.1"
-POSTGRES = "postgres"  # the folders of what is kept
+POSTGRES = "postgres"  # the data folders
 AWS = "aws"
 DATABASE = "trading"
 MIGRATOR = "SchemaMigrator"
-# Where one of these is taken, any free port will do: who needs to know reads it from .local/environment.
-# They lie below those that systems give to outgoing connections.
+# If one of these is taken, any free port is used; other programs read it from .local/environment.
+# They are below the range of outgoing connections.
 POSTGRES_PORT = 15432
 AWS_PORT = 14566
 SOCKET_PORT = 8001
@@ -48,21 +48,21 @@ Work = Callable[[], Awaitable[object]]
 
 
 class Startable[Outcome](Protocol):
-    """What listens on a port once it is started."""
+    """A part that listens on a port once it is started."""
 
     port: int
 
     def start(self) -> Outcome:
-        """Start it, and return when it answers."""
+        """Start it, and return when it responds."""
 
 
 class StartError(Exception):
-    """The system cannot start here and now; the message says why, and what to do."""
+    """The system cannot start; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class RunningSystem:
-    """A system that is up: where it is served, and its parts."""
+    """A running system: its addresses and its parts."""
 
     url: str
     socket_url: str
@@ -182,7 +182,7 @@ def _subscribe(system: System, services: Aws, values: Mapping[str, str]) -> None
 def _triggers(
     system: System, services: Aws, values: Mapping[str, str], functions: Mapping[str, LocalFunction]
 ) -> Iterator[tuple[str, Work]]:
-    """Yield what wakes functions, for ever, and what shows their messages on the console, each with its name."""
+    """Yield the tasks that trigger functions, and that show their messages on the console, each with its name."""
     for number, source in enumerate(system.queue_sources):
         function, queue = functions[source.function], values[f"queue/{number}"]
         yield (
@@ -191,10 +191,10 @@ def _triggers(
         )
     for number, rule in enumerate(system.event_rules):
         function, queue = functions[rule.function], values[f"events/{number}"]
-        name = queue.rpartition(":")[2]  # a function may have several
+        name = queue.rpartition(":")[2]  # a function can have several
         yield f"The events of {name}", partial(triggers.hand_over_events, services, queue, function)
     for schedule in system.schedules:
-        triggers.next_due(schedule.expression, datetime.now(UTC))  # raises where it is not known
+        triggers.next_due(schedule.expression, datetime.now(UTC))  # raises if it is not supported
         work = partial(triggers.follow_clock, schedule, functions[schedule.function])
         yield f"The schedule {schedule.name}", work
     for key, arn in values.items():
@@ -215,7 +215,7 @@ def _function(
 
 
 def _start[Outcome](part: Startable[Outcome], addresses: Sequence[str]) -> Outcome:
-    """Start a part, at another port where somebody took its own since it was found free."""
+    """Start a part, on another port if its own has been taken in the meantime."""
     for _ in range(PORT_TRIES - 1):
         try:
             return part.start()
@@ -256,7 +256,7 @@ def _expressions(system: System) -> dict[str, template.Expression]:
 
 @contextmanager
 def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Tell other programs where everything is, for as long as it is there.
+    """Write the addresses for other programs, for as long as the system runs.
 
     `environment` is for a shell on this machine, `sam-environment.json` for the containers of `sam local`. Those reach
     it at Docker's bridge, by its address (S3's clients would put a bucket's name before a host's), or else by name.
@@ -264,7 +264,7 @@ def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator
     bridge = next(iter(_docker_bridge()), "host.docker.internal")
     shell, sam = folder / "environment", folder / "sam-environment.json"
     for file in (shell, sam):
-        file.touch(mode=0o600)  # the database's password is in it
+        file.touch(mode=0o600)  # it contains the database's password
     shell.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items()))
     inside = {key: value.replace(LOOPBACK, bridge) for key, value in environment.items()}
     sam.write_text(json.dumps({"Parameters": inside}, indent=2))
@@ -277,7 +277,7 @@ def _environment_files(folder: Path, environment: Mapping[str, str]) -> Iterator
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep others from running a system in a folder.
+    """Lock a folder, so that only one system runs in it.
 
     Raises:
         StartError: another one does.
@@ -328,6 +328,6 @@ def free_port(preferred: int, addresses: Sequence[str]) -> int:
 
 
 def _docker_bridge() -> list[str]:
-    """Return the address at which containers find this machine, where Docker has made one."""
+    """Return the address at which containers reach this machine, if Docker has created one."""
     addresses = psutil.net_if_addrs().get("docker0", [])
     return [address.address for address in addresses if address.family == socket.AF_INET]

@@ -1,4 +1,4 @@
-"""Queues: putting messages on SQS, ten to a call."""
+"""Queues: sending messages to SQS, ten per call."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "Amazo
 
 
 class QueueUnavailableError(UnavailableError):
-    """SQS did not answer in time, or refused the whole call."""
+    """SQS did not respond in time, or rejected the whole call."""
 
 
 def send(queue_url: str, bodies: Sequence[str], seconds: float, groups: Sequence[str] = ()) -> list[int]:
@@ -31,7 +31,7 @@ def send(queue_url: str, bodies: Sequence[str], seconds: float, groups: Sequence
     for entry, group in zip(entries, groups, strict=False):
         entry["MessageGroupId"] = group
     sqs = aws.sqs(queue_url, seconds)
-    from trading.core.signed_http import CallError  # noqa: PLC0415 - loaded with what is called, not before
+    from trading.core.signed_http import CallError  # noqa: PLC0415 - loaded with the client, not before
 
     body = json.dumps({"QueueUrl": queue_url, "Entries": entries}).encode()
     try:

@@ -1,4 +1,4 @@
-"""Broadcasts: prices and alerts on their way to everybody on the price socket who follows them.
+"""Broadcasts: prices and alerts for the price socket's clients that follow them.
 
 A broadcast is worth something for seconds: what does not reach a socket is not sent to it again. Alerts are kept, and
 told through their notifications too.
@@ -36,7 +36,7 @@ POSTERS = 32  # posts at a time
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """The message that carries prices and alerts to who posts them."""
+    """The message that carries prices and alerts to the broadcaster."""
 
     type: Literal["prices.broadcast.v1"]
     prices: list[Tick]
@@ -45,7 +45,7 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What became of a broadcast: clients that got theirs, that were gone, and that did not answer in time."""
+    """The outcome of a broadcast: how many clients received it, were gone, or did not respond in time."""
 
     reached: int
     gone: int
@@ -53,7 +53,7 @@ class Posted:
 
 
 def read_message(text: str) -> Broadcast:
-    """Return the broadcast of a message.
+    """Parse the broadcast in a message.
 
     Raises:
         ValueError: the text is no such message (pydantic's ValidationError is one).
@@ -62,7 +62,7 @@ def read_message(text: str) -> Broadcast:
 
 
 def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
-    """Put the newest price of each ticker, and alerts, on the queue to the sockets.
+    """Send the newest price of each ticker, and alerts, to the broadcast queue.
 
     Best effort: the prices are recorded, so nothing that happens here may bring them again.
     """
@@ -77,7 +77,7 @@ def send(newest: Sequence[Tick], alerts: Sequence[Alert]) -> None:
 
 
 def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
-    """Post to everybody what they follow, for at most so long: the newest prices in one frame, then each alert.
+    """Post to each client what it follows, for at most so long: the newest prices in one frame, then each alert.
 
     Many are posted to at a time, so that one who does not answer holds up none but himself. Who is gone is forgotten.
 
@@ -90,7 +90,7 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
     newest = _newest(tick for each in broadcasts for tick in each.prices)
     alerts = [alert for each in broadcasts for alert in each.alerts]
 
-    @cache  # for most follow the same
+    @cache  # because most follow the same tickers
     def frames(followed: Subscriptions) -> list[bytes]:
         followed_ticks = [tick for tick in newest if protocol.follows(followed, tick.ticker)]
         told = [protocol.alerted(alert) for alert in alerts if protocol.follows(followed, alert.ticker)]
@@ -116,8 +116,8 @@ def _newest(received: Iterable[Tick]) -> list[Tick]:
 
 
 def _post(sockets: "SignedHttp", connection: Connection, frames: list[bytes], deadline: float) -> str:
-    """Post frames to a connection one after the other, and return what became of it."""
-    # Loaded with what is called, not before.
+    """Post frames to a connection one after another, and return the outcome."""
+    # Loaded with the client, not before.
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     from trading.core.signed_http import CallError  # noqa: PLC0415
