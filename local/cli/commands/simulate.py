@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -10,6 +11,7 @@ from itertools import batched
 from os import process_cpu_count
 from pathlib import Path
 from signal import SIG_DFL, SIGINT, signal
+from time import sleep
 from typing import Any
 
 import click
@@ -165,9 +167,13 @@ def _swept(history: History, strategy: Strategy, windows: Mapping[str, range], m
         errors = Console(stderr=True)
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
             task = progress.add_task(f"Trying {len(pairs):,} pairs", total=len(pairs))
-            for done in as_completed(tried):
-                found += done.result()
-                progress.update(task, completed=len(found))
+            try:
+                for done in as_completed(tried):
+                    found += done.result()
+                    progress.update(task, completed=len(found))
+            except BrokenProcessPool:
+                sleep(1)  # Ctrl-C may end the processes before it interrupts this one
+                raise click.ClickException("A process of the sweep was killed. Is there enough memory?") from None
     return Sweep(metric, sorted(found, key=lambda pair: (pair.slow, pair.fast)))
 
 

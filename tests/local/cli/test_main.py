@@ -94,6 +94,20 @@ def test_ctrl_c_ends_a_long_sweep_without_a_traceback(tmp_path: Path) -> None:
     assert interrupted(process) == (130, "")
 
 
+def test_a_process_of_a_sweep_that_is_killed_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+    history = str(ROOT / "events/history/MSFT.csv")
+    process = started(tmp_path, "simulate", history, "--sweep", "fast=1:300:1", "slow=301:700:1")
+    deadline = time.monotonic() + 30
+    while not (working := [each for each in psutil.Process(process.pid).children() if each.cpu_times().user > 0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    working[0].kill()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "A process of the sweep was killed" in errors
+    assert "Traceback" not in errors
+
+
 def test_ctrl_c_ends_the_reading_of_a_file_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "trades.csv")
     process = started(tmp_path, "analyze", "trades.csv")
