@@ -248,7 +248,7 @@ def test_a_rule_is_added_alerts_and_is_paused_and_deleted(open_page: Open, marke
     dialog.get_by_role("combobox", name="Alert when its price").select_option("below")
     dialog.get_by_role("textbox", name="Ticker").fill(ticker)
     dialog.get_by_role("button", name="Add the rule").click()
-    expect(dialog).to_contain_text("Correct what is marked.")
+    expect(dialog).to_contain_text("Fix the highlighted fields.")
     dialog.get_by_role("textbox", name="Price").fill("180")
     dialog.get_by_role("button", name="Add the rule").click()
     expect(dialog).to_contain_text(f"{ticker} is below 180.00")

@@ -214,7 +214,7 @@ def test_half_a_time_is_not_taken_for_now(open_page: Open, running: RunningSyste
     time.press_sequentially("06032025")
     time.press("Enter")
     expect(time).to_have_accessible_description("Incomplete, or no such date.")
-    expect(page.locator(".outcome")).to_have_text("Correct what is marked.")
+    expect(page.locator(".outcome")).to_have_text("Fix the highlighted fields.")
     assert trades_of(running.url, ticker) == []
     time.fill("2025-06-03T14:00:00")
     submit(page)

@@ -24,7 +24,7 @@ export function entryForm(action, fields, content, send, retryHint = "") {
     submit.disabled = true;
     try {
       const sent = send();
-      if (!sent) return say("Correct what is marked.", true);
+      if (!sent) return say("Fix the highlighted fields.", true);
       const text = await sent;
       showErrors(fields, []);
       say(text ?? "");
@@ -32,7 +32,7 @@ export function entryForm(action, fields, content, send, retryHint = "") {
       if (!(error instanceof ApiError)) throw error;
       const errors = error.errors.map(({ field: name, message }) => ({ field: name.replace(/\[\d+\]$/, ""), message }));
       const elsewhere = showErrors(fields, errors);
-      if (elsewhere.length < errors.length) elsewhere.unshift("Correct what is marked.");
+      if (elsewhere.length < errors.length) elsewhere.unshift("Fix the highlighted fields.");
       say(errors.length ? elsewhere.join(" ") : `${error.message}${error.isTemporary ? retryHint : ""}`, true);
       focusFirstError(fields);
     } finally {

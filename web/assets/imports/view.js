@@ -160,7 +160,7 @@ class ImportView {
     const isUnknown = errors.some(({ field: name, message }) => name === "body" && message.includes("none of the formats"));
     if (isUnknown && this.#file) await this.#columns.open(this.#file);
     const several = errors.filter(({ field: name }) => name === "source_account").map(({ message }) => inPlainWords("", message)); // too long for its field
-    this.#showState([...elsewhere.map(ofFile), ...several].join(" ") || "Correct what is marked.", true);
+    this.#showState([...elsewhere.map(ofFile), ...several].join(" ") || "Fix the highlighted fields.", true);
     focusFirstError(this.#fields);
   }
 

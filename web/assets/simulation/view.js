@@ -185,7 +185,7 @@ class SimulationView {
     if (!isTicker(ticker)) {
       showErrors(this.#fields, [{ field: "ticker", message: TICKER_ERROR }]);
       focusFirstError(this.#fields);
-      return this.#showState("Correct what is marked.", true);
+      return this.#showState("Fix the highlighted fields.", true);
     }
     this.#isSending = true;
     this.#showState("Simulating…");
@@ -221,7 +221,7 @@ class SimulationView {
     });
     const elsewhere = showErrors(this.#fields, errors);
     if (errors.some(({ field: name }) => /^(fill|commission|slippage)/.test(name))) this.element.querySelector("details")?.setAttribute("open", "");
-    this.#showState(errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
+    this.#showState(errors.length ? ["Fix the highlighted fields.", ...elsewhere].join(" ") : error.message, true);
     focusFirstError(this.#fields);
   }
 

@@ -136,7 +136,7 @@ export class RecordForm {
   #isComplete() {
     if (this.#form.check()) return true;
     this.#showFurtherErrors();
-    this.#show("Correct what is marked.", true);
+    this.#show("Fix the highlighted fields.", true);
     return false;
   }
 
@@ -211,7 +211,7 @@ export class RecordForm {
     } else {
       const elsewhere = this.#form.refuse(error.errors);
       this.#showFurtherErrors();
-      this.#show(error.errors.length ? ["Correct what is marked.", ...elsewhere].join(" ") : error.message, true);
+      this.#show(error.errors.length ? ["Fix the highlighted fields.", ...elsewhere].join(" ") : error.message, true);
     }
   }
 
