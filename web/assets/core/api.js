@@ -1,13 +1,13 @@
-// Requests to the HTTP API, and what is said where one fails.
+// Requests to the HTTP API, and their error messages.
 
 import { authorization, isNeeded, signInAgain } from "./sign_in.js";
 
 /** @typedef {{field: string, message: string}} FieldError */
 
-/** A request that failed: why, and what may be done. */
+/** A failed request: the reason and whether a retry may help. */
 export class ApiError extends Error {
   /**
-   * @param {number} status 0 where there was no response
+   * @param {number} status 0 if there was no response
    * @param {string} message
    * @param {FieldError[]} [errors]
    * @param {number} [retryAfter] seconds
@@ -19,7 +19,7 @@ export class ApiError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same request is expected to succeed in a moment. */
+  /** Whether retrying the same request is likely to succeed. */
   get isTemporary() {
     return [0, 429, 502, 503, 504].includes(this.status);
   }
@@ -30,7 +30,7 @@ export class ApiError extends Error {
  * @param {string} method
  * @param {string} path
  * @param {{body?: unknown, accept?: string, signal?: AbortSignal, type?: string}} [options] the body is sent as JSON,
- *   or as it is where its type is given
+ *   or unchanged if its type is given
  * @returns {Promise<Response>}
  * @throws {ApiError}
  */
@@ -86,7 +86,7 @@ export function nextPage(response) {
 }
 
 /**
- * Follow the pages of a response, and yield the body of each.
+ * Follow the pages of a response and yield the body of each.
  * @param {string | null} path
  * @param {AbortSignal} [signal]
  * @returns {AsyncGenerator<any>}

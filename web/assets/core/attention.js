@@ -1,4 +1,4 @@
-// Whether somebody is looking: what asks the system again and again stops when nobody does.
+// Whether the page is being watched: polling stops when it is not.
 
 const IDLE_MS = 600_000;
 

@@ -1,6 +1,6 @@
-// Decimal numbers as text, as the API sends them: what is shown was never a binary float.
+// Decimal numbers as text, as the API sends them: displayed values are never binary floats.
 
-const SCALE = 20; // digits after the point that a sum or product may have
+const SCALE = 20; // maximum digits after the decimal point in a sum or product
 
 /** @param {string} text */
 function toUnits(text) {
@@ -25,7 +25,7 @@ export function multiply(one, other) {
 }
 
 /**
- * Divide by what is more than zero, rounded to this many decimals, half to even.
+ * Divide by a positive number and round to the given number of decimals, half to even.
  * @param {string} one at least zero
  * @param {string} other
  * @param {number} decimals
@@ -54,13 +54,13 @@ export function subtract(one, other) {
 }
 
 /**
- * Return a number below, equal to or above 0, as `one` is below, equal to or above `other`.
+ * Return a negative number, 0 or a positive number if `one` is less than, equal to or greater than `other`.
  * @param {string} one
  * @param {string} other
  */
 export function compare(one, other) {
   const difference = Number(one) - Number(other);
-  if (difference) return difference; // floats that differ are in the right order
+  if (difference) return difference; // if the floats differ, their order is right
   return one === other ? 0 : Number(toUnits(one) - toUnits(other));
 }
 
@@ -76,7 +76,7 @@ export function round(text, decimals) {
   return toText(((units + half) / unit) * unit);
 }
 
-/** Whether a text that somebody typed is a decimal number: 1310.5 and .5 are, 1e3 and 1,000 are not. @param {string} text */
+/** Whether typed text is a decimal number: 1310.5 and .5 are, 1e3 and 1,000 are not. @param {string} text */
 export function isDecimal(text) {
   return /^-?(\d+\.?\d*|\.\d+)$/.test(text);
 }

@@ -1,11 +1,11 @@
-// A window above the page, with a heading and a button that closes it.
+// A modal window with a heading and a close button.
 
 import { h } from "./dom.js";
 
 let count = 0;
 
 /**
- * Open a window. It is gone from the page when it is closed, by its button, Escape, a click beside it, or `close()`.
+ * Open a window. It is removed from the page when closed by its button, Escape, a click outside it, or `close()`.
  * @param {Node | string} title
  * @param {Node[]} content
  * @param {() => void} [onClose]

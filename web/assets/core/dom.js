@@ -1,8 +1,8 @@
-// Helpers for the document.
+// DOM helpers.
 
 /**
- * Create an element. An attribute that is false, null or undefined is left out, and one that is a function listens for
- * the event of its name: `onclick` for a click.
+ * Create an element. An attribute that is false, null or undefined is omitted; a function is added as a listener
+ * for the event it is named after: `onclick` for a click.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} [attributes]
@@ -21,7 +21,7 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * Create an element of an SVG image.
+ * Create an SVG element.
  * @param {string} tag
  * @param {Record<string, string | number>} attributes
  * @param {...Node} children
@@ -34,7 +34,7 @@ export function svg(tag, attributes, ...children) {
 }
 
 /**
- * Set the text of a node if it differs, so that screen readers do not repeat what has not changed.
+ * Set the text of a node if it differs, so that screen readers do not repeat unchanged text.
  * @param {Node} node
  * @param {string} text
  */
@@ -43,7 +43,7 @@ export function setText(node, text) {
 }
 
 /**
- * Return the element of index.html with this id.
+ * Return the element in index.html with the given id.
  * @param {string} id
  */
 export function byId(id) {
@@ -53,7 +53,7 @@ export function byId(id) {
 }
 
 /**
- * Save a text as a file.
+ * Save text as a file.
  * @param {string} name
  * @param {string} text
  * @param {string} [type]
@@ -65,9 +65,9 @@ export function download(name, text, type = "text/csv") {
 }
 
 /**
- * Show a question above the page and return the answer.
+ * Ask a question in a modal window and return the answer.
  * @param {string} question
- * @param {string} confirm what the button says that means yes
+ * @param {string} confirm label of the button that means yes
  * @returns {Promise<boolean>}
  */
 export function ask(question, confirm) {
@@ -93,7 +93,7 @@ export function ask(question, confirm) {
 }
 
 /**
- * Create a group of buttons of which one is pressed.
+ * Create a group of buttons, one of which is pressed.
  * @template {string} Value
  * @param {string} label
  * @param {[Value, string][]} choices value and text

@@ -1,15 +1,15 @@
-// A form that is sent once at a time, and says what came of it.
+// A form that is submitted once at a time and shows the result.
 
 import { ApiError } from "./api.js";
 import { h, setText } from "./dom.js";
 import { focusFirstError, showErrors } from "./fields.js";
 
 /**
- * @param {string} action what its button says
- * @param {Record<string, import("./fields.js").Field>} fields by their names in the API
+ * @param {string} action label of its button
+ * @param {Record<string, import("./fields.js").Field>} fields by their API names
  * @param {Node[]} content
- * @param {() => Promise<string | void> | null} send returns what to say; null where something is wrong with a field
- * @param {string} [retryHint] what is said of a failure that is expected to pass
+ * @param {() => Promise<string | void> | null} send returns the message to show, or null if a field is invalid
+ * @param {string} [retryHint] shown after a temporary failure
  */
 export function entryForm(action, fields, content, send, retryHint = "") {
   const outcome = h("p", { class: "outcome", role: "status" });
@@ -44,7 +44,7 @@ export function entryForm(action, fields, content, send, retryHint = "") {
 }
 
 /**
- * Do what a button asks for, and say why if it fails.
+ * Run a button's action and show the reason if it fails.
  * @param {() => Promise<unknown>} action
  * @param {(text: string, isBad?: boolean) => void} say
  */

@@ -1,14 +1,14 @@
-// A failed request on the page: what happened, and the way on.
+// A failed request on the page: what happened, and how to continue.
 
 import { ApiError } from "./api.js";
 import { h, setText } from "./dom.js";
 
 /**
- * Create a notice of a failure with a button that tries again. What is expected to pass is tried again by itself, for as
- * long as the notice is on the page.
+ * Create a notice of a failure with a retry button. A temporary failure is retried automatically for as long as the
+ * notice is on the page.
  * @param {unknown} error
  * @param {() => unknown} retry
- * @throws what is no failed request: that is a fault of this page
+ * @throws an error other than a failed request, which is a bug in this page
  */
 export function failureNotice(error, retry) {
   if (!(error instanceof ApiError)) throw error;

@@ -1,16 +1,16 @@
-// The price socket: opened with a ticket, reopened with growing waits when it closes, and watched for silence.
+// The price socket: opened with a ticket, reopened with increasing delays when it closes, and monitored for silence.
 
 import { ApiError, post } from "./api.js";
 import { TICKET } from "./paths.js";
 
 export const STALLED_MS = 10_000;
-const PING_MS = 240_000; // API Gateway ends a socket that is silent for ten minutes
+const PING_MS = 240_000; // API Gateway closes a socket that is idle for ten minutes
 const ANSWER_MS = 10_000;
 const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 
 /**
  * @typedef {{ticker: string, price: string, timestamp: string}} Tick
- * A rise has the low that it began at, a fall the high, and an alert of a price above or below another has neither.
+ * A rise has the low it started from, a fall has the high, and an alert for a price threshold has neither.
  * @typedef {{id: string, ticker: string, price: string, timestamp: string, low_price: string | null, low_timestamp: string | null, rise_percent: string | null,
  *   high_price: string | null, high_timestamp: string | null, fall_percent: string | null, rule: Rule}} Alert
  * @typedef {{id: number | null, ticker: string, kind: "rise" | "fall" | "above" | "below", percent: string | null, window_seconds: number | null, price: string | null, once: boolean}} Rule
@@ -18,14 +18,14 @@ const WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
  */
 
 /**
- * Events: `prices` with ticks, `alert` with one, `state`, and `missed` when prices come again after a gap.
+ * Events: `prices` with ticks, `alert` with an alert, `state`, and `missed` when prices resume after a gap.
  */
 export class Feed extends EventTarget {
   /** @type {State} */
   state = "idle";
-  /** When the last prices came, in milliseconds since the epoch. */
+  /** When the last prices arrived, in milliseconds since the epoch. */
   heardAt = 0;
-  /** When the next attempt is made. */
+  /** When the next attempt is due. */
   retryAt = 0;
   /** @type {WebSocket | null} */
   #socket = null;
@@ -36,7 +36,7 @@ export class Feed extends EventTarget {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
 
-  /** Connect, and stay connected for as long as the page is open. */
+  /** Connect and stay connected while the page is open. */
   start() {
     addEventListener("online", () => this.connect());
     addEventListener("offline", () => this.#lose());
@@ -47,7 +47,7 @@ export class Feed extends EventTarget {
     this.connect();
   }
 
-  /** Connect now, whatever the wait was. */
+  /** Connect now, without waiting for the next attempt. */
   async connect() {
     clearTimeout(this.#retry);
     this.#drop();
@@ -103,7 +103,7 @@ export class Feed extends EventTarget {
     if (this.state === "live" && now - this.heardAt > STALLED_MS) {
       this.#wasInterrupted = true;
       this.#become("stalled");
-      this.#write({ action: "ping" }); // is it the market that is silent, or the connection that is dead?
+      this.#write({ action: "ping" }); // tells a quiet market from a dead connection
     }
     if (!this.#socket) return;
     if (!this.#isAnswered && now - this.#sentAt > ANSWER_MS) this.#lose();
@@ -145,7 +145,7 @@ export class Feed extends EventTarget {
 }
 
 /**
- * Prices come as JSON numbers: keep their digits as text before JSON.parse makes floats of them.
+ * Prices arrive as JSON numbers: keep their digits as text before JSON.parse converts them to floats.
  * @param {string} text
  */
 export function exact(text) {

@@ -1,4 +1,4 @@
-// Form fields: a label, an input, and room for what is wrong with it, so that an error moves nothing.
+// Form fields: a label, an input, and space reserved for an error, so that an error shifts no layout.
 
 import { h, setText } from "./dom.js";
 import { inPlainWords } from "./words.js";
@@ -36,8 +36,8 @@ export function tickerInput(attributes = {}) {
 }
 
 /**
- * Show each error under its field, and return those that belong to none.
- * @param {Record<string, Field>} fields by their names in the API
+ * Show each error under its field and return those that belong to no field.
+ * @param {Record<string, Field>} fields by their API names
  * @param {FieldError[]} errors
  * @returns {string[]}
  */
@@ -55,7 +55,7 @@ export function focusFirstError(fields) {
 }
 
 /**
- * Return what is wrong with a date that was typed: an incomplete one, or the 31st of February, looks like none to a script.
+ * Return what is wrong with a typed date. To a script, an incomplete or impossible date looks like an empty one.
  * @param {Input} input
  */
 export function dateError(input) {

@@ -1,4 +1,4 @@
-// A list of figures: a name, a value, and which way it points.
+// A list of figures, each with a name, a value and a trend.
 
 import { h } from "./dom.js";
 

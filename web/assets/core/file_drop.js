@@ -1,10 +1,10 @@
-// A place to drop a file, or to choose one, that says what becomes of it.
+// An area to drop or choose a file, with a status message.
 
 import { h, setText } from "./dom.js";
 
 /**
- * @param {string} label of the files that are wanted
- * @param {string} text what is said until there is a file
+ * @param {string} label names the expected files
+ * @param {string} text shown until there is a file
  * @param {(file: File) => void} onFile
  */
 export function fileDrop(label, text, onFile) {
@@ -13,7 +13,7 @@ export function fileDrop(label, text, onFile) {
   const button = h("button", { type: "button", onclick: () => input.click() }, "Choose a file");
   const element = h("div", { class: "drop" }, state, button, input);
   const take = (/** @type {File | undefined} */ file) => {
-    input.value = ""; // so that the same file can be chosen again
+    input.value = ""; // allows choosing the same file again
     if (file) onFile(file);
   };
   const over = (/** @type {DragEvent} */ event) => {

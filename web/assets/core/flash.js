@@ -1,4 +1,4 @@
-// A number that has just changed lights up for a moment.
+// Briefly highlights a number that has just changed.
 
 const FLASH_MS = 500;
 

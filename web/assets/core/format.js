@@ -1,9 +1,9 @@
-// How numbers and files are written.
+// Formatting of numbers and CSV files.
 
 import { round } from "./decimals.js";
 
 /**
- * Write a decimal text with its thousands grouped and this many decimals at least: 1234.5 is 1,234.50.
+ * Format decimal text with grouped thousands and at least the given number of decimals: 1234.5 is 1,234.50.
  * @param {string} text
  * @param {number} [decimals]
  */
@@ -15,7 +15,7 @@ export function formatAmount(text, decimals = 2) {
 }
 
 /**
- * Write a decimal text rounded to cents.
+ * Format decimal text rounded to cents.
  * @param {string} text
  */
 export function formatMoney(text) {
@@ -23,16 +23,16 @@ export function formatMoney(text) {
 }
 
 /**
- * Write what was gained or lost, rounded, with its sign.
+ * Format a gain or loss, rounded, with its sign.
  * @param {string} text
- * @param {number} [decimals] cents where nothing is said
+ * @param {number} [decimals] cents by default
  */
 export function formatGain(text, decimals = 2) {
   const amount = round(text, decimals);
   return `${Number(amount) > 0 ? "+" : ""}${formatAmount(amount, decimals)}`;
 }
 
-/** The sign of an amount as it is shown, for `data-trend`. @param {string} text */
+/** The sign of an amount as displayed, for `data-trend`. @param {string} text */
 export function trendOfAmount(text) {
   return String(Math.sign(Number(round(text, 2))));
 }
@@ -51,7 +51,7 @@ export function formatPlural(count, noun) {
 }
 
 /**
- * Write a float, such as a place on the axis of a chart.
+ * Format a float, such as a chart axis value.
  * @param {number} value
  * @param {number} [decimals]
  */
@@ -60,7 +60,7 @@ export function formatFloat(value, decimals = 2) {
 }
 
 /**
- * Write a ratio, which may be infinite, or not be defined.
+ * Format a ratio, which may be infinite or undefined.
  * @param {number | "Infinity" | null} value
  * @param {number} [decimals]
  */
@@ -69,7 +69,7 @@ export function formatRatio(value, decimals = 2) {
 }
 
 /**
- * Write a fraction as a percentage with its sign: 0.0215 is +2.15 %.
+ * Format a fraction as a signed percentage: 0.0215 is +2.15 %.
  * @param {number} fraction
  */
 export function formatPercent(fraction) {
@@ -78,13 +78,13 @@ export function formatPercent(fraction) {
   return `${sign}${text} %`;
 }
 
-/** The sign of a fraction as it is shown, for `data-trend`. @param {number} fraction */
+/** The sign of a fraction as displayed, for `data-trend`. @param {number} fraction */
 export function trend(fraction) {
   return String(Math.sign(Number((fraction * 100).toFixed(2))));
 }
 
 /**
- * Return how many decimals a price needs on an axis: those it has, from 2 to 6.
+ * Return the number of decimals for a price on an axis: as many as it has, from 2 to 6.
  * @param {string} price
  */
 export function decimalsOf(price) {
@@ -92,7 +92,7 @@ export function decimalsOf(price) {
 }
 
 /**
- * Return rows as CSV. An apostrophe comes before a cell that a spreadsheet would take for a formula.
+ * Return rows as CSV. A cell that a spreadsheet would treat as a formula is prefixed with an apostrophe.
  * @param {(string | number | null)[][]} rows
  */
 export function toCsv(rows) {

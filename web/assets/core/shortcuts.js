@@ -1,4 +1,4 @@
-// Keyboard shortcuts: a key each, and a list of them.
+// Single-key keyboard shortcuts, and a list of them.
 
 import { h } from "./dom.js";
 
@@ -10,7 +10,7 @@ function isTyping(target) {
 }
 
 /**
- * Listen for shortcuts wherever nobody is typing, and return a function that shows the list.
+ * Listen for shortcuts while the user is not typing, and return a function that shows the list.
  * @param {Shortcut[]} shortcuts
  * @returns {() => void}
  */

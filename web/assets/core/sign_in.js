@@ -1,5 +1,5 @@
-// Signing in through Cognito's own pages, or the laptop's: authorization code with PKCE. Where config.json names no such
-// pages nobody does: either everybody may come in, or tokens are those of an issuer whose pages are not for this page.
+// Sign-in through Cognito's hosted pages or the laptop's: authorization code with PKCE. If config.json names no sign-in
+// pages, there is no sign-in: access is open, or tokens come from an issuer whose pages this page cannot use.
 
 const TOKENS = "trading.tokens";
 const ATTEMPT = "trading.attempt";
@@ -13,15 +13,15 @@ const REVOKE_MS = 3_000;
 
 /** @type {Provider | null} */
 let provider = null;
-/** Who makes the tokens that the API wants, where this page cannot get one. @type {string | null} */
+/** The issuer of the tokens that the API requires, if this page cannot get one. @type {string | null} */
 let issuer = null;
 /** @type {() => void} */
 let onSignedOut = () => {};
 
 /**
- * Read config.json, redeem the code that the sign-in pages sent along, and return whether the page may be shown.
- * @param {() => void} signedOut is called when a token is refused
- * @throws {TypeError} config.json cannot be loaded
+ * Read config.json, redeem the code from the sign-in pages, and return whether the page may be shown.
+ * @param {() => void} signedOut called when a token is rejected
+ * @throws {TypeError} if config.json cannot be loaded
  */
 export async function prepare(signedOut) {
   onSignedOut = signedOut;
@@ -37,10 +37,10 @@ export async function prepare(signedOut) {
   return tokens() !== null;
 }
 
-/** Whether people sign in here at all. */
+/** Whether this page requires sign-in. */
 export const isNeeded = () => provider !== null;
 
-/** Who makes the tokens that the API wants, where this page cannot get one; else null. */
+/** The issuer of the tokens that the API requires, if this page cannot get one; otherwise null. */
 export const foreignIssuer = () => issuer;
 
 /** @returns {Record<string, string>} */
@@ -49,14 +49,14 @@ export function authorization() {
   return kept ? { Authorization: `Bearer ${kept.access}` } : {};
 }
 
-/** The API refused the token: it is of no use any more. */
+/** Discard the token after the API has rejected it. */
 export function signInAgain() {
   if (!provider) return;
   sessionStorage.removeItem(TOKENS);
   onSignedOut();
 }
 
-/** Go to the sign-in pages, and come back to where the viewer was. */
+/** Go to the sign-in pages and return to the current view afterwards. */
 export async function signIn() {
   if (!provider) return;
   const verifier = random();
@@ -76,7 +76,7 @@ export async function signIn() {
   );
 }
 
-/** Forget the tokens, and have the refresh token and the session of the sign-in pages ended, too. */
+/** Discard the tokens, revoke the refresh token, and end the session of the sign-in pages. */
 export async function signOut() {
   if (!provider) return;
   const kept = tokens();
@@ -100,7 +100,7 @@ async function revoke(from, token) {
       signal: AbortSignal.timeout(REVOKE_MS),
     });
   } catch {
-    // Signing out goes on: without an answer the token ends by itself, after its twelve hours.
+    // Continue signing out: an unrevoked token expires after twelve hours.
   }
 }
 
@@ -144,7 +144,7 @@ async function exchange(from, grant) {
       body: new URLSearchParams({ client_id: from.clientId, ...grant }),
     });
   } catch {
-    schedule(RETRY_SECONDS); // what is not answered is not refused
+    schedule(RETRY_SECONDS); // no response does not mean rejected
     return;
   }
   if (!answer.ok) return sessionStorage.removeItem(TOKENS);

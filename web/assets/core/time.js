@@ -1,4 +1,4 @@
-// Instants, and how they are written in the viewer's time zone.
+// Instants and their formatting in the viewer's time zone.
 
 import { h } from "./dom.js";
 
@@ -17,14 +17,14 @@ export const formatDay = (time) => `${time.getFullYear()}-${two(time.getMonth() 
 export const formatUtc = (time) => `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
 /**
- * Return the seconds since the epoch of an ISO 8601 instant.
+ * Return an ISO 8601 instant as seconds since the epoch.
  * @param {string} instant
  */
 export const toSeconds = (instant) => Date.parse(instant) / 1_000;
 
 /**
- * Return a number below, equal to or above 0, as one instant is before, at or after another. Their texts do not sort: of
- * 12:00:07Z and 12:00:07.500Z the first is the earlier one. Date.parse knows milliseconds only, and the API microseconds.
+ * Return a negative number, 0 or a positive number if one instant is before, at or after another. They do not sort as
+ * text: 12:00:07Z is before 12:00:07.500Z. Date.parse has only milliseconds, but the API has microseconds.
  * @param {string} one
  * @param {string} other
  */
@@ -42,11 +42,11 @@ export function startOfDay(time) {
   return new Date(time.getFullYear(), time.getMonth(), time.getDate());
 }
 
-/** Whether an instant is of today. @param {Date} time */
+/** Whether an instant is today. @param {Date} time */
 export const isToday = (time) => formatDay(time) === formatDay(new Date());
 
 /**
- * Write a length of time in its largest whole units: 4 min, 1 h, 3 h 20 min, 2 days.
+ * Format a duration in its largest whole units: 4 min, 1 h, 3 h 20 min, 2 days.
  * @param {number} seconds
  */
 export function formatSpan(seconds) {
@@ -58,7 +58,7 @@ export function formatSpan(seconds) {
 }
 
 /**
- * Create the element of an instant, in the viewer's zone; its title says it in UTC.
+ * Create an element for an instant in the viewer's time zone; its title shows the time in UTC.
  * @param {string} instant ISO 8601
  * @param {boolean} [withDay]
  */
@@ -68,7 +68,7 @@ export function timeElement(instant, withDay = true) {
   return h("time", { datetime: instant, title: formatUtc(time) }, text);
 }
 
-/** Create the element of an instant, without its day if that is today's. @param {string} instant */
+/** Create an element for an instant, without the day if it is today. @param {string} instant */
 export function shortTimeElement(instant) {
   return timeElement(instant, !isToday(new Date(instant)));
 }

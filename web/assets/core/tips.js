@@ -1,4 +1,4 @@
-// What a mouse sees by hovering over an element with a title, a finger sees by tapping it.
+// On touch screens, shows an element's title on tap, as a mouse does on hover.
 
 import { h } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// Short messages of what has just happened: one at a time, in a place of their own, gone by themselves or when closed.
+// Short notifications: shown one at a time in a dedicated area, dismissed automatically or by closing.
 
 import { byId, h } from "./dom.js";
 

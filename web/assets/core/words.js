@@ -1,4 +1,4 @@
-// What is wrong with a field, in a trader's words, and in few: there is room for one line.
+// Field errors in a trader's terms, short enough for one line.
 
 const TICKER = /^[A-Z]{1,5}([.-][A-Z]{1,4})?$/;
 export const TICKER_ERROR = "Such as AAPL or BRK.B.";
@@ -18,12 +18,12 @@ const WORDS = [
   [/the quantity is 0/, "No fee without shares."],
 ];
 
-/** Whether a text is a ticker, whatever its case. @param {string} text */
+/** Whether text is a ticker, ignoring case. @param {string} text */
 export function isTicker(text) {
   return TICKER.test(text.toUpperCase());
 }
 
-/** Whether more typing can make a ticker of a text: BRK. may become BRK.B. @param {string} text */
+/** Whether text may become a ticker with more typing: BRK. may become BRK.B. @param {string} text */
 export function mayBecomeTicker(text) {
   return /^[A-Z]{0,5}([.-][A-Z]{0,4})?$/.test(text.toUpperCase());
 }
