@@ -1,4 +1,4 @@
-// The chart of a position's ticker, with the trades of its account, alerts, and the prices that rules wait for.
+// The chart of a position's ticker, with the trades of its account, alerts, and the price levels of alert rules.
 
 import { get } from "../core/api.js";
 import { loadLibrary } from "../charts/library.js";
@@ -10,10 +10,10 @@ import { PriceChart } from "../prices/chart.js";
 const TRADES_SHOWN = 1_000;
 
 /**
- * Return a section that is empty until there is something to show: a position that was never priced has no chart.
+ * Return a section that stays empty until there is something to show: a position that was never priced has no chart.
  * @param {import("./positions.js").Position} position
  * @param {import("../views.js").Context} context
- * @param {AbortSignal} signal ends it
+ * @param {AbortSignal} signal removes the chart
  */
 export function positionChart({ account, ticker, currency }, { market, alerts, book }, signal) {
   const canvas = h("div", { class: "chart", role: "img" });
@@ -30,6 +30,6 @@ export function positionChart({ account, ticker, currency }, { market, alerts, b
     canvas.setAttribute("aria-label", `${ticker}: ${formatPlural(trades.length, "trade")}`);
     market.addEventListener("ticks", () => chart.update(), { signal });
   };
-  load().catch(() => {}); // the window has the figures, and a link to the chart
+  load().catch(() => {}); // the window still shows the figures and a link to the chart
   return element;
 }

@@ -1,4 +1,4 @@
-// One position: its figures, its open lots, and which trades its realized profit comes from.
+// A position: its figures, its open lots, and the trades behind its realized profit.
 
 import { nextPage, request } from "../core/api.js";
 import { add, compare, multiply, round, subtract } from "../core/decimals.js";
@@ -22,12 +22,12 @@ const PAGE = 100;
 
 export class PositionDialog {
   #figures = h("div", {});
-  /** Each lot, and the element that shows what it has gained. @type {[Lot, HTMLElement][]} */
+  /** Each lot and the element that shows its gain. @type {[Lot, HTMLElement][]} */
   #lots = [];
   #position;
   #dialog;
 
-  /** Ends what goes on in the window. */
+  /** Aborts the window's requests and its chart. */
   #end = new AbortController();
 
   /**
@@ -81,7 +81,7 @@ export class PositionDialog {
     this.#dialog.close();
   }
 
-  /** Show what the position is worth now. @param {Position} position */
+  /** Show the current value of the position. @param {Position} position */
   update(position) {
     this.#position = position;
     const { quantity, average_cost: cost, last_price: price, market_value: value, unrealized_profit: unrealized, realized_profit: realized, fees } = position;
@@ -119,7 +119,7 @@ export class PositionDialog {
   }
 }
 
-/** A table whose pages are loaded one after another, and a line that says what is shown. @template Page */
+/** A table that is loaded page by page, and a line that describes what is shown. @template Page */
 class PagedTable {
   #body = h("tbody");
   #state = h("p", { class: "muted small" }, "Loading…");
@@ -130,7 +130,7 @@ class PagedTable {
 
   /**
    * @param {string} title
-   * @param {string[]} columns the first is a time, the last ones are trades
+   * @param {string[]} columns the first is a time, the last are trades
    * @param {string} path
    * @param {(page: Page) => HTMLElement[]} toRows
    * @param {(count: number, isAll: boolean) => string} describe

@@ -1,4 +1,4 @@
-// Positions, as the API has them, what they are worth at the prices that come, and their sums in each currency.
+// Positions as returned by the API, their value at live prices, and their totals by currency.
 
 import { add, compare, multiply, subtract } from "../core/decimals.js";
 import { compareInstants } from "../core/time.js";
@@ -19,14 +19,14 @@ export const keyOf = ({ account, ticker, currency }) => `${account} ${ticker} ${
 /** @param {Position} position */
 export const isOpen = ({ quantity }) => Number(quantity) !== 0;
 
-/** The unrealized profit as a part of what was paid, or null where there is none. @param {Position} position */
+/** The unrealized profit as a fraction of the cost, or null if there is none. @param {Position} position */
 export function unrealizedPart({ unrealized_profit: profit, cost_basis: cost }) {
   return profit === null || Number(cost) === 0 ? null : Number(profit) / Math.abs(Number(cost));
 }
 
 /**
- * Return a position at the price of a tick. Where its price is not of a tick, or is newer, it stays as it is: ticks have
- * no currency, and the API knows of which positions they are.
+ * Return a position at the price of a tick, unchanged if its price is not from a tick or is newer: ticks have no
+ * currency, and the API knows which positions they apply to.
  * @param {Position} position
  * @param {Tick | null | undefined} tick
  * @returns {Position}
@@ -39,8 +39,8 @@ export function atTick(position, tick) {
 }
 
 /**
- * Return the totals of the API at the prices of these positions, which are all that the totals are of. Where a trade came
- * between the two answers they do not belong together, and the total stays as the API had it.
+ * Return the API's totals at the prices of the given positions, which must be all positions in those totals. If a trade
+ * was recorded between the two responses, they are inconsistent, and the total is left unchanged.
  * @param {Total[]} totals
  * @param {Position[]} positions
  * @returns {Total[]}
@@ -62,9 +62,9 @@ export function atPrices(totals, positions) {
 }
 
 /**
- * Return each position's part of what all of its currency are worth, shorts counted as what it takes to close them.
+ * Return each position's share of the total value in its currency; shorts count at their cost to close.
  * @param {Position[]} positions
- * @returns {Map<string, number>} by their keys
+ * @returns {Map<string, number>} by key
  */
 export function weights(positions) {
   /** @type {Map<string, number>} */

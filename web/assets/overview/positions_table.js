@@ -1,4 +1,4 @@
-// The table of positions, which can be sorted, and whose values move with the prices.
+// The sortable table of positions, updated with live prices.
 
 import { compare, round } from "../core/decimals.js";
 import { h, setText } from "../core/dom.js";
@@ -53,7 +53,7 @@ export class PositionsTable {
     this.#showHead();
   }
 
-  /** Show these positions, and no others. @param {Position[]} positions */
+  /** Show only the given positions. @param {Position[]} positions */
   list(positions) {
     this.#positions = positions;
     const known = this.#rows;
@@ -62,7 +62,7 @@ export class PositionsTable {
     this.update(positions);
   }
 
-  /** Show what has become of the positions that are listed. @param {Position[]} positions */
+  /** Update the listed positions. @param {Position[]} positions */
   update(positions) {
     this.#positions = positions;
     const parts = weights(positions);
@@ -148,7 +148,7 @@ export class PositionsTable {
   }
 
   /**
-   * Draw the last hour of prices, where the position's price is one of them.
+   * Draw the last hour of prices if the position is priced by ticks.
    * @param {Row} row
    * @param {Position} position
    */
@@ -162,7 +162,7 @@ export class PositionsTable {
   }
 
   /**
-   * Let a price light up when it moves, and dim it when it is old.
+   * Highlight a price when it changes and dim it when it is stale.
    * @param {Row} row
    * @param {string | null} price
    * @param {string | null} at

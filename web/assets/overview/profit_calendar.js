@@ -1,4 +1,4 @@
-// Realized profit as a calendar: a month at a time, what each day and each week came to.
+// Realized profit as a calendar: one month at a time, with daily and weekly totals.
 
 import { add } from "../core/decimals.js";
 import { h } from "../core/dom.js";
@@ -10,7 +10,7 @@ const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /** @typedef {import("./profit_panel.js").Day} Day */
 
 export class ProfitCalendar {
-  /** The first day of the month that is shown, or of this one. */
+  /** The first day of the displayed month; initially the current one. */
   #month = startOfMonth(new Date());
   /** Days of one currency, oldest first. @type {Day[]} */
   #days = [];
@@ -64,7 +64,7 @@ function toCell(day, earned) {
   return cell;
 }
 
-/** Write what a day came to, and of how many matches. @param {Day} day */
+/** Format a day's profit and its number of matches. @param {Day} day */
 export function describeDay({ profit, currency, wins, losses }) {
   return `${formatGain(profit)} ${currency}, ${formatPlural(wins, "gain")}, ${formatCount(losses)} ${losses === 1 ? "loss" : "losses"}`;
 }
@@ -79,7 +79,7 @@ function amountCell(name, profit, isKnown) {
   return h("td", { class: name, "data-trend": isKnown ? trendOfAmount(profit) : null }, ...amounts);
 }
 
-/** Write a gain where there is room for five signs: +189, −1.2k, +17k. @param {string} profit */
+/** Format a gain in at most five characters: +189, −1.2k, +17k. @param {string} profit */
 function terse(profit) {
   const size = Math.abs(Number(profit));
   const [unit, letter] = size >= 999_500 ? [1_000_000, "m"] : size >= 999.5 ? [1_000, "k"] : [1, ""];
@@ -89,7 +89,7 @@ function terse(profit) {
 }
 
 /**
- * Return the days of the weeks that a month has a part in; weeks begin on Monday.
+ * Return the days of all weeks that overlap a month; weeks start on Monday.
  * @param {Date} month
  * @returns {string[][]}
  */

@@ -1,9 +1,9 @@
-// Realized profit: a column for each day, and what they add up to as a line.
+// Realized profit: a column for each day, and the cumulative profit as a line.
 
 import { color, makeChart } from "../charts/library.js";
 import { formatFloat } from "../core/format.js";
 
-/** @typedef {{day: string, profit: number, sum: number}} Point A day, its profit, and that of all days until its end. */
+/** @typedef {{day: string, profit: number, sum: number}} Point A day, its profit, and the cumulative profit at its end. */
 
 export class ProfitChart {
   /** @type {Point[]} */
@@ -25,7 +25,7 @@ export class ProfitChart {
     this.#recolor();
   }
 
-  /** @param {Point[]} points of days that follow one another */
+  /** @param {Point[]} points of consecutive days */
   draw(points) {
     this.#points = points;
     const [gain, loss] = [color("--buy"), color("--sell")];

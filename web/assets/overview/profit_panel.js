@@ -1,4 +1,4 @@
-// The panel of realized profit by day: over which time, in which currency, as a chart, a calendar or a table.
+// The panel of realized profit by day, with its period and currency, as a chart, a calendar or a table.
 
 import { loadLibrary } from "../charts/library.js";
 import { add } from "../core/decimals.js";
@@ -59,7 +59,7 @@ export class ProfitPanel {
     );
   }
 
-  /** @param {Day[]} days all that there are, of all currencies */
+  /** @param {Day[]} days all days, in all currencies */
   fill(days) {
     this.#days = days;
     const currencies = [...new Set(days.map(({ currency }) => currency))];
@@ -80,7 +80,7 @@ export class ProfitPanel {
     this.#canvas.hidden = this.#foot.hidden = this.#style !== "chart";
     this.#table.hidden = this.#style !== "table";
     this.#calendar.element.hidden = this.#style !== "calendar";
-    this.#sum.hidden = this.#periods.element.hidden = this.#style === "calendar"; // it has months, and their sums
+    this.#sum.hidden = this.#periods.element.hidden = this.#style === "calendar"; // it has its own months and totals
     const today = new Date().toISOString().slice(0, 10);
     const all = this.#days.filter(({ currency }) => currency === this.#currency);
     const begin = all[0]?.group ?? today;

@@ -1,4 +1,4 @@
-// The latest trades, which appear by themselves.
+// The latest trades, updated automatically.
 
 import { h } from "../core/dom.js";
 import { formatAmount } from "../core/format.js";

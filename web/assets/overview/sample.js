@@ -1,4 +1,4 @@
-// Sample data, for who has none yet: trades in an account of their own, a price history, and a day that is analyzed.
+// Sample data for new users: trades in a separate account, a price history, and a day's analysis.
 
 import { pages, post, request } from "../core/api.js";
 import { EXPORTS, history, TRADES, voidTrade } from "../core/paths.js";
@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 const PAGE = 1_000;
 const VOIDED_AT_ONCE = 8;
 
-/** What is traded: a ticker, its currency, about what price it has, and what is bought (or sold) so many days ago. */
+/** The sample trades: ticker, currency, approximate price, and [days ago, quantity] pairs; a sale is negative. */
 const PLAN = /** @type {[string, string, number, [number, number][]][]} */ ([
   ["AAPL", "USD", 187.4, [[58, 60], [44, 40], [31, -50], [12, 30], [1, -20]]],
   ["MSFT", "USD", 428.1, [[55, 25], [37, 15], [20, -18], [1, 10]]],
@@ -21,7 +21,7 @@ const PLAN = /** @type {[string, string, number, [number, number][]][]} */ ([
   ["SAP", "EUR", 171.9, [[42, 20], [22, 15], [5, -12]]],
 ]);
 
-/** The trades have ids of one attempt, so that one that is sent again is recorded once. */
+/** The trades share an attempt id, so that a trade that is sent again is recorded once. */
 let attempt = crypto.randomUUID().slice(0, 8);
 
 /**
@@ -36,7 +36,7 @@ export async function recordSample() {
 }
 
 /**
- * Void the trades of the sample. What was recorded into its account by hand stays.
+ * Void the sample trades. Trades recorded manually in the same account are kept.
  * @throws {import("../core/api.js").ApiError}
  */
 export async function takeSampleBack() {
@@ -70,7 +70,7 @@ function startOfUtcDay() {
   return Math.floor(Date.now() / DAY_MS) * DAY_MS;
 }
 
-/** Return daily prices that rise and fall, so that averages cross. */
+/** Return daily prices that rise and fall so that moving averages cross. */
 function sampleHistory() {
   const lines = Array.from({ length: HISTORY_DAYS }, (_, day) => {
     const price = 100 + day / 12 + 14 * Math.sin(day / 23) + 5 * Math.sin(day / 5.3);

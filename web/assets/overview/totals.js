@@ -1,4 +1,4 @@
-// What all positions come to, a line for each currency: sums of different currencies are never added together.
+// Totals of all positions, one line per currency: amounts in different currencies are never added.
 
 import { h, setText } from "../core/dom.js";
 import { formatGain, formatMoney, trendOfAmount } from "../core/format.js";

@@ -1,4 +1,4 @@
-// The first view: what is held, what it is worth, what was earned, and what has just happened.
+// The overview: positions, their value, realized profit, and the latest activity.
 
 import { get, pages } from "../core/api.js";
 import { isWatched } from "../core/attention.js";
@@ -18,7 +18,7 @@ import { Totals } from "./totals.js";
 const PAGE = 1_000;
 const RECENT = 8;
 const NEW_MS = 5_000;
-const ALL_MS = 30_000; // how often all is read again: what is voided or recorded late is not among the latest trades
+const ALL_MS = 30_000; // full reload interval: voided or backdated trades are not among the latest
 
 /**
  * @typedef {import("./positions.js").Position} Position
@@ -36,7 +36,7 @@ export function create(context) {
 }
 
 class OverviewView {
-  /** Of all accounts, at the prices of when they were read. @type {Position[]} */
+  /** All accounts' positions, at the prices when they were read. @type {Position[]} */
   #positions = [];
   /** @type {Total[]} */
   #totals = [];
@@ -49,7 +49,7 @@ class OverviewView {
   #isVisible = false;
   #isPainting = false;
   #search = new AbortController();
-  /** The key of the position whose window the URL asks for. */
+  /** The key of the position whose window the URL requests. */
   #wanted = "";
   /** @type {{key: string, dialog: PositionDialog} | null} */
   #open = null;
@@ -127,7 +127,7 @@ class OverviewView {
     setInterval(() => this.#isVisible && isWatched() && this.#loadNew(), NEW_MS);
   }
 
-  /** @param {URLSearchParams} parameters an account, and a position to look at */
+  /** @param {URLSearchParams} parameters an account and a position to open */
   show(parameters) {
     this.#isVisible = true;
     const account = parameters.get("account") ?? "";
@@ -164,7 +164,7 @@ class OverviewView {
     return this.#account ? `${path}${path.includes("?") ? "&" : "?"}account=${encodeURIComponent(this.#account)}` : path;
   }
 
-  /** Read all of it. */
+  /** Load everything. */
   async #load() {
     this.#search.abort();
     this.#search = new AbortController();
@@ -200,7 +200,7 @@ class OverviewView {
   }
 
   /**
-   * Do something that changes all of it, and show what there is then.
+   * Run an action that changes the data, then reload the view.
    * @param {() => Promise<void>} action
    * @param {string} doing
    */
@@ -218,9 +218,9 @@ class OverviewView {
     }
   }
 
-  /** Read the latest trades, and all the rest if there are others, or if that was long ago. */
+  /** Load the latest trades, and everything else if they have changed or the last full load was long ago. */
   async #loadNew() {
-    if (this.#failure.hasChildNodes()) return; // it tries again by itself
+    if (this.#failure.hasChildNodes()) return; // it retries automatically
     if (Date.now() - this.#readAt > ALL_MS) return this.#load();
     const { signal } = this.#search;
     try {
@@ -228,11 +228,11 @@ class OverviewView {
       const trades = await get(this.#ofAccount(`${TRADES}?limit=${RECENT}`), signal);
       if (!signal.aborted && trades.map(({ id }) => id).join() !== this.#latest) await this.#load();
     } catch {
-      // The next round tries again.
+      // The next poll retries.
     }
   }
 
-  /** Read the last hour of the tickers that are held, one after another, where it is not known. */
+  /** Load the last hour of each held ticker in turn, if not yet loaded. */
   async #fillLines() {
     const held = new Set(this.#positions.filter((each) => isOpen(each) && each.price_source === "tick").map(({ ticker }) => ticker));
     for (const ticker of held) {
@@ -256,14 +256,14 @@ class OverviewView {
     this.#accounts.value = this.#account;
   }
 
-  /** The positions of the account at the latest prices. */
+  /** The account's positions at the latest prices. */
   #live() {
     return this.#positions
       .filter(({ account }) => !this.#account || account === this.#account)
       .map((position) => atTick(position, this.market.stocks.get(position.ticker)?.latest));
   }
 
-  /** Show which positions there are. */
+  /** List the positions. */
   #list() {
     this.#choice.select(this.#which);
     const all = this.#live();
@@ -275,7 +275,7 @@ class OverviewView {
     this.#paint();
   }
 
-  /** However many prices come, the screen is painted once a frame. */
+  /** Repaint at most once per frame, however many prices arrive. */
   #paintSoon() {
     if (this.#isPainting || !this.#isVisible) return;
     this.#isPainting = true;
@@ -285,7 +285,7 @@ class OverviewView {
     });
   }
 
-  /** Show what it is all worth. */
+  /** Update all values. */
   #paint() {
     const live = this.#live();
     this.#totalsPanel.show(atPrices(this.#totals, live));
@@ -294,7 +294,7 @@ class OverviewView {
     if (open) this.#open?.dialog.update(open);
   }
 
-  /** Open the window of the position that is wanted, and close that of another. */
+  /** Open the window of the requested position and close any other. */
   #showPosition() {
     if (this.#open?.key === this.#wanted) return;
     const { dialog } = this.#open ?? {};
@@ -317,7 +317,7 @@ class OverviewView {
 /**
  * @param {string} path
  * @param {AbortSignal} signal
- * @returns {Promise<Position[]>} of all pages
+ * @returns {Promise<Position[]>} from all pages
  */
 async function readAll(path, signal) {
   const all = [];
