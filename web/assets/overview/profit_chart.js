@@ -3,7 +3,7 @@
 import { color, makeChart } from "../charts/library.js";
 import { formatFloat } from "../core/format.js";
 
-/** @typedef {{day: string, profit: number, sum: number}} Point A day, its profit, and the cumulative profit at its end. */
+/** @typedef {{day: string, profit: number, sum: number}} Point A day, its profit, and the cumulative profit. */
 
 export class ProfitChart {
   /** @type {Point[]} */
