@@ -1,4 +1,4 @@
-// Whether a trade's notification was delivered, in words.
+// The delivery status of a trade's notification.
 
 import { get } from "../core/api.js";
 import { h, setText } from "../core/dom.js";
@@ -17,7 +17,7 @@ export function deliveryBadge(trade) {
 }
 
 /**
- * Show in a place how a trade's notification fares, until it is delivered.
+ * Show the status of a trade's notification in an element until it is delivered.
  * @param {Trade} trade
  * @param {HTMLElement} place
  * @param {() => void} onDelivered

@@ -1,4 +1,4 @@
-// The filters of trades: a ticker, a side, an account, and days, which are the viewer's. They live in the URL.
+// Trade filters: ticker, side, account, and days in the viewer's time zone. They are kept in the URL.
 
 import { h } from "../core/dom.js";
 import { dateError, field, showErrors, tickerInput } from "../core/fields.js";
@@ -57,7 +57,7 @@ export class Filters {
       this.#pause = setTimeout(() => this.#apply(false), PAUSE_MS);
     };
     this.element.addEventListener("input", soon);
-    this.element.addEventListener("keyup", soon); // half a date is no input event
+    this.element.addEventListener("keyup", soon); // a partly typed date fires no input event
     this.element.addEventListener("focusout", soon);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -76,7 +76,7 @@ export class Filters {
     this.#apply(true);
   }
 
-  /** Show the filters of the URL, but not in a field in which somebody is typing. @param {URLSearchParams} parameters */
+  /** Show the filters from the URL, except in the focused field. @param {URLSearchParams} parameters */
   show(parameters) {
     for (const [name, { input }] of Object.entries(this.#fields)) {
       const wanted = parameters.get(name) ?? "";
@@ -86,19 +86,19 @@ export class Filters {
     this.#showPreset();
   }
 
-  /** On a phone, show all filters or the usual ones. @param {boolean} isAll */
+  /** On a phone, show all filters or only the common ones. @param {boolean} isAll */
   #showMore(isAll) {
     this.element.classList.toggle("all", isAll);
     this.#more.setAttribute("aria-expanded", String(isAll));
   }
 
-  /** @param {import("../core/api.js").FieldError[]} errors of the API, by its own names */
+  /** @param {import("../core/api.js").FieldError[]} errors from the API, with its field names */
   showErrors(errors) {
     const { from, to, ...others } = this.#fields;
     return showErrors({ ...others, start_date: from, end_date: to }, errors);
   }
 
-  /** @param {boolean} isDone whether nobody is typing any more */
+  /** @param {boolean} isDone whether typing has finished */
   #apply(isDone) {
     clearTimeout(this.#pause);
     if (!this.#check(isDone)) return;
@@ -111,7 +111,7 @@ export class Filters {
     this.onChange(parameters);
   }
 
-  /** Say what is wrong, and return whether the filters can be used. @param {boolean} isDone */
+  /** Show errors and return whether the filters are valid. @param {boolean} isDone */
   #check(isDone) {
     const ticker = this.#ticker.input.value.trim();
     const isTyping = !isDone && document.activeElement === this.#ticker.input && mayBecomeTicker(ticker);
@@ -143,7 +143,7 @@ export class Filters {
 }
 
 /**
- * Return the API's parameters for filters, whose days are the viewer's.
+ * Return the API parameters for filters, whose days are in the viewer's time zone.
  * @param {URLSearchParams} filters
  * @param {number} limit
  */
@@ -160,7 +160,7 @@ export function toQuery(filters, limit) {
 }
 
 /**
- * Return the start of a day, or the last second of it, as an instant. What is no day the API refuses by name.
+ * Return the start or end of a day as an instant. Anything else is left for the API to reject by field name.
  * @param {string} day
  * @param {0 | 1} end
  */

@@ -1,4 +1,4 @@
-// The form that records a trade. What was filled in is one trade, however often it is sent.
+// The form that records a trade. Resubmitting the same form records a single trade.
 
 import { ApiError, get, post } from "../core/api.js";
 import { compare, multiply } from "../core/decimals.js";
@@ -26,9 +26,9 @@ export class RecordForm {
   #toggle = h("button", { type: "button", class: "quiet narrow-only", "aria-expanded": "false", onclick: () => this.#setOpen(!this.element.classList.contains("open")) }, "Open");
   #isSending = false;
   #id = crypto.randomUUID();
-  /** When "now" was, for as long as the same trade is sent. */
+  /** The time used as "now" for all attempts to send the same trade. */
   #now = "";
-  /** The largest amount of a trade in each currency, as far as it is known. @type {Map<string, string> | null} */
+  /** The largest known trade amount in each currency. @type {Map<string, string> | null} */
   #largest = null;
 
   /**
@@ -72,7 +72,7 @@ export class RecordForm {
     this.#toggle.setAttribute("aria-controls", "record-form");
   }
 
-  /** Open the form where it is closed, and go to its first field. */
+  /** Open the form if it is closed and focus its first field. */
   focus() {
     this.#setOpen(true);
     this.#form.fields.ticker.input.focus();
@@ -90,7 +90,7 @@ export class RecordForm {
     this.#showLast();
   }
 
-  /** Show the last price of the ticker, which a click takes. */
+  /** Show the ticker's last price with a button to use it. */
   #showLast() {
     const latest = this.market.stocks.get(this.#form.text("ticker").toUpperCase())?.latest;
     if (!latest) return this.#last.replaceChildren();
@@ -140,13 +140,13 @@ export class RecordForm {
     return false;
   }
 
-  /** Open what is folded away where something is wrong in it. */
+  /** Expand the collapsed fields if any of them has an error. */
   #showFurtherErrors() {
     this.#further.open ||= this.#further.querySelector("[aria-invalid]") !== null;
     /** @type {HTMLElement | null} */ (this.element.querySelector("[aria-invalid]"))?.focus();
   }
 
-  /** Ask whether a trade is meant that is far larger than all before it. */
+  /** Ask for confirmation if a trade is far larger than all previous ones. */
   async #isMeant() {
     const { currency } = this.#form;
     const amount = /** @type {string} */ (this.#form.amount);
@@ -161,7 +161,7 @@ export class RecordForm {
     return isMeant;
   }
 
-  /** Return the largest amounts of the latest trades, or null where they are not known. */
+  /** Return the largest amounts of the latest trades, or null if unknown. */
   async #findLargest() {
     if (this.#largest !== null) return this.#largest;
     try {
@@ -170,7 +170,7 @@ export class RecordForm {
       this.#largest = new Map();
       for (const trade of trades) this.#grow(trade);
     } catch {
-      // A question that cannot be decided is not asked; recording says what is wrong.
+      // Skip the confirmation without data; recording the trade reports the error.
     }
     return this.#largest;
   }
@@ -195,7 +195,7 @@ export class RecordForm {
     quantity.input.focus();
   }
 
-  /** Say that a trade's notification was delivered. @param {Trade} trade */
+  /** Report that a trade's notification was delivered. @param {Trade} trade */
   showDelivered(trade) {
     this.#show(`Trade ${trade.id} is recorded, and its notification was delivered.`);
   }

@@ -1,4 +1,4 @@
-// A trade, as the API has it, and the order and sums of trades.
+// A trade as returned by the API, and the sorting and totals of trades.
 
 import { add, compare, multiply } from "../core/decimals.js";
 import { compareInstants } from "../core/time.js";
@@ -16,7 +16,7 @@ export const NEWEST_FIRST = { column: "time", isDescending: true };
 /** @param {Trade} trade */
 export const amountOf = (trade) => multiply(trade.price, toDecimal(trade.quantity));
 
-/** Write a JSON number as decimal text: 1e-7 is 0.0000001. @param {number} number */
+/** Format a JSON number as decimal text: 1e-7 is 0.0000001. @param {number} number */
 export function toDecimal(number) {
   const text = String(number);
   return text.includes("e") ? number.toFixed(10).replace(/\.?0*$/, "") : text;
@@ -35,7 +35,7 @@ const COMPARISONS = {
 };
 
 /**
- * Return a function that compares trades for an order; equal ones are in the order of their times, then of their ids.
+ * Return a function that compares trades for a sort order; ties are ordered by time, then by id.
  * @param {Order} order
  * @returns {(one: Trade, other: Trade) => number}
  */
@@ -45,7 +45,7 @@ export function comparison({ column, isDescending }) {
     sign * (COMPARISONS[column](one, other) || COMPARISONS.time(one, other) || one.id - other.id);
 }
 
-/** Sums of trades that count: how many, what was bought and sold in each currency, and how many shares where all are of one ticker. */
+/** Totals of trades in effect: count, amounts bought and sold by currency, and shares if all have the same ticker. */
 export class Totals {
   count = 0;
   /** @type {Map<string, {BUY: string, SELL: string}>} */

@@ -1,4 +1,4 @@
-// One trade: its figures, its history, and how to void it, to correct it, or to annotate it.
+// A trade: its figures, its history, and forms to void, correct or annotate it.
 
 import { ApiError, get, patch, post } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
@@ -25,7 +25,7 @@ export class TradeDialog {
   /**
    * @param {string} id
    * @param {() => void} onClose
-   * @param {(id: number) => void} onChanged is told of the trade that counts now
+   * @param {(id: number) => void} onChanged receives the id of the trade now in effect
    */
   constructor(id, onClose, onChanged) {
     this.id = id;
@@ -101,12 +101,12 @@ export class TradeDialog {
   }
 
   /**
-   * Create a form that changes the trade, and shows the trade that counts after that.
+   * Create a form that changes the trade, then shows the trade in effect.
    * @param {string} action
    * @param {string} hint
    * @param {Record<string, Field>} fields
    * @param {HTMLElement} content
-   * @param {() => Promise<TrackedTrade> | null} send sends the change, unless something is wrong with a field
+   * @param {() => Promise<TrackedTrade> | null} send sends the change, or returns null if a field is invalid
    */
   #form(action, hint, fields, content, send) {
     return entryForm(action, fields, [h("p", { class: "muted small" }, hint), content], () => {

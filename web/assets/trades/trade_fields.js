@@ -1,4 +1,4 @@
-// The fields of a trade, in the form that records one and in the form that corrects one: how they are checked and read.
+// The fields of a trade in the forms that record and correct one: validation and values.
 
 import { isDecimal, multiply } from "../core/decimals.js";
 import { h, segments } from "../core/dom.js";
@@ -41,7 +41,7 @@ export class TradeFields {
     this.#setSide("BUY");
   }
 
-  /** Say what is wrong with a field when it is left, not while one types in it. @param {HTMLElement} form */
+  /** Validate a field when it loses focus, not while typing. @param {HTMLElement} form */
   checkLeft(form) {
     form.addEventListener("focusout", (event) => {
       const input = /** @type {HTMLInputElement} */ (event.target);
@@ -50,7 +50,7 @@ export class TradeFields {
     });
   }
 
-  /** Say what is wrong with each field, go to the first, and return whether all are right. */
+  /** Show each field's error, focus the first, and return whether all fields are valid. */
   check() {
     const names = /** @type {Name[]} */ (Object.keys(this.fields));
     for (const name of names) this.fields[name].setError(this.#error(name));
@@ -58,7 +58,7 @@ export class TradeFields {
     return names.every((name) => !this.#error(name));
   }
 
-  /** Say what the API finds wrong, and return what belongs to no field. @param {FieldError[]} errors */
+  /** Show the API's errors and return those that belong to no field. @param {FieldError[]} errors */
   refuse(errors) {
     const own = errors.map(({ field: name, message }) => ({ field: name.replace(/\[\d+\]$/, ""), message })); // tags[0]
     const elsewhere = showErrors(this.fields, own);
@@ -75,13 +75,13 @@ export class TradeFields {
     return this.text("currency").toUpperCase() || "USD";
   }
 
-  /** Price times quantity, or null where one of them is no number. */
+  /** Price times quantity, or null if either is not a number. */
   get amount() {
     const [quantity, price] = [this.text("quantity"), this.text("price")];
     return isDecimal(quantity) && isDecimal(price) ? multiply(price, quantity) : null;
   }
 
-  /** What was filled in, as the API wants it; what is empty is left to it. */
+  /** The form's values in API format; empty optional fields are left to the API's defaults. */
   values() {
     const time = this.text("timestamp");
     const note = this.text("note");
@@ -100,7 +100,7 @@ export class TradeFields {
     };
   }
 
-  /** Fill in what a trade has. @param {Trade} trade */
+  /** Fill in the values of a trade. @param {Trade} trade */
   fill(trade) {
     this.#setSide(trade.side);
     const at = new Date(trade.timestamp);

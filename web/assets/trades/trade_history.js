@@ -1,4 +1,4 @@
-// What became of a trade: who recorded it, what corrected it, and who took it back.
+// The history of a trade: who recorded, corrected and voided it.
 
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
@@ -8,7 +8,7 @@ import { timeElement } from "../core/time.js";
 import { deliveryBadge } from "./delivery.js";
 import { toDecimal } from "./trade.js";
 
-const LONGEST = 50; // trades that replace one another
+const LONGEST = 50; // maximum length of a chain of corrections
 
 /** @typedef {import("./trade.js").TrackedTrade} TrackedTrade */
 
@@ -25,7 +25,7 @@ const FIGURES = [
 ];
 
 /**
- * Return all trades that replaced one another, of which this is one, the first one first.
+ * Return the chain of corrections that includes the given trade, oldest first.
  * @param {TrackedTrade} trade
  * @returns {Promise<TrackedTrade[]>}
  * @throws {import("../core/api.js").ApiError}
@@ -37,7 +37,7 @@ export async function readHistory(trade) {
   return chain;
 }
 
-/** @param {TrackedTrade[]} chain as `readHistory` returns it */
+/** @param {TrackedTrade[]} chain as returned by `readHistory` */
 export function historyList(chain) {
   return h("ol", { class: "history" }, ...chain.flatMap((trade, index) => {
     const before = chain[index - 1];

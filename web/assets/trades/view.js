@@ -1,4 +1,4 @@
-// The view of trades: a live list with filters, sums and order, and the form to record one.
+// The trades view: a live list with filters, totals and sorting, and the form that records a trade.
 
 import { ApiError, get, nextPage, pages, request } from "../core/api.js";
 import { isWatched } from "../core/attention.js";
@@ -18,8 +18,8 @@ const PAGE = 200;
 const LARGE_PAGE = 5_000;
 const LIVE_PAGE = 50;
 const LIVE_MS = 5_000;
-const SORTED_LIMIT = 5_000; // trades that are loaded to be sorted
-const TICKERS_SHOWN = 8; // that begin as a filter does
+const SORTED_LIMIT = 5_000; // maximum number of trades loaded for sorting
+const TICKERS_SHOWN = 8; // maximum number of tickers that start with the filter's text
 
 /**
  * @typedef {import("./trade.js").Trade} Trade
@@ -36,7 +36,7 @@ export function create(context) {
 }
 
 class TradesView {
-  /** In the order of the list. @type {Trade[]} */
+  /** In list order. @type {Trade[]} */
   #trades = [];
   /** @type {Set<number>} */
   #ids = new Set();
@@ -46,7 +46,7 @@ class TradesView {
   /** @type {string | null} */
   #shown = null;
   #order = NEWEST_FIRST;
-  /** What the totals are of, if not of the trades that are loaded. @type {Totals | null} */
+  /** The totals of all matching trades, if not computed from the loaded ones. @type {Totals | null} */
   #allTotals = null;
   #search = new AbortController();
   #isLoading = false;
@@ -116,7 +116,7 @@ class TradesView {
     this.#filters.focus();
   }
 
-  /** Show other filters, and put them into the URL. @param {URLSearchParams} parameters */
+  /** Apply filters and put them into the URL. @param {URLSearchParams} parameters */
   #go(parameters) {
     if (parameters.toString() === this.#shown) return;
     history.replaceState(null, "", toHash(parameters));
@@ -124,7 +124,7 @@ class TradesView {
     this.#load();
   }
 
-  /** Open the window of a trade, and close that of another. @param {string | null} id */
+  /** Open the window of a trade and close any other. @param {string | null} id */
   #showTrade(id) {
     if (id === (this.#dialog?.id ?? null)) return;
     const open = this.#dialog;
@@ -147,7 +147,7 @@ class TradesView {
     return `${TRADES}?${toQuery(new URLSearchParams(this.#shown ?? ""), limit)}`;
   }
 
-  /** Load the list anew. */
+  /** Reload the list. */
   async #load() {
     this.#search.abort();
     this.#search = new AbortController();
@@ -180,7 +180,7 @@ class TradesView {
       this.#trades.push(...fresh);
       this.#rows.append(...fresh.map(toRow));
       this.#showState();
-      // Observed anew, it tells at once whether the end is still in sight, however one has scrolled meanwhile.
+      // Observing it again immediately reports whether the end is still visible after any scrolling.
       this.#end.unobserve(this.#more);
       this.#end.observe(this.#more);
     } catch (error) {
@@ -215,7 +215,7 @@ class TradesView {
     this.#failure.replaceChildren(failureNotice(error, () => !signal.aborted && this.#loadMore(isFirst)));
   }
 
-  /** Show what others have recorded meanwhile. */
+  /** Show trades that others have recorded in the meantime. */
   async #loadNew() {
     const { signal } = this.#search;
     if (this.#isLoading || this.#failure.hasChildNodes() || this.#shown === null) return;
@@ -224,11 +224,11 @@ class TradesView {
     try {
       newest = await get(this.#path(LIVE_PAGE), signal);
     } catch {
-      return; // the next round tries again
+      return; // the next poll retries
     }
     if (signal.aborted) return;
     const fresh = newest.filter(({ id }) => !this.#ids.has(id));
-    // A page of nothing but new trades may have left out others.
+    // If the whole page is new, there may be more new trades after it.
     if (fresh.length === LIVE_PAGE && this.#trades.length) return void this.#load();
     const changed = this.#changed(newest);
     for (const { id } of changed) this.#remove(id);
@@ -237,7 +237,7 @@ class TradesView {
     if (current.length || changed.length) this.#showState();
   }
 
-  /** Return the trades of the list that are others now, or no more in it, as far as the newest ones tell. @param {Trade[]} newest */
+  /** Return listed trades that changed or disappeared, within the range of the newest ones. @param {Trade[]} newest */
   #changed(newest) {
     const now = new Map(newest.map((trade) => [trade.id, trade]));
     const last = newest.length === LIVE_PAGE ? newest.at(-1) : null;
@@ -254,7 +254,7 @@ class TradesView {
     this.#allTotals = null;
   }
 
-  /** Put a trade where it belongs. @param {Trade} trade */
+  /** Insert a trade in sort order. @param {Trade} trade */
   #insert(trade) {
     const compare = comparison(this.#order);
     let index = this.#trades.findIndex((known) => compare(trade, known) < 0);
@@ -276,7 +276,7 @@ class TradesView {
     this.#showTotals();
   }
 
-  /** Where no trade matches, offer the traded tickers that begin as the filter does. */
+  /** If no trade matches, suggest traded tickers that start with the filter's text. */
   async #showSimilar() {
     const shown = this.#shown;
     const beginning = new URLSearchParams(shown ?? "").get("ticker");
@@ -289,7 +289,7 @@ class TradesView {
       this.#similar.replaceChildren(...[...tickers].slice(0, TICKERS_SHOWN).map((ticker) =>
         h("button", { type: "button", class: "chip", onclick: () => this.#filters.choose(ticker) }, ticker)));
     } catch {
-      // It is an offer, and the list itself says what is wrong.
+      // Suggestions are optional, and the list itself reports errors.
     }
   }
 
@@ -330,7 +330,7 @@ class TradesView {
   }
 
   /**
-   * Read all trades that match the filters, whether they are shown or not.
+   * Load all trades that match the filters, shown or not.
    * @param {string} doing
    * @param {(trades: Trade[]) => void} take
    * @param {() => void} finish
@@ -365,7 +365,7 @@ class TradesView {
     );
   }
 
-  /** Sort all trades that match, which are loaded for that. @param {Column} column */
+  /** Load all matching trades and sort them. @param {Column} column */
   async #sort(column) {
     const isSame = column === this.#order.column;
     this.#order = { column, isDescending: isSame ? !this.#order.isDescending : column === "time" || NUMBERS.includes(column) };
@@ -384,10 +384,10 @@ class TradesView {
     const rows = new Map([...this.#rows.children].map((row) => [row.getAttribute("data-id"), row]));
     this.#rows.replaceChildren(...this.#trades.map((trade) => rows.get(String(trade.id)) ?? toRow(trade)));
     if (this.#next) setText(this.#state, `The newest ${formatPlural(this.#trades.length, "trade")}, sorted. Filter them to sort all that match.`);
-    this.#end.unobserve(this.#more); // older ones would not be in this order
+    this.#end.unobserve(this.#more); // older trades would break this sort order
   }
 
-  /** Show a trade that was just recorded here, and follow its notification. @param {Trade} trade */
+  /** Show a trade that was just recorded here and track its notification. @param {Trade} trade */
   #showRecorded(trade) {
     if (!this.#ids.has(trade.id) && this.#matches(trade)) {
       this.#insert(trade);
@@ -422,7 +422,7 @@ function toHash(parameters) {
   return `#/trades${query ? `?${query}` : ""}`;
 }
 
-/** Put a trade into the URL, beside the filters, which opens its window. @param {number} id */
+/** Open a trade's window by adding it to the URL, next to the filters. @param {number} id */
 function openTrade(id) {
   const [path, query = ""] = location.hash.split("?");
   location.hash = `${path}?${new URLSearchParams([...new URLSearchParams(query), ["trade", String(id)]])}`;
