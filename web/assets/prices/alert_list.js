@@ -1,4 +1,4 @@
-// The list of alerts, which rules raise them, and how to be told of them.
+// The list of alerts, the rules that raise them, and notification settings.
 
 import { h, setText } from "../core/dom.js";
 import { shortTimeElement } from "../core/time.js";
@@ -67,8 +67,8 @@ async function openWebhooks() {
   try {
     (await import(`../webhooks/webhook_dialog.js${failures ? `?again=${failures}` : ""}`)).openWebhooks();
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // a load that fails is one
-    failures += 1; // browsers remember a failed load
+    if (!(error instanceof TypeError)) throw error; // a failed load is a TypeError
+    failures += 1; // browsers cache a failed load
     showToast("Webhooks could not be loaded. Try again.");
   }
 }

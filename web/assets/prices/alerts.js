@@ -1,4 +1,4 @@
-// Alerts: the latest ones, which of them are muted, and how a new one is told.
+// Alerts: the latest ones, muted tickers, and notifications of new alerts.
 
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
@@ -14,11 +14,11 @@ const EVERY_TICKER = "*";
 
 /** @typedef {import("../core/feed.js").Alert} Alert */
 
-/** An event `change` follows whatever changes what is to be shown. */
+/** Emits `change` whenever the alerts to show change. */
 export class Alerts extends EventTarget {
   /** Newest first. @type {Alert[]} */
   all = [];
-  /** Why there may be none. */
+  /** Explains an empty list. */
   state = "Loading alerts…";
   /** @type {Set<string>} */
   #muted = new Set(JSON.parse(localStorage.getItem(MUTED_KEY) ?? "[]"));
@@ -30,7 +30,7 @@ export class Alerts extends EventTarget {
     feed.addEventListener("missed", () => this.load());
   }
 
-  /** Read the latest alerts. */
+  /** Load the latest alerts. */
   async load() {
     try {
       this.#keep(await get(`${ALERTS}?limit=100`));
@@ -46,7 +46,7 @@ export class Alerts extends EventTarget {
     return this.all.filter((alert) => !this.#muted.has(alert.ticker));
   }
 
-  /** The muted tickers, in order. */
+  /** The muted tickers, sorted. */
   get muted() {
     return [...this.#muted].filter((ticker) => ticker !== EVERY_TICKER).sort();
   }
@@ -62,12 +62,12 @@ export class Alerts extends EventTarget {
     this.#changed();
   }
 
-  /** Whether alerts are also shown by the browser while another window is in front. */
+  /** Whether alerts are also shown as browser notifications while another window is in front. */
   get isNotifying() {
     return "Notification" in window && Notification.permission === "granted" && localStorage.getItem(NOTIFY_KEY) === "yes";
   }
 
-  /** Turn the browser's notifications on or off; it asks the viewer the first time. */
+  /** Turn browser notifications on or off; the browser asks for permission the first time. */
   async toggleNotifications() {
     const isWanted = !this.isNotifying && (await Notification.requestPermission()) === "granted";
     localStorage.setItem(NOTIFY_KEY, isWanted ? "yes" : "no");

@@ -1,4 +1,4 @@
-// Bars: the first, highest, lowest and last price of an interval, and how many ticks it had.
+// Bars: the first, highest, lowest and last price of an interval, and its number of ticks.
 
 import { compare } from "../core/decimals.js";
 
@@ -8,7 +8,7 @@ import { compare } from "../core/decimals.js";
  * @typedef {"1min" | "5min" | "hour" | "day"} Interval
  */
 
-export const BAR_SECONDS = 300; // of the bars that the API has
+export const BAR_SECONDS = 300; // length of the API's bars
 
 /** @type {Record<Interval, {seconds: number, text: string}>} */
 export const INTERVALS = {
@@ -19,7 +19,7 @@ export const INTERVALS = {
 };
 
 /**
- * Return the start of the interval that an instant is in; hours and days are those of the viewer's zone.
+ * Return the start of the interval that contains an instant; hours and days are in the viewer's time zone.
  * @param {number} seconds
  * @param {Interval} interval
  */
@@ -32,7 +32,7 @@ export function intervalStart(seconds, interval) {
 }
 
 /**
- * Return the start of the interval after the one that starts at an instant: a day may have 23 or 25 hours.
+ * Return the start of the interval after the one that starts at `start`: a day may have 23 or 25 hours.
  * @param {number} start
  * @param {Interval} interval
  */
@@ -44,7 +44,7 @@ export function nextStart(start, interval) {
 }
 
 /**
- * Return the bars of a ticker in an interval, from a time on: those of a minute are of the ticks since the page was opened.
+ * Return a ticker's bars of an interval from a time on. One-minute bars cover only the ticks since the page was opened.
  * @param {import("./market.js").Stock} stock
  * @param {Interval} interval
  * @param {number} [from]
@@ -55,7 +55,7 @@ export function barsOf(stock, interval, from = -Infinity) {
 }
 
 /**
- * Merge bars, in their order, into those of a longer interval.
+ * Merge bars, in order, into bars of a longer interval.
  * @param {Iterable<Bar>} bars
  * @param {Interval} interval
  * @returns {Bar[]}
@@ -73,7 +73,7 @@ export function aggregate(bars, interval) {
 }
 
 /**
- * Extend a bar by a later one.
+ * Extend a bar with a later one.
  * @param {Bar} bar
  * @param {Bar} later
  */

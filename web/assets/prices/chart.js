@@ -1,5 +1,5 @@
-// The chart of a ticker: bars as candles or as a line, with the number of ticks below, or the ticks themselves; on it
-// alerts, own trades, and the prices that rules wait for.
+// The chart of a ticker: bars as candles or a line, with the number of ticks below, or the ticks themselves, plus
+// alerts, own trades, and the price levels of alert rules.
 
 import { color, makeChart } from "../charts/library.js";
 import { decimalsOf, formatFloat } from "../core/format.js";
@@ -16,16 +16,16 @@ import { alertMarks, ruleLines, tradeMarks } from "./chart_marks.js";
  * @typedef {"candles" | "line"} Style
  */
 
-/** How much is shown at first, and how much of it may be empty. @type {Record<Interval, {bars: number, seconds: number}>} */
+/** The bars shown at first, and the maximum period drawn. @type {Record<Interval, {bars: number, seconds: number}>} */
 const SPANS = {
   "1min": { bars: 60, seconds: 43_200 },
   "5min": { bars: 96, seconds: 3 * 86_400 },
   hour: { bars: 96, seconds: 30 * 86_400 },
   day: { bars: 60, seconds: 366 * 86_400 },
 };
-const FEWEST_SLOTS = 24; // a single candle is not as wide as the chart
-const LIVE_STEP = 5; // seconds that share a place on the axis
-const LIVE_SECONDS = 300; // shown at first
+const FEWEST_SLOTS = 24; // keeps a single candle from filling the chart
+const LIVE_STEP = 5; // seconds per point on the axis
+const LIVE_SECONDS = 300; // seconds shown at first
 const LIVE_GAP = 60; // seconds without a tick that break the line
 
 export class PriceChart {
@@ -41,19 +41,19 @@ export class PriceChart {
   #bars = new Map();
   /** @type {Marks} */
   #marks = { alerts: [], trades: [], rules: [] };
-  /** Removes the lines of rules. */
+  /** Removes the rule lines. */
   #removeLines = () => {};
 
   /**
    * @param {Library} library
    * @param {HTMLElement} element
    * @param {(bar: Bar | null, price: string | null) => void} onHover
-   * @param {AbortSignal} [signal] ends the chart
+   * @param {AbortSignal} [signal] removes the chart
    */
   constructor(library, element, onHover, signal) {
     this.chart = makeChart(library, element, () => this.#recolor(), signal);
     const quiet = /** @type {const} */ ({ priceLineVisible: false, lastValueVisible: false });
-    // Points without a value keep the axis even: the library gives every point the same room.
+    // Points without a value keep the axis evenly spaced: the library gives every point the same width.
     this.grid = this.chart.addSeries(library.LineSeries, quiet);
     this.counts = this.chart.addSeries(library.HistogramSeries, { ...quiet, priceScaleId: "counts" });
     this.chart.priceScale("counts").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
@@ -69,12 +69,12 @@ export class PriceChart {
   }
 
   /**
-   * Draw a ticker anew, and show its latest part.
+   * Redraw a ticker and show its latest part.
    * @param {Stock} stock
    * @param {"live" | Interval} mode
    * @param {Style} style
-   * @param {Marks} marks of this ticker
-   * @returns {number} how many bars or ticks are drawn
+   * @param {Marks} marks of the ticker
+   * @returns {number} number of bars or ticks drawn
    */
   draw(stock, mode, style, marks) {
     const isOther = stock !== this.#stock || mode !== this.#mode;
@@ -90,13 +90,13 @@ export class PriceChart {
     return drawn;
   }
 
-  /** Whether the latest price is in sight: nobody has moved the chart into the past. */
+  /** Whether the latest price is visible, that is, the chart has not been scrolled into the past. */
   #isAtEnd() {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     return range === null || range.to >= this.#slots.length - 1;
   }
 
-  /** Move to the latest part of what is drawn. */
+  /** Scroll to the latest part of the chart. */
   #showLatest() {
     const slots = this.#slots.length;
     const most = this.#mode === "live" ? LIVE_SECONDS / LIVE_STEP : SPANS[this.#mode].bars;
@@ -104,7 +104,7 @@ export class PriceChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: slots - shown, to: slots + 2 });
   }
 
-  /** Draw what is new of the latest price. */
+  /** Update the chart with the latest price. */
   update() {
     const stock = this.#stock;
     if (!stock?.latest) return;
@@ -243,7 +243,7 @@ function toCandle({ time, open, high, low, close }) {
 /**
  * @param {number} time
  * @param {string} price
- * @param {boolean} [isBeforeGap] a point's color is that of the line from it to the next one
+ * @param {boolean} [isBeforeGap] a point's color applies to the line from it to the next point
  */
 function toPoint(time, price, isBeforeGap = false) {
   return { time, value: Number(price), customValues: { text: price }, ...(isBeforeGap ? { color: "transparent" } : {}) };

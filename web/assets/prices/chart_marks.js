@@ -1,4 +1,4 @@
-// What is marked on a ticker's chart: its alerts, own trades, and the prices that alert rules wait for.
+// Markers on a ticker's chart: alerts, own trades, and the price levels of alert rules.
 
 import { color } from "../charts/library.js";
 import { add } from "../core/decimals.js";
@@ -12,7 +12,7 @@ import { alertMark } from "./rules.js";
  * @typedef {import("./rule_book.js").RecordedRule} RecordedRule
  * @typedef {{alerts: Alert[], trades: Trade[], rules: RecordedRule[]}} Marks newest first
  * @typedef {{time: number, position: string, shape: string, color: string, text: string, size?: number, price?: number}} Mark
- * @typedef {(instant: string) => number | null} Place of an instant on the axis, where it is on it
+ * @typedef {(instant: string) => number | null} Place of an instant on the axis, or null if it is outside
  */
 
 /**
@@ -30,7 +30,7 @@ export function alertMarks(alerts, place, isTerse) {
 }
 
 /**
- * Return marks at the prices of trades: those of one side and of one place on the axis are one mark, at their average.
+ * Return marks at trade prices. Trades on the same side at the same place share a mark at their average price.
  * @param {Trade[]} trades
  * @param {Place} place
  * @param {boolean} isTerse
@@ -47,7 +47,7 @@ export function tradeMarks(trades, place, isTerse) {
     }));
 }
 
-/** Return lines at the prices that rules wait for: those of a rise or a fall wait for none that stays. @param {RecordedRule[]} rules */
+/** Return lines at the price levels of rules; rise and fall rules have no fixed level. @param {RecordedRule[]} rules */
 export function ruleLines(rules) {
   return rules.flatMap((rule) => (rule.price === null || rule.paused || rule.ended_at ? [] : [{
     price: Number(rule.price),
@@ -63,7 +63,7 @@ export function ruleLines(rules) {
  * @template {{timestamp: string}} Item
  * @param {Item[]} items newest first
  * @param {Place} place
- * @returns {Map<number, Item[]>} by their places, oldest first
+ * @returns {Map<number, Item[]>} by place, oldest first
  */
 function byTime(items, place) {
   /** @type {Map<number, Item[]>} */

@@ -1,4 +1,4 @@
-// What is known of each ticker: its latest price, the ticks since the page was opened, and the bars that the API has.
+// The data of each ticker: its latest price, the ticks since the page was opened, and the API's bars.
 
 import { get } from "../core/api.js";
 import { averages } from "../core/paths.js";
@@ -7,10 +7,10 @@ import { BAR_SECONDS, highest, lowest, merge } from "./bars.js";
 
 const TICKS_SECONDS = 1_800; // how long ticks are kept
 const MINUTE = 60;
-const MINUTES_SECONDS = 43_200; // how long bars of a minute are kept
-const PAGE = 5_000; // bars of five minutes: 17 days of a market that never closes
+const MINUTES_SECONDS = 43_200; // how long one-minute bars are kept
+const PAGE = 5_000; // five-minute bars: 17 days of a market that never closes
 const DAY_MS = 86_400_000;
-const RECENT_MS = 900_000; // of bars that may still grow
+const RECENT_MS = 900_000; // age of bars that may still change
 const HOUR = 3_600;
 const STALE_SECONDS = 60;
 
@@ -18,20 +18,20 @@ const STALE_SECONDS = 60;
  * @typedef {import("../core/feed.js").Tick} Tick
  * @typedef {import("./bars.js").Bar} Bar
  * @typedef {{ticker: string, bucket_start: string, mean: string, open: string, high: string, low: string, close: string, count: number}} Average
- * @typedef {{fraction: number, seconds: number}} Change how much a price changed, in how many seconds
+ * @typedef {{fraction: number, seconds: number}} Change the change of a price and its time span
  */
 
 /** One ticker. Prices are decimal text. */
 export class Stock {
   /** @type {Tick | null} */
   latest = null;
-  /** Which way the last change of the price went: 1, -1, or 0 where there was none yet. */
+  /** Direction of the last price change: 1, -1, or 0 if there was none yet. */
   direction = 0;
-  /** The last price of each second in which there was one, oldest first. @type {Map<number, string>} */
+  /** The last price of each second that had one, oldest first. @type {Map<number, string>} */
   ticks = new Map();
-  /** Bars of five minutes by their start, oldest first. The last one may still grow. @type {Map<number, Bar>} */
+  /** Five-minute bars by start, oldest first. The last one may still change. @type {Map<number, Bar>} */
   bars = new Map();
-  /** Bars of a minute, made of the ticks since the page was opened: the API has none. @type {Map<number, Bar>} */
+  /** One-minute bars, built from the ticks since the page was opened: the API has none. @type {Map<number, Bar>} */
   minutes = new Map();
 
   /** @param {string} ticker */
@@ -40,7 +40,7 @@ export class Stock {
   }
 
   /**
-   * Take a tick, unless a newer one came before it. Return whether it was taken.
+   * Apply a tick, unless a newer one has already arrived. Return whether it was applied.
    * @param {Tick} tick
    */
   take(tick) {
@@ -57,7 +57,7 @@ export class Stock {
   }
 
   /**
-   * Take bars that the API has, in any order. A bar that grows here may have had ticks that the API has not counted yet.
+   * Merge bars from the API, in any order. A local bar may include ticks that the API has not counted yet.
    * @param {Average[]} averages
    */
   fill(averages) {
@@ -82,13 +82,13 @@ export class Stock {
     return second - (second % BAR_SECONDS);
   }
 
-  /** Whether the price is so old that it may not be today's any more. @param {number} [now] milliseconds */
+  /** Whether the price may be out of date. @param {number} [now] milliseconds */
   isStale(now = Date.now()) {
     return this.latest !== null && now - Date.parse(this.latest.timestamp) > STALE_SECONDS * 1_000;
   }
 
   /**
-   * Return the change since the last price that is an hour old, or since the first one that is known, if that is later.
+   * Return the change since the last price at least an hour old, or since the first known price, whichever is later.
    * @returns {Change | null}
    */
   change() {
@@ -102,7 +102,7 @@ export class Stock {
         reference ??= [start, bar.open];
         break;
       }
-      // Of the bar that the instant is in, only the start is known to be old enough.
+      // Of the bar that contains the instant, only the start is known to be old enough.
       reference = start + BAR_SECONDS <= from ? [start + BAR_SECONDS, bar.close] : [start, bar.open];
     }
     if (!reference) return null;
@@ -110,7 +110,7 @@ export class Stock {
     return { fraction: Number(this.latest.price) / Number(price) - 1, seconds: Math.max(0, now - time) };
   }
 
-  /** Return the open, high and low of the day of the latest price, in the viewer's zone, or null where none is known. */
+  /** Return the bar of the latest price's day, in the viewer's time zone, or null if unknown. */
   day() {
     if (!this.latest) return null;
     const from = startOfDay(new Date(this.latest.timestamp)).getTime() / 1_000;
@@ -126,7 +126,7 @@ export class Stock {
 }
 
 /**
- * Take a price into the bar that starts at a time.
+ * Add a price to the bar that starts at the given time.
  * @param {Map<number, Bar>} bars
  * @param {number} time
  * @param {string} price
@@ -139,7 +139,7 @@ function extend(bars, time, price) {
 }
 
 /**
- * Remove what is of a time or before it.
+ * Remove entries at or before the given time.
  * @param {Map<number, unknown>} byTime oldest first
  * @param {number} time
  */
@@ -150,11 +150,11 @@ function forget(byTime, time) {
   }
 }
 
-/** All tickers. An event `ticks` follows each batch, with the tickers in it; `new` follows a ticker's first price. */
+/** All tickers. Emits `ticks` after each batch, with its tickers, and `new` after a ticker's first price. */
 export class Market extends EventTarget {
   /** @type {Map<string, Stock>} */
   stocks = new Map();
-  /** Since when the bars of a ticker are known, in milliseconds. @type {Map<string, number>} */
+  /** The time from which a ticker's bars are known, in milliseconds. @type {Map<string, number>} */
   #knownSince = new Map();
 
   /** @param {import("../core/feed.js").Feed} feed */
@@ -164,27 +164,27 @@ export class Market extends EventTarget {
     feed.addEventListener("missed", () => this.#knownSince.clear());
   }
 
-  /** Return a ticker, whether it has a price yet or not. @param {string} ticker */
+  /** Return a ticker, even if it has no price yet. @param {string} ticker */
   stock(ticker) {
     const stock = this.stocks.get(ticker) ?? new Stock(ticker);
     this.stocks.set(ticker, stock);
     return stock;
   }
 
-  /** Return the tickers that have a price, in order. */
+  /** Return the tickers that have a price, sorted. */
   priced() {
     return [...this.stocks.values()].filter((stock) => stock.latest).map((stock) => stock.ticker).sort();
   }
 
-  /** Whether bars of a ticker were read. @param {string} ticker */
+  /** Whether a ticker's bars have been loaded. @param {string} ticker */
   isFilled(ticker) {
     return this.#knownSince.has(ticker);
   }
 
   /**
-   * Read a ticker's bars since an instant, or, where those are known, the new ones alone. Return whether they could be read.
+   * Load a ticker's bars since an instant, or only the new ones if those are known. Return whether loading succeeded.
    * @param {string} ticker
-   * @param {number} [since] milliseconds; 0 for as many as there is room for
+   * @param {number} [since] milliseconds; 0 for as many bars as fit a page
    */
   async fill(ticker, since = Date.now() - DAY_MS) {
     const known = this.#knownSince.get(ticker);
@@ -198,7 +198,7 @@ export class Market extends EventTarget {
       if (!isKnown) this.#knownSince.set(ticker, since);
       return true;
     } catch {
-      return false; // the state of the feed says it, and the next round tries again
+      return false; // the feed state shows the failure, and the next poll retries
     }
   }
 

@@ -1,11 +1,11 @@
-// The alert rules that there are, for whoever shows them.
+// The alert rules, shared by the components that show them.
 
 import { get } from "../core/api.js";
 import { ALERT_RULES } from "../core/paths.js";
 
 /** @typedef {import("../core/feed.js").Rule & {id: number, paused: boolean, ended_at: string | null}} RecordedRule */
 
-/** An event `change` follows whenever they were read. */
+/** Emits `change` after every load. */
 export class RuleBook extends EventTarget {
   /** @type {RecordedRule[]} */
   rules = [];
@@ -16,7 +16,7 @@ export class RuleBook extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** The rules of a ticker alone. @param {string} ticker */
+  /** The rules of one ticker. @param {string} ticker */
   of(ticker) {
     return this.rules.filter((rule) => rule.ticker === ticker);
   }

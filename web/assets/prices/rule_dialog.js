@@ -1,4 +1,4 @@
-// The alert rules: what there is, to pause and to delete, and a form that adds one.
+// The alert rules: a list to pause or delete them, and a form that adds one.
 
 import { patch, post, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";

@@ -1,11 +1,11 @@
-// The line of a ticker's last hour, as wide as a word.
+// A word-sized line chart of a ticker's last hour.
 
 import { svg } from "../core/dom.js";
 import { trend } from "../core/format.js";
 import { BAR_SECONDS } from "./bars.js";
 
 export const LINE_SECONDS = 3_600;
-export const LINE_MS = 1_000; // how often a line is worth drawing anew
+export const LINE_MS = 1_000; // minimum interval between redraws
 const [WIDTH, HEIGHT] = [72, 26];
 
 /** @typedef {import("./market.js").Stock} Stock */
@@ -22,7 +22,7 @@ export class Sparkline {
   }
 }
 
-/** Return the path of the bars of the last hour; where bars are missing, the line is broken. @param {Stock} stock */
+/** Return the path of the last hour's bars; missing bars leave gaps in the line. @param {Stock} stock */
 export function pathOf(stock) {
   const now = stock.latest ? Date.parse(stock.latest.timestamp) / 1_000 : 0;
   const bars = [...stock.bars.values()].filter((bar) => bar.time > now - LINE_SECONDS - BAR_SECONDS);

@@ -1,4 +1,4 @@
-// The list of tickers: search, pin, arrow keys; each with its latest price, its change and the line of its last hour.
+// The list of tickers, with search, pins and arrow keys: each with its latest price, change and sparkline.
 
 import { h, setText } from "../core/dom.js";
 import { flash } from "../core/flash.js";
@@ -61,7 +61,7 @@ export class TickerList {
     return [...all.filter((ticker) => this.#pinned.has(ticker)), ...all.filter((ticker) => !this.#pinned.has(ticker))];
   }
 
-  /** Return the first ticker of the list, if there is one. */
+  /** Return the first ticker in the list, if any. */
   first() {
     return this.#ordered()[0];
   }
@@ -74,9 +74,9 @@ export class TickerList {
   }
 
   /**
-   * Show what is new of a ticker.
+   * Update a ticker.
    * @param {string} ticker
-   * @param {boolean} [isFilled] whether its bars are new, too
+   * @param {boolean} [isFilled] whether its bars are also new
    */
   paint(ticker, isFilled = false) {
     const stock = this.market.stocks.get(ticker);
@@ -95,7 +95,7 @@ export class TickerList {
     this.#markStale(row, stock);
   }
 
-  /** Dim what has become old. */
+  /** Dim stale prices. */
   markStale() {
     for (const [ticker, row] of this.#rows) this.#markStale(row, this.market.stock(ticker));
   }
@@ -171,10 +171,10 @@ export class TickerList {
 }
 
 /**
- * Show a change, and over which time it is, unless that is the hour that is said elsewhere.
+ * Show a change, with its time span in the text or only in the title.
  * @param {HTMLElement} element
  * @param {import("./market.js").Change | null} change
- * @param {boolean} [isLong] whether the time is always said
+ * @param {boolean} [isLong] whether the text includes the time span
  */
 export function showChange(element, change, isLong = false) {
   const isHour = change !== null && Math.abs(change.seconds - LINE_SECONDS) <= 300;

@@ -1,4 +1,4 @@
-// The view of prices: every ticker with its latest price, one of them as a chart, and the alerts.
+// The prices view: all tickers with their latest prices, a chart of the selected one, and the alerts.
 
 import { get } from "../core/api.js";
 import { loadLibrary } from "../charts/library.js";
@@ -14,7 +14,7 @@ import { showChange, TickerList } from "./ticker_list.js";
 
 const REFRESH_MS = 30_000;
 const TRADES_SHOWN = 1_000;
-const ENOUGH_BARS = 6; // for a chart of them to say more than the ticks do
+const ENOUGH_BARS = 6; // from this many, bars are shown by default instead of ticks
 const DECIDE_MS = 3_000;
 const STYLE_KEY = "trading.chart";
 
@@ -35,21 +35,21 @@ class PricesView {
   /** @type {PriceChart | null} */
   #chart = null;
   #ticker = "";
-  /** @type {Mode | null} None as long as nobody has chosen and the bars are not known. */
+  /** @type {Mode | null} Null until the user chooses or the bars are loaded. */
   #mode = null;
   /** @type {Style} */
   #style = /** @type {Style} */ (localStorage.getItem(STYLE_KEY) ?? "candles");
-  /** @type {Set<string>} Tickers with news that are not on the screen yet. */
+  /** @type {Set<string>} Tickers with updates that are not displayed yet. */
   #news = new Set();
-  /** The own trades of the chosen ticker, newest first. @type {Trade[]} */
+  /** The user's trades in the selected ticker, newest first. @type {Trade[]} */
   #trades = [];
   #isShown = false;
   /** Whether there is nothing to show yet. */
   #isEmpty = true;
-  /** The start of the running bar when all was drawn. */
+  /** The start of the current bar at the last full redraw. */
   #drawnBar = 0;
   #isPainting = false;
-  /** Until when another ticker may be shown than the one that came first, as long as nobody has chosen one. */
+  /** The time until which the default ticker may still change, unless the user selects one. */
   #undecidedUntil = Infinity;
 
   #name = h("h1", {}, " ");
@@ -112,7 +112,7 @@ class PricesView {
     }
     this.#loadChart();
     this.#draw();
-    this.book.load().catch(() => {}); // the window of rules says it
+    this.book.load().catch(() => {}); // the rules window reports the failure
     for (const each of this.market.stocks.keys()) this.#news.add(each);
     this.#paintSoon();
   }
@@ -159,7 +159,7 @@ class PricesView {
     this.#paintSoon();
   }
 
-  /** However many prices come, the screen is painted once a frame. */
+  /** Repaint at most once per frame, however many prices arrive. */
   #paintSoon() {
     if (this.#isPainting || !this.#isShown) return;
     this.#isPainting = true;
@@ -174,7 +174,7 @@ class PricesView {
     });
   }
 
-  /** Draw what is new of the chosen ticker: a table only with each bar that begins, for it may have thousands of rows. */
+  /** Update the selected ticker. A table, which may have thousands of rows, is redrawn only when a new bar starts. */
   #showNews() {
     const isTable = this.#style === "table";
     if (this.#isEmpty || (isTable && this.#drawnBar !== this.#runningBar())) this.#draw();
@@ -193,7 +193,7 @@ class PricesView {
     this.#fillNew();
   }
 
-  /** Show the first ticker of the list: not the first that comes, for they come one by one. */
+  /** Select the first ticker in the list, not the first to arrive: they arrive one by one. */
   #chooseFirst() {
     const first = this.list.first();
     if (!first || Date.now() > this.#undecidedUntil) return;
@@ -303,7 +303,7 @@ class PricesView {
     setText(this.#hovered, text);
   }
 
-  /** Read the newest bars and trades of the chosen ticker, and all of them where they are not known. */
+  /** Load the selected ticker's trades and its new bars, or all bars if not yet loaded. */
   async #refresh() {
     const ticker = this.#ticker;
     if (!ticker) return;
@@ -320,11 +320,11 @@ class PricesView {
       const trades = await get(`${TRADES}?${new URLSearchParams({ ticker, limit: String(TRADES_SHOWN) })}`);
       if (ticker === this.#ticker) this.#trades = trades;
     } catch {
-      // The chart is worth seeing without them, and the next round tries again.
+      // The chart is useful without them, and the next poll retries.
     }
   }
 
-  /** Read the bars of the tickers that have none yet, for their lines and changes. */
+  /** Load bars for tickers that have none yet, for their sparklines and changes. */
   async #fillNew() {
     for (const ticker of this.market.priced()) {
       if (this.market.isFilled(ticker)) continue;
@@ -334,7 +334,7 @@ class PricesView {
     }
   }
 
-  /** Read what was missed while there was no feed. */
+  /** Load what was missed while the feed was disconnected. */
   #refillAll() {
     const chosen = this.#ticker;
     this.#refresh().then(() => this.#fillNew());
