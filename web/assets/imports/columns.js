@@ -1,13 +1,13 @@
-// The columns of a file that no format knows: which of them has what.
+// Column mapping for a file in an unknown format.
 
 import { h } from "../core/dom.js";
 import { field } from "../core/fields.js";
 
-const HEADER_LINES = 20; // in which the API looks for a header
+const HEADER_LINES = 20; // lines in which the API looks for a header
 const HEADER_BYTES = 16_384;
 const DELIMITERS = [",", ";", "\t", "|"];
 
-/** What the API calls a column, and how it is called here. */
+/** Each column's API name, label and hint. */
 const FIELDS = /** @type {[string, string, string][]} */ ([
   ["ticker", "Ticker", ""],
   ["isin", "ISIN", "if there is no ticker"],
@@ -50,7 +50,7 @@ export class ColumnsForm {
     this.element.hidden = true;
   }
 
-  /** What was chosen, as the API wants it. */
+  /** The chosen columns as API parameters. */
   get query() {
     if (this.element.hidden) return {};
     const chosen = Object.entries(this.#fields).filter(([, { input }]) => input.value);
@@ -66,7 +66,7 @@ async function beginningOf(file) {
 }
 
 /**
- * Return the cells of a text's header: of its first lines the one with most of them, in quotes or not.
+ * Return the header cells of a text: of its first lines, the one with the most cells, quoted or not.
  * @param {string} text
  */
 export function headerOf(text) {

@@ -1,4 +1,4 @@
-// The imports that there were, each of which can be looked into and taken back.
+// Past imports, each of which can be inspected and reverted.
 
 import { nextPage, pages, post, request } from "../core/api.js";
 import { ask, download, h, setText } from "../core/dom.js";
@@ -23,7 +23,7 @@ export class PastImports {
   element = h("section", { class: "panel", "aria-labelledby": "past-imports-title" },
     h("div", { class: "panel-head" }, h("h2", { id: "past-imports-title" }, "Past imports")), this.#failure, this.#state, this.#list, this.#older);
 
-  /** Show the latest imports, or after them a page of older ones. @param {string} [path] */
+  /** Show the latest imports, or append a page of older ones. @param {string} [path] */
   async load(path = `${IMPORTS}?limit=${SHOWN}`) {
     try {
       const response = await request("GET", path);
@@ -42,7 +42,7 @@ export class PastImports {
     }
   }
 
-  /** Ask, and take an import back; return whether it was. @param {Pick<Import, "id" | "recorded">} wanted */
+  /** Confirm and revert an import; return whether it was reverted. @param {Pick<Import, "id" | "recorded">} wanted */
   async takeBack({ id, recorded }) {
     const trades = formatPlural(recorded, "trade");
     if (!(await ask(`Take import ${id} back, with the ${trades} that it recorded? Its file is not recorded again in the same account.`, "Take it back"))) return false;
@@ -73,7 +73,7 @@ export class PastImports {
       h("div", { class: "row" }, rows, back));
   }
 
-  /** Save what came of each row. @param {number} id */
+  /** Save the outcome of each row. @param {number} id */
   async #download(id) {
     try {
       /** @type {ImportRow[]} */

@@ -1,4 +1,4 @@
-// What came of a file: what the API answers, and how it is shown.
+// The result of a file: the API's response and how it is displayed.
 
 import { h, setText } from "../core/dom.js";
 import { formatAmount, formatCount, formatPlural } from "../core/format.js";
@@ -16,7 +16,7 @@ import { toDecimal } from "../trades/trade.js";
  * }} ImportResult
  * @typedef {"agrees" | "differs" | "missing_here" | "missing_there"} Agreement
  * @typedef {{format: string, rows_read: number, skipped: number, rejected: number, trades: Record<Agreement, Row[]>} & Record<Agreement, number>} Comparison
- * @typedef {{text: string, count: number, rows: Row[]}} List a number of rows, and the first of them
+ * @typedef {{text: string, count: number, rows: Row[]}} List the number of rows, and the first of them
  */
 
 /** @param {ImportResult} result */
@@ -42,7 +42,7 @@ export function comparisonLists({ trades, ...counts }) {
 }
 
 /**
- * Show how many rows came to what, and the first of one kind: the one that is chosen.
+ * Show the number of rows by outcome, and the first rows of the selected outcome.
  * @param {List[]} all
  */
 function lists(all) {
@@ -96,7 +96,7 @@ function remarkOf({ trade_id: id, trade, reason, recorded, fields = [] }) {
 }
 
 /**
- * What a file asks somebody to look at before, or after, it is recorded.
+ * Return the issues to review before or after a file is recorded.
  * @param {ImportResult} result
  */
 export function noticesOf({ turns_short: short, splits }) {

@@ -1,4 +1,4 @@
-// A broker's file: what is in it, what of that the ledger lacks, and recording it.
+// The import view: previews a broker's file, compares it with the ledger, and records it.
 
 import { ApiError, get, request } from "../core/api.js";
 import { h, setText } from "../core/dom.js";
@@ -37,11 +37,11 @@ class ImportView {
   /** @type {File | null} */
   #file = null;
   #request = new AbortController();
-  /** How the file was last read: leaving a field that it was read with changes nothing. */
+  /** The options of the last read: leaving a field unchanged does not read the file again. */
   #tried = "";
-  /** Titles of the formats by their names. @type {Map<string, string>} */
+  /** Format titles by name. @type {Map<string, string>} */
   #titles = new Map();
-  /** Of ISINs without one. @type {Map<string, string>} */
+  /** Tickers for ISINs without one. @type {Map<string, string>} */
   #tickers = new Map();
 
   #drop = fileDrop("Broker’s file", WANTED, (file) => this.#take(file));
@@ -100,7 +100,7 @@ class ImportView {
     this.#send("try");
   }
 
-  /** Send the file, and show what came of it. @param {Action} action */
+  /** Send the file and show the result. @param {Action} action */
   async #send(action) {
     const file = this.#file;
     if (!file) return;
@@ -152,7 +152,7 @@ class ImportView {
     for (const { name, title } of await get(IMPORT_FORMATS)) this.#titles.set(name, title);
   }
 
-  /** Say what the API finds wrong, and ask for the columns of a file that it does not know. @param {import("../core/api.js").FieldError[]} errors */
+  /** Show errors; ask for columns if the format is unknown. @param {import("../core/api.js").FieldError[]} errors */
   async #refuse(errors) {
     const elsewhere = showErrors(this.#fields, errors);
     if (!errors.length) return;
@@ -201,7 +201,7 @@ class ImportView {
     this.#actions.replaceChildren(...actions);
     this.#content.replaceChildren(h("p", { role: "status" }, said), ...content.filter((each) => each !== null));
     this.#result.hidden = this.#result.inert = false;
-    const isNowhere = document.activeElement === document.body; // as after a button that is gone
+    const isNowhere = document.activeElement === document.body; // for example, after the focused button was removed
     if (isNowhere || this.#columns.element.contains(document.activeElement)) this.#title.focus();
   }
 
@@ -231,5 +231,5 @@ class ImportView {
   }
 }
 
-/** Say of the file what the API says of a request's body, without its example of a request. @param {string} text */
+/** Reword an API error about the request body to refer to the file, without its example. @param {string} text */
 const ofFile = (text) => text.replace(/^(Is|Has) /, (verb) => `The file ${verb.toLowerCase()}`).replace(/ Name its columns: .*/, " Name its columns below.");
