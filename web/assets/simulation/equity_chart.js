@@ -1,4 +1,4 @@
-// The chart of a simulation: equity, and buy and hold with the fills, above; the drawdown hanging from zero below.
+// The chart of a simulation: equity, buy and hold, and fills above; drawdown below zero underneath.
 
 import { color, makeChart } from "../charts/library.js";
 import { formatFloat } from "../core/format.js";
@@ -9,7 +9,7 @@ import { formatFloat } from "../core/format.js";
 export class EquityChart {
   /** @type {Result | null} */
   #result = null;
-  /** @type {Map<string | number, Bar>} By their times on the chart. */
+  /** @type {Map<string | number, Bar>} Bars by chart time. */
   #bars = new Map();
 
   /**
@@ -82,7 +82,7 @@ export class EquityChart {
   }
 }
 
-/** @param {string} at a day, or an instant */
+/** @param {string} at a day or an instant */
 function chartTime(at) {
   return at.includes("T") ? Date.parse(at) / 1_000 : at;
 }

@@ -1,11 +1,11 @@
-// A sweep as a heat map: a cell for each pair of windows, the darker the better.
+// A sweep as a heat map: one cell per pair of windows; darker is better.
 
 import { h } from "../core/dom.js";
 import { formatRatio } from "../core/format.js";
 
 /** @typedef {import("./result.js").SweptPair} SweptPair */
 
-/** The metrics of a sweep, and whether they are fractions that are shown in percent. @type {[string, string, boolean][]} */
+/** The sweep metrics, and whether each is a fraction shown as a percentage. @type {[string, string, boolean][]} */
 export const METRICS = [
   ["sharpe", "Sharpe", false],
   ["total_return", "Return", true],
@@ -46,7 +46,7 @@ export function heatMap(pairs, metric, chosen, onChoose) {
 }
 
 /**
- * How far a value is on the way from the lowest finite one to the highest; an infinite one is beyond it.
+ * Return a value's position from 0 (lowest finite value) to 1 (highest finite value, or infinity).
  * @param {import("./result.js").Ratio} value
  * @param {number} low
  * @param {number} high

@@ -1,4 +1,4 @@
-// The stored histories, each of which can be taken for a simulation.
+// The stored histories, each of which can be selected for a simulation.
 
 import { pages } from "../core/api.js";
 import { h } from "../core/dom.js";

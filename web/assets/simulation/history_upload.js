@@ -1,4 +1,4 @@
-// A place to drop the history of a ticker, or to choose its file.
+// An area to drop or choose a price history file.
 
 import { ApiError, request } from "../core/api.js";
 import { fileDrop } from "../core/file_drop.js";
@@ -11,7 +11,7 @@ import { isTicker } from "../core/words.js";
 const WANTED = "Drop a CSV of prices here, such as AAPL.csv: an export of Yahoo, TradingView or others, or the columns date and close, and open to fill at.";
 
 /**
- * @param {() => string} chosenTicker what a file is stored as whose name is no ticker
+ * @param {() => string} chosenTicker the ticker to use if the file name is not one
  * @param {(stored: StoredHistory) => void} onStored
  */
 export function historyUpload(chosenTicker, onStored) {

@@ -1,4 +1,4 @@
-// What a simulation came to, as the API has it.
+// The result of a simulation as returned by the API.
 
 import { formatPlural } from "../core/format.js";
 
@@ -12,7 +12,7 @@ import { formatPlural } from "../core/format.js";
  * @typedef {{id: number, recorded_at: string, result: Result}} Simulation
  */
 
-/** How many bars there are, of what length, and whether their prices are adjusted. @param {Result} result */
+/** Describe the number and length of bars, and whether prices are adjusted. @param {Result} result */
 export function describeBars({ bars, frequency, notes }) {
   return `${formatPlural(bars.length, "bar")}${frequency ? ` of ${frequency}` : ""}${notes?.adjusted ? ", adjusted for dividends and splits" : ""}`;
 }

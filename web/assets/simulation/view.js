@@ -1,4 +1,4 @@
-// The view of a simulation: which windows on which prices, at what costs, and what they would have earned.
+// The simulation view: the windows, prices and costs to simulate, and the results.
 
 import { ApiError, get, post } from "../core/api.js";
 import { loadLibrary } from "../charts/library.js";
@@ -137,7 +137,7 @@ class SimulationView {
     this.#showRecent();
   }
 
-  /** @param {URLSearchParams} parameters of a simulation that was recorded (`id`), or values of the form */
+  /** @param {URLSearchParams} parameters the `id` of a recorded simulation, or form values */
   show(parameters) {
     for (const [name, value] of parameters) if (name in this.#fields) this.#set(name, value);
     this.#histories.load();
@@ -149,7 +149,7 @@ class SimulationView {
     this.#fields["ticker"]?.input.focus();
   }
 
-  /** Take a stored history for the form. @param {import("./history_list.js").StoredHistory} stored */
+  /** Use a stored history in the form. @param {import("./history_list.js").StoredHistory} stored */
   #choose({ ticker }) {
     this.#set("ticker", ticker);
     this.#set("source", "history");
@@ -225,7 +225,7 @@ class SimulationView {
     focusFirstError(this.#fields);
   }
 
-  /** Show a simulation that was recorded before. @param {string} id */
+  /** Show a recorded simulation. @param {string} id */
   async #load(id) {
     this.#shownId = id;
     this.#showState(`Loading simulation ${id}…`);
@@ -242,7 +242,7 @@ class SimulationView {
     }
   }
 
-  /** Fill the form with what a simulation was of. @param {Result} result */
+  /** Fill the form with a simulation's parameters. @param {Result} result */
   #fill({ name, strategy }) {
     this.#set("ticker", name);
     for (const [key, value] of Object.entries(strategy)) if (key in this.#fields) this.#set(key, String(value));
@@ -308,7 +308,7 @@ class SimulationView {
     this.#sweep.replaceChildren(h("h2", {}, `Sweep by ${text}`), h("p", { class: "muted small" }, `${sweep.warning} A click simulates the pair alone.`), map);
   }
 
-  /** Keep a simulation at hand in this browser. @param {{id: number, text: string}} simulation */
+  /** Add a simulation to the recent ones in this browser. @param {{id: number, text: string}} simulation */
   #remember(simulation) {
     const others = recent().filter(({ id }) => id !== simulation.id);
     localStorage.setItem(RECENT_KEY, JSON.stringify([simulation, ...others].slice(0, RECENT)));
@@ -336,7 +336,7 @@ function recent() {
 
 /** @param {string} text */
 function whole(text) {
-  return /^\d{1,9}$/.test(text) ? Number(text) : text; // the API says what is wrong with anything else
+  return /^\d{1,9}$/.test(text) ? Number(text) : text; // the API reports errors for anything else
 }
 
 /** @param {Result} result */
