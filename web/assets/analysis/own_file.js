@@ -1,4 +1,4 @@
-// A file of trades, analyzed here as the system analyzes a day's: it is sent nowhere and not kept.
+// Analyzes a file of trades in the browser as the system analyzes a day's file; it is not uploaded or stored.
 
 import { add, compare, divide, multiply } from "../core/decimals.js";
 import { compareInstants } from "../core/time.js";
@@ -6,7 +6,7 @@ import { compareInstants } from "../core/time.js";
 /**
  * @typedef {import("./table.js").Row} Row
  * @typedef {import("./view.js").Reject} Reject
- * @typedef {Row & {first: string, last: string}} Sums the instants of its first and last trade
+ * @typedef {Row & {first: string, last: string}} Sums a row with the instants of its first and last trade
  */
 
 const COLUMNS = ["ticker", "price", "quantity", "side", "timestamp"];
@@ -23,13 +23,13 @@ const RULES = [
 ];
 const INSTANT = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)([Zz]|[+-]\d{2}:[0-5]\d)?$/;
 
-/** The file's first line names no columns of trades. */
+/** The file's first line lacks required columns. */
 export class HeaderError extends Error {}
 
 /**
- * Return what a file comes to, a row for each ticker and currency, and which of its lines are no trades.
+ * Return a file's analysis: a row for each ticker and currency, and the rejected lines.
  * @param {string} text
- * @returns {{rows: Row[], rejects: Reject[], count: number}} `count` is of all lines that are not blank
+ * @returns {{rows: Row[], rejects: Reject[], count: number}} `count` is the number of non-blank lines
  * @throws {HeaderError}
  */
 export function analyze(text) {
@@ -60,7 +60,7 @@ function cells(line) {
   return [...line.matchAll(FIELD)].map(([, quoted, plain]) => (quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"')));
 }
 
-/** Return why a line is no trade, or null. @param {Record<string, string>} trade */
+/** Return why a line is not a valid trade, or null. @param {Record<string, string>} trade */
 function fault(trade) {
   for (const [name, pattern, what] of RULES) {
     const value = trade[name];
@@ -69,7 +69,7 @@ function fault(trade) {
   return toInstant(trade["timestamp"] ?? "") ? null : `timestamp must be an instant, not '${trade["timestamp"]}'`;
 }
 
-/** Return an instant as scripts read it, or null where there is none; without an offset it is UTC. @param {string} text */
+/** Return an instant in a format Date can parse, or null if invalid; UTC if it has no offset. @param {string} text */
 function toInstant(text) {
   const [, day, time, offset = "Z"] = text.match(INSTANT) ?? [];
   const exists = day && new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day);
@@ -78,7 +78,7 @@ function toInstant(text) {
 }
 
 /**
- * @param {Map<string, Sums>} sums by ticker and currency
+ * @param {Map<string, Sums>} sums keyed by ticker and currency
  * @param {Record<string, string>} trade
  */
 function take(sums, { ticker = "", currency, price = "", quantity = "", side, timestamp = "" }) {

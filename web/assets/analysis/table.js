@@ -1,4 +1,4 @@
-// A day's tickers as a table that can be sorted, with each one's share of the amount and the range of its prices.
+// A day's tickers as a sortable table, with each ticker's share of the total amount and its price range.
 
 import { add, compare, round } from "../core/decimals.js";
 import { h, svg } from "../core/dom.js";
@@ -27,7 +27,7 @@ const COLUMNS = [
 
 /** @param {Row[]} rows */
 export function analysisTable(rows) {
-  /** By currency: amounts of different ones are no parts of one whole. @type {Map<string | null, {total: string, largest: string}>} */
+  /** Separate by currency: amounts cannot be combined. @type {Map<string | null, {total: string, largest: string}>} */
   const sums = new Map();
   for (const { currency, notional } of rows) {
     const { total, largest } = sums.get(currency) ?? { total: "0", largest: "0" };
@@ -73,7 +73,7 @@ function toShare(row, { total, largest }) {
   return h("span", { class: "share" }, h("span", { "aria-hidden": "true" }, bar), h("span", { class: "number" }, `${formatFloat(part * 100, 1)} %`));
 }
 
-/** Draw a line from the low to the high, a thick one from the open to the close, and a dot at the average. @param {Row} row */
+/** Draw a line from low to high, a thick one from open to close, and a dot at the average. @param {Row} row */
 function toRange(row) {
   const low = Number(row.low);
   const span = Number(row.high) - low;

@@ -1,4 +1,4 @@
-// The view of analyses: the days that have one, and a day's figures, tickers, changes and rejected rows.
+// The analysis view: the analyzed days, and a day's figures, tickers, changes and rejected rows.
 
 import { ApiError, get, nextPage, pages, post, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
@@ -14,11 +14,11 @@ import { analysisTable } from "./table.js";
 
 const REJECTS_PAGE = 100;
 const DAYS_PAGE = 14;
-const FILE_LIMIT = 20_000_000; // bytes of a file that is analyzed in the browser
+const FILE_LIMIT = 20_000_000; // maximum size in bytes of a file analyzed in the browser
 const WANTED = "Drop a CSV of trades here to analyze it without keeping it: the columns ticker, price, quantity, side and timestamp.";
 const DAY_MS = 86_400_000;
-const ASK_MS = 1_000; // how often a day is asked after whose analysis is being made
-const EXPORT_MS = 30_000; // after which one that changes nothing is over
+const ASK_MS = 1_000; // polling interval while an analysis is running
+const EXPORT_MS = 30_000; // timeout for an export that changes nothing
 
 /**
  * @typedef {import("./table.js").Row} Row
@@ -33,15 +33,15 @@ export function create() {
 
 class AnalysisView {
   #day = "";
-  /** The analysis that is shown. @type {Analysis | null} */
+  /** The displayed analysis. @type {Analysis | null} */
   #analysis = null;
   /** @type {string | null} */
   #moreRejects = null;
   /** @type {string | null} */
   #moreDays = null;
-  /** @type {string[]} The days that have an analysis, newest first, as far as they are known. */
+  /** @type {string[]} The known days that have an analysis, newest first. */
   #days = [];
-  /** How their analyses stand, as far as that is known. @type {Map<string, Analysis["status"]>} */
+  /** Known analysis statuses by day. @type {Map<string, Analysis["status"]>} */
   #statuses = new Map();
 
   #input = h("input", { type: "date", name: "date", "aria-label": "Day, UTC", required: true, max: "9999-12-31", onchange: () => this.#go(this.#input.value) });
@@ -133,7 +133,7 @@ class AnalysisView {
     if (!Number.isNaN(day)) this.#go(new Date(day + days * DAY_MS).toISOString().slice(0, 10));
   }
 
-  /** Read the days that have an analysis: the first page of them, or the next one. */
+  /** Load the first or next page of analyzed days. */
   async #loadDays() {
     try {
       const response = await request("GET", this.#moreDays ?? `${ANALYSES}?limit=${DAYS_PAGE}`);
@@ -146,7 +146,7 @@ class AnalysisView {
     this.#loadStatuses();
   }
 
-  /** Find out of one day after another how its analysis stands: the list of days does not say it. */
+  /** Load the analysis status of each day in turn: the list of days does not include it. */
   async #loadStatuses() {
     for (const day of this.#days) {
       if (this.#statuses.has(day)) continue;
@@ -171,7 +171,7 @@ class AnalysisView {
     this.#dayList.replaceChildren(...this.#days.map(chip), ...more);
   }
 
-  /** Show the stored analysis of the day, and wait for one that is being made. */
+  /** Show the stored analysis of the day, waiting for one that is running. */
   async #load() {
     this.#clear();
     this.#showState(`Loading the analysis of ${this.#day}…`);
@@ -182,7 +182,7 @@ class AnalysisView {
     }, () => this.#load());
   }
 
-  /** Have the day exported and analyzed; the file of somebody else is only analyzed. */
+  /** Export and analyze the day; an externally provided file is only analyzed. */
   async #make() {
     const before = this.#analysis;
     const isForeign = before?.is_foreign ?? false;
@@ -192,7 +192,7 @@ class AnalysisView {
       await post(isForeign ? ANALYSES : EXPORTS, { date: day });
       const start = Date.now();
       let wasRunning = false;
-      // An export of the same trades is followed by an analysis that changes nothing, which may be over between two looks.
+      // An export of unchanged trades triggers an analysis that changes nothing and may finish between two polls.
       const analysis = await this.#follow(day, (current) => {
         if (current?.status === "running") return void (wasRunning = true);
         return isForeign || wasRunning || current?.revision !== before?.revision || current?.status === "failed" || Date.now() - start > EXPORT_MS;
@@ -205,7 +205,7 @@ class AnalysisView {
   }
 
   /**
-   * Ask after a day until its analysis is as it shall be, or another day is shown.
+   * Poll a day's analysis until `isDone` or until another day is shown.
    * @param {string} day
    * @param {(analysis: Analysis | null) => unknown} isDone
    */
@@ -218,7 +218,7 @@ class AnalysisView {
   }
 
   /**
-   * Do something with the day, and say what went wrong.
+   * Run an action for the day and show any error.
    * @param {(day: string) => Promise<void>} action
    * @param {() => unknown} again
    */
@@ -303,7 +303,7 @@ class AnalysisView {
   }
 
   /**
-   * Download all pages of a CSV as one file, with the header of the first.
+   * Download all pages of a CSV as one file, with the header of the first page.
    * @param {string} path
    * @param {string} name
    */
@@ -323,7 +323,7 @@ class AnalysisView {
     }
   }
 
-  /** Show what a file comes to, in a window: it is not kept. @param {File} file */
+  /** Show the analysis of a file in a window without storing it. @param {File} file */
   async #analyzeFile(file) {
     if (file.size > FILE_LIMIT) return this.#drop.show(`${file.name} has more than 20 MB: put it into the bucket, as the file of a day.`, true);
     try {
@@ -368,7 +368,7 @@ function toReject({ line, reason, row }) {
 }
 
 /**
- * Return a day's analysis with all of its rows, or null where there is none.
+ * Return a day's analysis with all of its rows, or null if there is none.
  * @param {string} day
  * @returns {Promise<Analysis | null>}
  */
