@@ -1,4 +1,4 @@
-// The window of webhooks: those that there are, and a form that adds one.
+// The webhooks window: the list of webhooks and a form that adds one.
 
 import { ApiError, get, post } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
@@ -13,7 +13,7 @@ import { describeEvent, KINDS } from "./words.js";
 
 const EVENTS = ["trade.recorded.v1", "trade.voided.v1", "trade.corrected.v1", "import.completed.v1", "import.voided.v1", "price.alerted.v1"];
 
-/** Open the window of webhooks. */
+/** Open the webhooks window. */
 export function openWebhooks() {
   new WebhookDialog();
 }
@@ -63,7 +63,7 @@ class WebhookDialog {
       item.element.remove();
       this.#none.hidden = this.#list.children.length > 1;
       this.#form.say("The webhook is deleted.");
-      this.#fields.url.input.focus(); // the button that was clicked is gone
+      this.#fields.url.input.focus(); // the clicked button has been removed
     });
     this.#none.hidden = true;
     this.#list.append(item.element);
@@ -85,7 +85,7 @@ class WebhookDialog {
     return "The webhook is sent events from now on.";
   }
 
-  /** What is filled in. @returns {Record<string, string>} */
+  /** The form's values. @returns {Record<string, string>} */
   #values() {
     return Object.fromEntries([...new FormData(this.#form.element)].map(([name, value]) => [name, String(value).trim()]).filter(([, text]) => text));
   }
@@ -96,7 +96,7 @@ class WebhookDialog {
     if (!secret) return;
     const shown = h("input", { readonly: true, value: secret, "aria-label": "Secret" });
     const copy = () => {
-      shown.select(); // a browser that does not let a page copy lets its user
+      shown.select(); // lets the user copy if the browser blocks the page from doing so
       return navigator.clipboard.writeText(secret).then(() => this.#form.say("The secret is copied."), () => this.#form.say("Copy what is selected."));
     };
     this.#secret.append(h("div", { class: "change-form" },
@@ -107,6 +107,6 @@ class WebhookDialog {
 
   #showFields() {
     const { element, input } = this.#fields.chat_id;
-    element.hidden = input.disabled = this.#kind.value !== "telegram"; // what is disabled is not sent
+    element.hidden = input.disabled = this.#kind.value !== "telegram"; // disabled fields are not sent
   }
 }

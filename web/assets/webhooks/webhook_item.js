@@ -1,4 +1,4 @@
-// A webhook in the list: how it fares, what may be done with it, and its deliveries.
+// A webhook in the list: its status, actions and deliveries.
 
 import { get, nextPage, patch, post, request } from "../core/api.js";
 import { ask, h, setText } from "../core/dom.js";
@@ -46,7 +46,7 @@ export class WebhookItem {
     this.load();
   }
 
-  /** Read the latest deliveries, or after them a page of older ones. */
+  /** Load the latest deliveries, or append a page of older ones. */
   async load(from = `${this.path}/deliveries?limit=20`) {
     try {
       const response = await request("GET", from);
@@ -90,7 +90,7 @@ export class WebhookItem {
     this.#paint();
   }
 
-  /** Send something, and show what came of it, also of the webhook. @param {string} what */
+  /** Send a request and show the resulting delivery and webhook state. @param {string} what */
   async #send(what) {
     /** @type {Delivery} */
     const delivery = await post(`${this.path}${what}`);
@@ -98,7 +98,7 @@ export class WebhookItem {
     const place = this.#deliveries.findIndex(({ id }) => id === delivery.id);
     this.#deliveries.splice(Math.max(place, 0), place < 0 ? 0 : 1, delivery);
     this.#paint();
-    this.#list.children[place]?.querySelector("button")?.focus(); // the one that was clicked is gone
+    this.#list.children[place]?.querySelector("button")?.focus(); // the clicked button has been removed
     this.#say(`${STATUSES[delivery.status]}: ${delivery.attempts.slice(-1).map(describeAttempt)}.`, delivery.status !== "delivered");
   }
 
@@ -121,7 +121,7 @@ export class WebhookItem {
   /**
    * @param {string} text
    * @param {() => void} onclick
-   * @param {string} [of] what it is for, where there are several
+   * @param {string} [of] what the button applies to, if there are several
    */
   #button(text, onclick, of) {
     return h("button", { type: "button", class: "quiet", "aria-label": of && `${text}: ${of}`, onclick }, text);

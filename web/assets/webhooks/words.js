@@ -1,4 +1,4 @@
-// Webhooks and their deliveries, in words.
+// Text descriptions of webhooks and their deliveries.
 
 /**
  * @typedef {{id: string, kind: string, url: string, events: string[] | null, ticker: string | null, account: string | null, rule_id: number | null, paused: boolean, paused_because: keyof typeof PAUSED | null, failing_since: string | null}} Webhook
@@ -11,13 +11,13 @@ export const KINDS = { standard: "Signed JSON", slack: "Slack", telegram: "Teleg
 export const STATUSES = { pending: "Waiting", delivered: "Delivered", failed: "Not delivered" };
 const PAUSED = { requested: "Paused", gone: "Paused: its receiver is gone", failing: "Paused: it failed for five days" };
 
-/** Write a type of events: "Trade recorded". @param {string} type such as trade.recorded.v1 */
+/** Format an event type: "Trade recorded". @param {string} type such as trade.recorded.v1 */
 export function describeEvent(type) {
   const [what = "", happened] = type.split(".");
   return `${what.charAt(0).toUpperCase()}${what.slice(1)} ${happened}`;
 }
 
-/** Write which events a webhook is sent, and as what. @param {Webhook} webhook */
+/** Describe the events a webhook receives and their format. @param {Webhook} webhook */
 export function describeSelection({ kind, events, ticker, account, rule_id: rule }) {
   return [KINDS[kind], events?.map(describeEvent).join(", ") ?? "Every event", ticker, account && `account ${account}`, rule && `rule ${rule}`].filter(Boolean).join(" · ");
 }
@@ -27,7 +27,7 @@ export function describeState({ paused_because: reason, failing_since: failing }
   return reason ? PAUSED[reason] : failing ? "Failing" : "Active";
 }
 
-/** Write what a receiver answered: "HTTP 200 after 12 ms". @param {Attempt} attempt */
+/** Describe a receiver's response: "HTTP 200 after 12 ms". @param {Attempt} attempt */
 export function describeAttempt({ status, error, milliseconds }) {
   return `${status ? `HTTP ${status}` : error} after ${milliseconds} ms`;
 }
