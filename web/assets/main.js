@@ -1,4 +1,4 @@
-// The start of the page.
+// The entry point of the page.
 
 import { byId, h, setText } from "./core/dom.js";
 import { Feed } from "./core/feed.js";
@@ -64,7 +64,7 @@ async function start() {
   byId("show-shortcuts").addEventListener("click", showShortcuts);
   byId("sign-out").addEventListener("click", signOut);
   document.querySelector(".skip")?.addEventListener("click", (event) => {
-    event.preventDefault(); // the hash names the view
+    event.preventDefault(); // the hash is used to select the view
     byId("content").focus();
   });
   setText(byId("zone"), ZONE);

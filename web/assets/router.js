@@ -1,4 +1,4 @@
-// Navigation: the URL's hash names a view and its parameters.
+// Navigation: the URL's hash selects a view and its parameters.
 
 import { byId, h } from "./core/dom.js";
 import { VIEWS } from "./views.js";
@@ -25,7 +25,7 @@ export class Router {
     this.show();
   }
 
-  /** Show the view that the URL names. */
+  /** Show the view that the URL selects. */
   async show() {
     const [path = "", query = ""] = location.hash.replace(/^#\//, "").split("?");
     const wanted = /** @type {typeof VIEWS[number]} */ (VIEWS.find(({ name }) => name === path) ?? VIEWS[0]);
@@ -39,10 +39,10 @@ export class Router {
         this.#views.set(wanted.name, view);
       } catch (error) {
         if (this.#name === wanted.name) this.#fail(wanted.title);
-        if (!(error instanceof TypeError)) throw error; // a load that fails is a TypeError; the rest is a fault of this page
+        if (!(error instanceof TypeError)) throw error; // a failed load is a TypeError; the rest is a bug
         return;
       }
-      if (this.#name !== wanted.name) return; // somebody has gone on meanwhile
+      if (this.#name !== wanted.name) return; // the user has navigated away in the meantime
     }
     if (view !== this.#shown) {
       this.#shown?.hide?.();
@@ -52,7 +52,7 @@ export class Router {
     view.show(new URLSearchParams(query));
   }
 
-  /** Put a view in the place of all others, until the URL changes. @param {HTMLElement} element */
+  /** Show an element instead of any view until the URL changes. @param {HTMLElement} element */
   replace(element) {
     this.#shown?.hide?.();
     this.#shown = null;

@@ -1,7 +1,7 @@
-// The views of the page, in the order of the navigation; the first one is shown where the URL names none.
+// The views of the page, in navigation order; the first one is shown if the URL selects none.
 
 /**
- * What a view's module exports as `create`.
+ * Parameter and result of `create`, which each view's module exports.
  * @typedef {{
  *   feed: import("./core/feed.js").Feed,
  *   market: import("./prices/market.js").Market,
@@ -17,7 +17,7 @@
  */
 
 /**
- * A module is loaded when its view is first shown. `again` makes its URL another one: browsers remember a failed load.
+ * A module is loaded when its view is first shown. `again` changes its URL because browsers cache a failed load.
  * @type {{name: string, title: string, load: (again: string) => Promise<{create: (context: Context) => View}>}[]}
  */
 export const VIEWS = [

@@ -1,4 +1,4 @@
-// A file of trades that is analyzed in the browser comes to what the system makes of it.
+// Analyzing a file of trades in the browser gives the same result as the system.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

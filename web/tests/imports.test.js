@@ -1,4 +1,4 @@
-// How the header of a file that no format knows is found.
+// Finding the header of a file in an unknown format.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

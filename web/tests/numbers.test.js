@@ -1,4 +1,4 @@
-// Decimals, and how they are written.
+// Decimals and their formatting.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

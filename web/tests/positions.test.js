@@ -1,4 +1,4 @@
-// Positions: what they are worth at the prices that come, and what they come to.
+// Positions: their value at live prices, and their totals.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Ticks and bars: what a ticker's price is, how much it changed, and where there were no prices.
+// Ticks and bars: a ticker's price, its change, and gaps in prices.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -54,7 +54,7 @@ test("a change says how old the price is from which it is counted", () => {
 test("the day is the viewer's", () => {
   const stock = new Stock("AAPL");
   stock.fill([
-    average("2026-05-01T21:55:00Z", ["90.00", "99.00", "80.00", "95.00"]), // 23:55 of the day before in Berlin
+    average("2026-05-01T21:55:00Z", ["90.00", "99.00", "80.00", "95.00"]), // 23:55 on the previous day in Berlin
     average("2026-05-01T22:00:00Z", ["96.00", "97.00", "94.00", "95.00"]),
   ]);
   stock.take(tick("98.00", "2026-05-02T10:00:00Z"));
@@ -70,7 +70,7 @@ test("bars of an hour and of a day are made of those of five minutes", () => {
     ["9.50", "10.00", "9.50", "10.00", 2], ["8.00", "8.00", "8.00", "8.00", 1], ["7.00", "7.00", "7.00", "7.00", 1],
   ]);
   assert.deepEqual(aggregate(bars, "day").map(({ time }) => new Date(time * 1_000).toISOString()), ["2026-04-30T22:00:00.000Z", "2026-05-01T22:00:00.000Z"]);
-  assert.equal(bars[0]?.high, "9.50"); // the bars themselves are left as they were
+  assert.equal(bars[0]?.high, "9.50"); // the original bars are unchanged
 });
 
 test("a day in which clocks change has 23 or 25 hours", () => {

@@ -1,4 +1,4 @@
-// Alert rules in words, and what the alerts of each kind say.
+// Text descriptions of alert rules and of each kind of alert.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

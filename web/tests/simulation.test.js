@@ -1,4 +1,4 @@
-// How a simulation's bars and ratios are worded.
+// Text descriptions of a simulation's bars and ratios.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

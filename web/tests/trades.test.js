@@ -1,4 +1,4 @@
-// Trades: filters, order and sums.
+// Trades: filters, sorting and totals.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

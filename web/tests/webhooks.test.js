@@ -1,4 +1,4 @@
-// Webhooks and their deliveries in words.
+// Text descriptions of webhooks and their deliveries.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The chart library in the page's colors, its time in the viewer's zone. It is loaded with the first chart.
+// The chart library with the page's colors and the viewer's time zone. It is loaded with the first chart.
 
 import { formatClock, formatDay, formatUtc } from "../core/time.js";
 
@@ -15,7 +15,7 @@ export function color(name) {
 let failures = 0;
 
 /**
- * Load the library; where that failed before, under another URL, for browsers remember a failed load.
+ * Load the library; after a failure, use a different URL because browsers cache a failed load.
  * @returns {Promise<Library>}
  */
 export async function loadLibrary() {
@@ -28,21 +28,21 @@ export async function loadLibrary() {
 }
 
 /**
- * Make an empty chart that keeps to its element's size and to the colors that the viewer prefers.
+ * Create an empty chart that follows its element's size and the viewer's color scheme.
  * @param {Library} library
  * @param {HTMLElement} element
  * @param {() => void} onRecolor
- * @param {AbortSignal} [signal] ends the chart
+ * @param {AbortSignal} [signal] removes the chart
  */
 export function makeChart(library, element, onRecolor, signal) {
   const chart = library.createChart(element, {
     autoSize: true,
-    layout: { attributionLogo: false, fontSize: 12, fontFamily: getComputedStyle(element).fontFamily }, // the footer names it
+    layout: { attributionLogo: false, fontSize: 12, fontFamily: getComputedStyle(element).fontFamily }, // in the footer
     rightPriceScale: { borderVisible: false, minimumWidth: 72, scaleMargins: { top: 0.1, bottom: 0.08 } },
     timeScale: { borderVisible: false, timeVisible: true, rightOffset: 2, tickMarkFormatter: tickMark, minBarSpacing: 0.001 },
     crosshair: { mode: library.CrosshairMode.Magnet },
     localization: { timeFormatter: (/** @type {any} */ time) => hovered(time) },
-    // A page that is scrolled must not zoom its charts: the wheel and a finger that moves up or down are the page's.
+    // Scrolling the page must not zoom its charts: the wheel and vertical swipes are left to the page.
     handleScroll: { mouseWheel: false, vertTouchDrag: false, horzTouchDrag: true, pressedMouseMove: true },
     handleScale: { mouseWheel: false, pinch: true, axisPressedMouseMove: true, axisDoubleClickReset: true },
   });
@@ -63,7 +63,7 @@ export function makeChart(library, element, onRecolor, signal) {
   return chart;
 }
 
-/** @param {any} time seconds, or a business day as text */
+/** @param {any} time seconds, or a business day as a string */
 function instant(time) {
   return new Date(typeof time === "number" ? time * 1_000 : `${time}T00:00:00Z`);
 }
@@ -77,7 +77,7 @@ function hovered(time) {
 
 /**
  * @param {any} time
- * @param {number} kind as the library counts them: 0 a year, 1 a month, 2 a day, 3 a time, 4 a time with seconds
+ * @param {number} kind the library's tick mark type: 0 year, 1 month, 2 day, 3 time, 4 time with seconds
  */
 function tickMark(time, kind) {
   const at = instant(time);

@@ -1,2 +1,2 @@
-// The build puts the package's prebuilt module here; these are its types.
+// The build copies the package's prebuilt module here; these are its types.
 export * from "lightweight-charts";
