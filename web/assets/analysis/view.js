@@ -140,7 +140,7 @@ class AnalysisView {
       this.#days = [...new Set([...this.#days, ...(await response.json())])];
       this.#moreDays = nextPage(response);
     } catch {
-      return; // the day itself says what is wrong
+      return; // loading the day reports the error
     }
     this.#showDays();
     this.#loadStatuses();
@@ -155,7 +155,7 @@ class AnalysisView {
         const { status } = await get(`${analysisPath(day)}?limit=1`);
         this.#statuses.set(day, status);
       } catch {
-        return; // the day itself says what is wrong
+        return; // loading the day reports the error
       }
       this.#showDays();
     }

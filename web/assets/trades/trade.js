@@ -10,7 +10,7 @@ import { compareInstants } from "../core/time.js";
  * @typedef {{column: Column, isDescending: boolean}} Order
  */
 
-/** @type {Order} The API's own. */
+/** @type {Order} The API's default order. */
 export const NEWEST_FIRST = { column: "time", isDescending: true };
 
 /** @param {Trade} trade */
