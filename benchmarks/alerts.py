@@ -4,6 +4,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from queue import Queue
 from statistics import median, quantiles
@@ -50,7 +51,8 @@ def _latencies(url: str, client: ClientConnection, heard: "Queue[float]") -> Map
     on_socket, at_webhook = [], []
     for number in range(measure.rounds(ALERTS) + 1):
         sent = time.perf_counter()
-        _ask(url, "/api/prices", {"prices": [{"ticker": TICKER, "price": str(round(price, 2))}]})
+        now = datetime.now(UTC).isoformat()
+        _ask(url, "/api/prices", {"prices": [{"ticker": TICKER, "price": str(round(price, 2)), "timestamp": now}]})
         price *= RISE
         if number:  # the first price has nothing to rise from
             while not isinstance(message := json.loads(client.recv(PATIENCE_SECONDS)), dict) or (
