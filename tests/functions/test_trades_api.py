@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.host.gateway import http_event
-from tests.conftest import Call, Channels, Rows, context
+from tests.conftest import Call, Channels, Rows, api_answer, context
 from trading.core import aws, database
 from trading.trades import ledger
 
@@ -541,3 +541,14 @@ def test_trades_are_counted_when_they_are_recorded_and_not_when_they_are_repeate
     call("GET", "/api/trades/")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [metrics["TradesRecorded"] for metrics in written] == [[1], [0], [2]]
+
+
+def test_the_answer_to_the_trade_of_the_readme_begins_byte_for_byte_as_it_always_did(call: Call) -> None:
+    del call  # which sets up what the function needs
+    body = b'{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}'  # as printed
+    headers = [("content-type", "application/json"), ("host", "localhost")]
+    answer = api_answer(http_event("POST", "/api/trades/", query="", headers=headers, body=body))
+    assert answer["body"].startswith(
+        '{"id":1,"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z",'
+        '"client_trade_id":null,"recorded_by":"local","recorded_at":"'
+    )
