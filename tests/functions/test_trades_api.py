@@ -545,7 +545,7 @@ def test_trades_are_counted_when_they_are_recorded_and_not_when_they_are_repeate
 
 def test_the_answer_to_the_trade_of_the_readme_begins_byte_for_byte_as_it_always_did(call: Call) -> None:
     del call  # which sets up what the function needs
-    body = b'{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}'  # as printed
+    body = b'{"ticker":"MSFT","price":"310.50","quantity":50,"side":"BUY","timestamp":"2025-06-03T12:00:00Z"}'
     headers = [("content-type", "application/json"), ("host", "localhost")]
     answer = api_answer(http_event("POST", "/api/trades/", query="", headers=headers, body=body))
     assert answer["body"].startswith(
