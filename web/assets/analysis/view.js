@@ -9,6 +9,7 @@ import { fileDrop } from "../core/file_drop.js";
 import { figures } from "../core/figures.js";
 import { formatAmount, formatCount, formatPlural } from "../core/format.js";
 import { ANALYSES, analysis as analysisPath, EXPORTS, rejects as rejectsPath } from "../core/paths.js";
+import { DAY_MS, utcDay } from "../core/time.js";
 import { analyze, HeaderError } from "./own_file.js";
 import { analysisTable } from "./table.js";
 
@@ -16,7 +17,6 @@ const REJECTS_PAGE = 100;
 const DAYS_PAGE = 14;
 const FILE_LIMIT = 20_000_000; // maximum size in bytes of a file analyzed in the browser
 const WANTED = "Drop a CSV of trades here to analyze it without keeping it: the columns ticker, price, quantity, side and timestamp.";
-const DAY_MS = 86_400_000;
 const ASK_MS = 1_000; // polling interval while an analysis is running
 const EXPORT_MS = 30_000; // timeout for an export that changes nothing
 
@@ -109,7 +109,7 @@ class AnalysisView {
   /** @param {URLSearchParams} parameters */
   async show(parameters) {
     if (!this.#days.length) await this.#loadDays();
-    const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
+    const yesterday = utcDay(Date.now() - DAY_MS);
     const day = parameters.get("date") ?? (this.#day || this.#days[0] || yesterday);
     if (day === this.#day) return;
     this.#day = day;
@@ -130,7 +130,7 @@ class AnalysisView {
   /** @param {number} days */
   #step(days) {
     const day = Date.parse(`${this.#day}T00:00:00Z`);
-    if (!Number.isNaN(day)) this.#go(new Date(day + days * DAY_MS).toISOString().slice(0, 10));
+    if (!Number.isNaN(day)) this.#go(utcDay(day + days * DAY_MS));
   }
 
   /** Load the first or next page of analyzed days. */

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const DAY_MS = 86_400_000;
 
 /** @param {number} value */
 const two = (value) => String(value).padStart(2, "0");
@@ -12,6 +13,9 @@ export const formatClock = (time) => `${two(time.getHours())}:${two(time.getMinu
 
 /** @param {Date} time */
 export const formatDay = (time) => `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+
+/** Return the UTC day of a time, such as 2025-06-03. @param {Date | number} time in milliseconds, if a number */
+export const utcDay = (time) => new Date(time).toISOString().slice(0, 10);
 
 /** @param {Date} time */
 export const formatUtc = (time) => `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;

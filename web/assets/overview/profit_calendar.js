@@ -3,8 +3,8 @@
 import { add } from "../core/decimals.js";
 import { h } from "../core/dom.js";
 import { formatCount, formatFloat, formatGain, formatPlural, trendOfAmount } from "../core/format.js";
+import { DAY_MS, utcDay } from "../core/time.js";
 
-const DAY_MS = 86_400_000;
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /** @typedef {import("./profit_panel.js").Day} Day */
@@ -31,14 +31,14 @@ export class ProfitCalendar {
   show(days) {
     this.#days = days;
     const byDay = new Map(days.map((day) => [day.group, day]));
-    const isoMonth = isoDay(this.#month).slice(0, 7);
+    const isoMonth = utcDay(this.#month).slice(0, 7);
     const own = days.filter(({ group }) => group.startsWith(isoMonth));
     this.#title.textContent = this.#month.toLocaleDateString("en", { month: "long", year: "numeric", timeZone: "UTC" });
     const sum = total(own);
     this.#sum.textContent = own.length ? `${formatGain(sum)} ${own[0]?.currency}` : "";
     this.#sum.dataset["trend"] = trendOfAmount(sum);
     this.#before.disabled = isoMonth <= (days[0]?.group.slice(0, 7) ?? isoMonth);
-    this.#after.disabled = isoMonth >= isoDay(new Date()).slice(0, 7);
+    this.#after.disabled = isoMonth >= utcDay(Date.now()).slice(0, 7);
     this.#body.replaceChildren(...weeksOf(this.#month).map((week) => {
       const cells = week.map((day) => (day.startsWith(isoMonth) ? toCell(day, byDay.get(day)) : h("td", { class: "outside" })));
       const inMonth = week.flatMap((day) => (day.startsWith(isoMonth) ? (byDay.get(day) ?? []) : []));
@@ -97,7 +97,7 @@ function weeksOf(month) {
   const weeks = [];
   const first = month.getTime() - ((month.getUTCDay() + 6) % 7) * DAY_MS;
   const next = Date.UTC(month.getUTCFullYear(), month.getUTCMonth() + 1, 1);
-  for (let monday = first; monday < next; monday += 7 * DAY_MS) weeks.push(WEEKDAYS.map((_, index) => isoDay(new Date(monday + index * DAY_MS))));
+  for (let monday = first; monday < next; monday += 7 * DAY_MS) weeks.push(WEEKDAYS.map((_, index) => utcDay(monday + index * DAY_MS)));
   return weeks;
 }
 
@@ -106,6 +106,3 @@ const total = (days) => days.reduce((sum, { profit }) => add(sum, profit), "0");
 
 /** @param {Date} time */
 const startOfMonth = (time) => new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth(), 1));
-
-/** @param {Date} time */
-const isoDay = (time) => time.toISOString().slice(0, 10);

@@ -4,10 +4,10 @@ import { loadLibrary } from "../charts/library.js";
 import { add } from "../core/decimals.js";
 import { h, segments, setText } from "../core/dom.js";
 import { formatCount, formatGain, formatMoney, formatPlural, trendOfAmount } from "../core/format.js";
+import { DAY_MS, utcDay } from "../core/time.js";
 import { describeDay, ProfitCalendar } from "./profit_calendar.js";
 import { ProfitChart } from "./profit_chart.js";
 
-const DAY_MS = 86_400_000;
 
 /**
  * @typedef {{group: string, currency: string, profit: string, fees: string, wins: number, losses: number, matches: number}} Day
@@ -81,7 +81,7 @@ export class ProfitPanel {
     this.#table.hidden = this.#style !== "table";
     this.#calendar.element.hidden = this.#style !== "calendar";
     this.#sum.hidden = this.#periods.element.hidden = this.#style === "calendar"; // it has its own months and totals
-    const today = new Date().toISOString().slice(0, 10);
+    const today = utcDay(Date.now());
     const all = this.#days.filter(({ currency }) => currency === this.#currency);
     const begin = all[0]?.group ?? today;
     const wanted = this.#period === "all" ? begin : dayAfter(today, 1 - Number(this.#period));
@@ -143,5 +143,5 @@ export class ProfitPanel {
  * @param {number} count
  */
 function dayAfter(day, count) {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + count * DAY_MS).toISOString().slice(0, 10);
+  return utcDay(Date.parse(`${day}T00:00:00Z`) + count * DAY_MS);
 }

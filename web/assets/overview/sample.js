@@ -2,11 +2,11 @@
 
 import { pages, post, request } from "../core/api.js";
 import { EXPORTS, history, TRADES, voidTrade } from "../core/paths.js";
+import { DAY_MS, utcDay } from "../core/time.js";
 
 export const SAMPLE_ACCOUNT = "sample";
 const HISTORY_TICKER = "SAMPL";
 const HISTORY_DAYS = 500;
-const DAY_MS = 86_400_000;
 const PAGE = 1_000;
 const VOIDED_AT_ONCE = 8;
 
@@ -32,7 +32,7 @@ export async function recordSample() {
   await post(`${TRADES}/batch`, { trades: sampleTrades() });
   attempt = crypto.randomUUID().slice(0, 8);
   await request("PUT", history(HISTORY_TICKER), { body: sampleHistory(), type: "text/csv" });
-  await post(EXPORTS, { date: new Date(Date.now() - DAY_MS).toISOString().slice(0, 10) });
+  await post(EXPORTS, { date: utcDay(Date.now() - DAY_MS) });
 }
 
 /**
@@ -74,7 +74,7 @@ function startOfUtcDay() {
 function sampleHistory() {
   const lines = Array.from({ length: HISTORY_DAYS }, (_, day) => {
     const price = 100 + day / 12 + 14 * Math.sin(day / 23) + 5 * Math.sin(day / 5.3);
-    return `${new Date(startOfUtcDay() - (HISTORY_DAYS - day) * DAY_MS).toISOString().slice(0, 10)},${price.toFixed(2)},${(price + Math.sin(day)).toFixed(2)}`;
+    return `${utcDay(startOfUtcDay() - (HISTORY_DAYS - day) * DAY_MS)},${price.toFixed(2)},${(price + Math.sin(day)).toFixed(2)}`;
   });
   return ["date,open,close", ...lines, ""].join("\n");
 }

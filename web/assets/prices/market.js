@@ -2,14 +2,13 @@
 
 import { get } from "../core/api.js";
 import { averages } from "../core/paths.js";
-import { compareInstants, startOfDay, toSeconds } from "../core/time.js";
+import { compareInstants, DAY_MS, startOfDay, toSeconds } from "../core/time.js";
 import { BAR_SECONDS, highest, lowest, merge } from "./bars.js";
 
 const TICKS_SECONDS = 1_800; // how long ticks are kept
 const MINUTE = 60;
 const MINUTES_SECONDS = 43_200; // how long one-minute bars are kept
 const PAGE = 5_000; // five-minute bars: 17 days of a market that never closes
-const DAY_MS = 86_400_000;
 const RECENT_MS = 900_000; // age of bars that may still change
 const HOUR = 3_600;
 const STALE_SECONDS = 60;
