@@ -2,14 +2,12 @@
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from queue import Queue
 from statistics import median, quantiles
 from threading import Thread
-from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -33,8 +31,8 @@ def figures(_: int) -> Iterator[Figure]:
         listener = Listener(0, lambda _: heard.put(time.perf_counter()))
         Thread(target=listener.serve_forever, daemon=True).start()
         webhook = {"url": listener.url, "events": ["price.alerted.v1"], "ticker": TICKER}
-        listener.secret = _ask(url, "/api/webhooks", webhook)["secret"]
-        with connect(_ask(url, "/api/prices/ticket", {})["url"]) as client:
+        listener.secret = laptop.ask(url, "/api/webhooks", webhook)["secret"]
+        with connect(laptop.ask(url, "/api/prices/ticket", {})["url"]) as client:
             client.send(json.dumps({"action": "subscribe", "tickers": [TICKER]}))
             say(f"  {ALERTS} alerts")
             latencies = _latencies(url, client, heard)
@@ -52,7 +50,8 @@ def _latencies(url: str, client: ClientConnection, heard: "Queue[float]") -> Map
     for number in range(measure.rounds(ALERTS) + 1):
         sent = time.perf_counter()
         now = datetime.now(UTC).isoformat()
-        _ask(url, "/api/prices", {"prices": [{"ticker": TICKER, "price": str(round(price, 2)), "timestamp": now}]})
+        tick = {"ticker": TICKER, "price": str(round(price, 2)), "timestamp": now}
+        laptop.ask(url, "/api/prices", {"prices": [tick]})
         price *= RISE
         if number:  # the first price has nothing to rise from
             while not isinstance(message := json.loads(client.recv(PATIENCE_SECONDS)), dict) or (
@@ -63,11 +62,3 @@ def _latencies(url: str, client: ClientConnection, heard: "Queue[float]") -> Map
             at_webhook.append(heard.get(timeout=PATIENCE_SECONDS) - sent)
         time.sleep(PAUSE_SECONDS)
     return {"on a socket": on_socket, "at a webhook": at_webhook}
-
-
-def _ask(url: str, path: str, body: object) -> Any:
-    request = urllib.request.Request(  # noqa: S310 - our own
-        url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310 - the same
-        return json.load(answer)

@@ -1,7 +1,6 @@
 """The laptop's system: how soon `make start` is ready, what it holds in memory, and what a tour leaves."""
 
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -10,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
 from benchmarks import measure
-from benchmarks.measure import OURS, ROOT, Figure, megabytes, say
-from local.host.postgres import Postgres
+from benchmarks.measure import OURS, Figure, megabytes, say
 from local.host.system import LOOPBACK, free_port
+from local.tools.checkout import copied
 
 STARTS = 5
 START_SECONDS = 60
@@ -55,14 +55,8 @@ def checkout() -> Iterator[Path]:
     """A copy of what a system needs of this checkout, to be removed with all that it leaves."""
     folder = Path(tempfile.mkdtemp(prefix="trading-laptop-"))
     folder.chmod(0o755)
-    for part in ("functions", "layers", "local", "docs", "events"):
-        shutil.copytree(ROOT / part, folder / part)
-    shutil.copy(ROOT / "template.yaml", folder)
-    try:
+    with copied(folder):
         yield folder
-    finally:
-        Postgres(folder / ".local" / "postgres", 0).erase()
-        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -91,23 +85,24 @@ def started(folder: Path) -> Iterator[tuple[float, psutil.Process, int]]:
         process.wait()
 
 
+def ask(url: str, path: str, body: object = None) -> Any:
+    """Send a system a request, and return its answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})  # noqa: S310 - our own
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - the same
+        return json.load(answer)
+
+
 def _tour(checkout: Path, port: int) -> None:
     """Do what the README shows, in its order."""
     url = f"http://{LOOPBACK}:{port}"
 
-    def ask(path: str, body: object = None) -> None:
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(  # noqa: S310 - our own
-            urllib.request.Request(url + path, data, {"Content-Type": "application/json"})  # noqa: S310 - the same
-        ) as answer:
-            answer.read()
-
     def trading(*arguments: str) -> None:
         subprocess.run([OURS, "-m", "local.cli", *arguments], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
 
-    ask("/api/trades/", TRADE)
-    ask("/api/trades?ticker=MSFT&start_date=2025-06-01&end_date=2025-06-03")
-    ask("/api/trades/1/void", {"reason": "wrong account"})
+    ask(url, "/api/trades/", TRADE)
+    ask(url, "/api/trades?ticker=MSFT&start_date=2025-06-01&end_date=2025-06-03")
+    ask(url, "/api/trades/1/void", {"reason": "wrong account"})
     trading("buy", "MSFT", "50", "310.50")
     trading("sell", "MSFT", "20", "320")
     trading("positions")
@@ -116,14 +111,14 @@ def _tour(checkout: Path, port: int) -> None:
     while time.monotonic() < deadline:
         time.sleep(SETTLE_SECONDS)  # a person asks when it is analyzed, not while it is
         try:
-            ask("/api/analyses/2024-05-15")
+            ask(url, "/api/analyses/2024-05-15")
         except OSError:
             continue
         break
-    ask("/api/alert-rules", {"ticker": "AAPL", "kind": "fall", "percent": "3", "window_seconds": 300})
-    ask("/api/prices/AAPL/averages")
-    ask("/api/alerts")
-    ask("/api/health")
+    ask(url, "/api/alert-rules", {"ticker": "AAPL", "kind": "fall", "percent": "3", "window_seconds": 300})
+    ask(url, "/api/prices/AAPL/averages")
+    ask(url, "/api/alerts")
+    ask(url, "/api/health")
 
 
 def _memory(system: psutil.Process) -> tuple[float, dict[str, tuple[int, float]]]:

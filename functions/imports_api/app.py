@@ -34,9 +34,8 @@ from trading.trades.imports.options import GivenOptions
 from trading.trades.imports.records import Import, ImportFilter, ImportRow, Outcome, RowFilter
 
 PATH = "/api/imports"
-FILE = Body(
-    ("text/csv", "application/octet-stream"), 4_000_000
-)  # in base64, this fits into Lambda's request limit of 6 MB
+# In base64, so many bytes fit into Lambda's request limit of 6 MB.
+FILE = Body(("text/csv", "application/octet-stream"), 4_000_000)
 RETRY_HINT = "Send the same file again: it goes on where it stopped."
 
 logger = Logger()

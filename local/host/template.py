@@ -179,7 +179,7 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
 
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains of statistics that nobody asked for
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns about unavailable metrics
     template = yaml_parse(path.read_text())
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):

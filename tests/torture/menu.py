@@ -23,6 +23,7 @@ import psycopg2
 from local.cli.client import Client, ProblemError, environment
 from local.host.aws_services import Aws
 from local.host.template import ROOT
+from tests.torture.system import children
 
 PAUSE_SECONDS = 1
 HEAL_SECONDS = 150  # the sweeper comes each minute, and leaves a lease of a minute its time
@@ -119,10 +120,9 @@ class Breaker:
         outcome.doubled = sum(keys.count(key) > 1 for key in outcome.answered)
 
     def _signal(self, part: str, number: signal.Signals) -> None:
-        for child in self._host.children(recursive=True):
+        for child in children(self._host, part):
             with suppress(psutil.Error):
-                if part in " ".join(child.cmdline()):
-                    child.send_signal(number)
+                child.send_signal(number)
 
     def _slow(self) -> None:
         self._signal("local.host.aws_server", signal.SIGSTOP)

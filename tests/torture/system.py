@@ -1,10 +1,8 @@
 """`make start` in a checkout of its own, to be watched, killed and started again."""
 
 import json
-import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +16,8 @@ from typing import Any
 
 import psutil
 
-from local.host.postgres import Postgres
 from local.host.system import LOOPBACK, free_port
-from local.host.template import ROOT
+from local.tools.checkout import copied
 
 START_SECONDS = 60
 NEXT = re.compile('<([^>]+)>; rel="next"')
@@ -56,10 +53,11 @@ class System:
     def kill(self, part: str, chance: random.Random) -> bool:
         """Kill one process of a part, or the whole system if none is named, and return whether there was one."""
         assert self._process is not None
-        victims = [self._process.pid] if not part else self._children(part)
+        host = psutil.Process(self._process.pid)
+        victims = [host] if not part else children(host, part)
         if not victims:
             return False
-        os.kill(chance.choice(victims), 9)
+        chance.choice(victims).kill()
         if not part:
             self._process.wait()
         return True
@@ -100,15 +98,16 @@ class System:
                 found[f"{_work(process)} {process.pid}"] = process
         return found
 
-    def _children(self, part: str) -> list[int]:
-        assert self._process is not None
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    if part in " ".join(child.cmdline()):
-                        found.append(child.pid)
-        return found
+
+def children(host: psutil.Process, part: str) -> list[psutil.Process]:
+    """Return the processes below a system's that have `part` in their command lines."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in host.children(recursive=True):
+            with suppress(psutil.Error):
+                if part in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
 
 
 def _work(process: psutil.Process) -> str:
@@ -125,13 +124,9 @@ def installed() -> Iterator[System]:
     """A system in a copy of what it needs of this checkout, which is stopped and removed with all that it leaves."""
     folder = Path(tempfile.mkdtemp(prefix="trading-fire-"))
     folder.chmod(0o755)
-    for part in ("functions", "layers", "local", "docs"):
-        shutil.copytree(ROOT / part, folder / part)
-    shutil.copy(ROOT / "template.yaml", folder)
-    system = System(folder)
-    try:
-        yield system
-    finally:
-        system.stop()
-        Postgres(folder / ".local" / "postgres", 0).erase()
-        shutil.rmtree(folder)
+    with copied(folder):
+        system = System(folder)
+        try:
+            yield system
+        finally:
+            system.stop()

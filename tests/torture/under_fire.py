@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -317,12 +318,18 @@ async def sweep(system: System) -> None:
 @asynccontextmanager
 async def local_function(name: str, environment: dict[str, str]) -> AsyncIterator[LocalFunction]:
     """Run a function of the template's, beside those that the system runs."""
-    declared = template.read(template.transformed()).functions[name]
     log = Path(os.devnull)
     async with ForkServer(log) as forks:
-        function = LocalFunction(declared, {**environment, "POWERTOOLS_METRICS_NAMESPACE": "Trading"}, log, forks)
+        function = LocalFunction(
+            _template().functions[name], {**environment, "POWERTOOLS_METRICS_NAMESPACE": "Trading"}, log, forks
+        )
         yield function
         await function.close()
+
+
+@cache
+def _template() -> template.System:
+    return template.read(template.transformed())
 
 
 def note_ledger(connection: "Connection", history: History) -> None:

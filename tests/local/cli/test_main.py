@@ -84,23 +84,24 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, (out + err).strip()
 
 
-def test_ctrl_c_ends_a_long_sweep_without_a_traceback(tmp_path: Path) -> None:
+def sweeping(folder: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Start a long sweep, and return it and its processes once some are at work."""
     history = str(ROOT / "events/history/MSFT.csv")
-    process = started(tmp_path, "simulate", history, "--sweep", "fast=1:300:1", "slow=301:700:1")
-    deadline = time.monotonic() + 30
-    while not [each for each in psutil.Process(process.pid).children() if each.cpu_times().user > 0]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert interrupted(process) == (130, "")
-
-
-def test_a_process_of_a_sweep_that_is_killed_is_an_error_in_a_sentence(tmp_path: Path) -> None:
-    history = str(ROOT / "events/history/MSFT.csv")
-    process = started(tmp_path, "simulate", history, "--sweep", "fast=1:300:1", "slow=301:700:1")
+    process = started(folder, "simulate", history, "--sweep", "fast=1:300:1", "slow=301:700:1")
     deadline = time.monotonic() + 30
     while not (working := [each for each in psutil.Process(process.pid).children() if each.cpu_times().user > 0]):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return process, working
+
+
+def test_ctrl_c_ends_a_long_sweep_without_a_traceback(tmp_path: Path) -> None:
+    process, _ = sweeping(tmp_path)
+    assert interrupted(process) == (130, "")
+
+
+def test_a_process_of_a_sweep_that_is_killed_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+    process, working = sweeping(tmp_path)
     working[0].kill()
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1

@@ -1,5 +1,4 @@
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,9 +21,9 @@ import local.__main__
 from local.cli import console
 from local.host import system
 from local.host.aws_services import Aws, AwsServer
-from local.host.postgres import Postgres
 from local.host.system import RunningSystem, free_port
 from local.host.template import ROOT
+from local.tools.checkout import copied
 from tests.local.conftest import Invoke
 from tests.trading.notifications.webhooks.receivers import listening
 
@@ -202,12 +201,8 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the checkout, in a folder with a space in its name that only its owner may enter."""
     folder = tmp_path_factory.mktemp("private") / "my trading system"
-    for part in ("functions", "layers", "local", "docs"):
-        shutil.copytree(ROOT / part, folder / part)
-    shutil.copy(ROOT / "template.yaml", folder)
-    yield folder
-    Postgres(folder / ".local" / "postgres", 0).erase()
-    shutil.rmtree(folder)
+    with copied(folder):
+        yield folder
 
 
 def living(processes: list[psutil.Process]) -> list[psutil.Process]:

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Literal
-
-from pydantic import TypeAdapter
 
 from trading.analysis import keys
 from trading.core import storage
 from trading.core.errors import RefusalError
 from trading.core.storage import ReplacedError
+from trading.core.values import adapter
 
 Work = Literal["analysis", "export"]
 # Longer than a function can run (15 minutes) plus the wait of its event: a run that has not ended by then has died.
@@ -41,12 +39,6 @@ class Run:
         if self.status in {"queued", "running"}:
             return None if self.is_under_way(now) else DIED
         return self.reason
-
-
-@cache
-def _adapter() -> TypeAdapter[Run]:
-    """Return the adapter that parses runs; created on demand, because the nightly export starts faster without it."""
-    return TypeAdapter(Run)
 
 
 def last(bucket: str, work: Work, day: date) -> Run | None:
@@ -90,8 +82,8 @@ def recorded(bucket: str, work: Work, day: date, subject: str) -> Iterator[None]
 
 def _read(bucket: str, work: Work, day: date) -> tuple[Run | None, str | None]:
     stored = storage.open_object(bucket, keys.run_key(day, work))
-    return (_adapter().validate_json(b"".join(stored.chunks)), stored.etag) if stored else (None, None)
+    return (adapter(Run).validate_json(b"".join(stored.chunks)), stored.etag) if stored else (None, None)
 
 
 def _write(bucket: str, work: Work, day: date, run: Run, condition: dict[str, str]) -> None:
-    storage.put(bucket, keys.run_key(day, work), _adapter().dump_json(run), "application/json", {}, condition)
+    storage.put(bucket, keys.run_key(day, work), adapter(Run).dump_json(run), "application/json", {}, condition)
