@@ -98,7 +98,9 @@ class AwsServer:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     cwd=ROOT,
-                    env={**os.environ, **CREDENTIALS},
+                    # The C library would otherwise keep memory for each of several threads. As one request is
+                    # processed at a time, the threads gain nothing by it, and the process grows for hours.
+                    env={**os.environ, **CREDENTIALS, "MALLOC_ARENA_MAX": "1"},
                     start_new_session=True,  # Ctrl-C must reach only the parent process
                 )
             assert self._process.stdout is not None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
+from moto.sns.models import sns_backends
 from moto.sqs.models import Message, sqs_backends
 
 from local.host import aws_state
@@ -23,6 +24,7 @@ from local.host.template import REGION
 
 ARN = f"arn:aws:sqs:{REGION}:123456789012:"
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "declared", "VisibilityTimeout": 30}}
+HEAP_BYTES = 2**26  # that glibc reserves for a heap of a thread
 BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "declared"}}
 
 
@@ -121,6 +123,25 @@ def test_a_template_that_has_more_is_made_beside_what_is_there(server: AwsServer
     assert bodies(sqs, url) == ["kept"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the mappings of a process are read as on Linux")
+def test_many_clients_at_once_share_one_heap(server: AwsServer) -> None:
+    sqs = server.services.client("sqs")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: sqs.list_queues(), range(200)))
+    assert server.pid is not None
+    assert heaps_of_threads(server.pid) == 0
+
+
+def heaps_of_threads(pid: int) -> int:
+    """Return how many there are: glibc reserves a whole aligned block for each, of which the first part is in use."""
+    mappings = [line.split()[:2] for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    bounds = [[int(address, 16) for address in addresses.split("-")] for addresses, _ in mappings]
+    return sum(
+        start % HEAP_BYTES == 0 and end == start + HEAP_BYTES and permissions == "---p"
+        for (start, _), (_, end), (_, permissions) in zip(bounds, bounds[1:], mappings[1:], strict=False)
+    )
+
+
 def test_a_client_that_sends_slowly_holds_up_nobody(server: AwsServer) -> None:
     port = int(server.services.endpoint.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as slow:
@@ -175,6 +196,17 @@ def test_messages_that_are_gone_are_forgotten(state: State, monkeypatch: pytest.
     gc.collect()
     assert len([each for each in gc.get_objects() if isinstance(each, Message)]) < 10
     assert len(sqs.queues["q"].deleted_messages) <= aws_state.REMEMBERED
+
+
+def test_keys_of_signatures_are_forgotten(state: State) -> None:
+    sqs, sns = sqs_backends["123456789012"]["eu-north-1"], sns_backends["123456789012"]["eu-north-1"]
+    queue, topic = sqs.create_queue("heard"), sns.create_topic("said")
+    sns.subscribe(topic.arn, queue.queue_arn, "sqs")
+    sns.publish("hello", topic.arn)
+    keys = sns._message_public_keys  # noqa: SLF001 - moto has no other way to them
+    assert len(keys) == 1
+    state.save()
+    assert len(keys) == 0
 
 
 def test_items_are_deleted_when_their_time_is_over(state: State) -> None:
