@@ -115,7 +115,7 @@ def _work(process: psutil.Process) -> str:
     if "local.host.aws_server" in command:
         return "AWS's services"
     if any("runtime.py" in word for word in command):
-        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "a function")
+        return Path(process.cwd()).name  # a function's folder; the checkout, of the process that they are forked from
     return " ".join(command[0].split()[:2]).rpartition("/")[2] if "postgres" in command[0] else "local"
 
 
