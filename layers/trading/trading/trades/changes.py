@@ -33,12 +33,19 @@ class NewVoid(BaseModel):
 
 # No default in the API description: omitted fields stay unchanged.
 _UNCHANGED: Any = Field(default_factory=lambda: None)
+_NOT_CORRECTED = {"reason", "client_trade_id"}
+
+
+def _needs_a_field(schema: dict[str, Any]) -> None:
+    """Describe that a correction must contain at least one field to correct."""
+    fields = [name for name in schema["properties"] if name not in _NOT_CORRECTED]
+    schema["anyOf"] = [{"required": [name]} for name in fields]
 
 
 class NewCorrection(BaseModel):
     """The fields of a trade that were wrong, and why it is corrected."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_needs_a_field)
 
     reason: Reason = Field(examples=["Wrong price"])
     ticker: Ticker = _UNCHANGED
@@ -173,7 +180,7 @@ def correct(
 
 
 def _corrected(trade: Trade, correction: NewCorrection) -> NewTrade:
-    named = correction.model_fields_set - {"reason", "client_trade_id"}
+    named = correction.model_fields_set - _NOT_CORRECTED
     if not named:
         raise InvalidError(FieldError("body", "must contain at least one field to correct"))
     kept = NewTrade.model_fields.keys() - named - {"client_trade_id"}
