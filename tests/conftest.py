@@ -24,7 +24,7 @@ from local.host.gateway import Gateway, http_event
 from local.host.postgres import UNSAFE, Postgres
 from local.host.runtime import Context
 from local.host.system import free_port
-from local.host.template import REGION, read, transformed
+from local.host.template import REGION, kept, read
 from trading.core import aws, bus, database, migrations
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_DATABASE = "migrated"
 
-SYSTEM = read(transformed())
+SYSTEM = read(kept())
 GATEWAY = Gateway(SYSTEM.routes, {})
 
 # A gate judges a change, and so with the same examples each time; who runs the tests by hand explores new ones.
