@@ -51,7 +51,7 @@ test: .venv/.ready ## run the tests; needs no Docker
 torture: .venv/.ready ## kill parts of the system under load for a minute, and count what is lost
 	$(RUN) tests.torture.under_fire
 	$(RUN) tests.torture.previous_code
-	$(RUN) pytest -q tests/torture/faults.py tests/torture/stateful_api.py
+	CASES=20000 $(RUN) pytest -q tests/torture/faults.py tests/torture/test_stateful_api.py
 
 .PHONY: break
 break: .venv/.ready ## break parts of the system that `make start` runs, from a menu, and say what was lost

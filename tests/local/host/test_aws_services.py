@@ -127,7 +127,7 @@ def test_a_template_that_has_more_is_made_beside_what_is_there(server: AwsServer
 def test_many_clients_at_once_share_one_heap(server: AwsServer) -> None:
     sqs = server.services.client("sqs")
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: sqs.list_queues(), range(200)))
+        list(threads.map(lambda _: sqs.list_queues(), range(40)))
     assert server.pid is not None
     assert heaps_of_threads(server.pid) == 0
 

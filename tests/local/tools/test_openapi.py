@@ -154,7 +154,7 @@ def test_whatever_is_sent_the_answer_is_as_described_and_no_server_error(method:
     cases = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
 
     @given(st.one_of(cases))
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     def is_as_described(case: schemathesis.Case[Any]) -> None:
         assert_described(case, answered(case))
 
