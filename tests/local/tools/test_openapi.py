@@ -94,11 +94,21 @@ def test_what_webhooks_receive_is_as_described(event: Event) -> None:
     assert not described.is_valid({**sent, "data": {}})
 
 
-def test_a_correction_of_no_field_is_refused_by_the_description() -> None:
-    schema = {"$ref": "#/components/schemas/NewCorrection", "components": DESCRIPTION["components"]}
-    described = jsonschema_rs.Draft202012Validator(schema)
-    assert described.is_valid({"reason": "Wrong price", "price": "1"})
-    assert not described.is_valid({"reason": "Wrong price", "client_trade_id": "order-1"})
+@pytest.mark.parametrize(
+    ("name", "body", "is_valid"),
+    [
+        ("NewCorrection", {"reason": "Wrong price", "price": "1"}, True),
+        ("NewCorrection", {"reason": "Wrong price", "client_trade_id": "order-1"}, False),
+        ("NewAlertRule", {"ticker": "*", "kind": "fall", "percent": "3", "window_seconds": 60, "price": None}, True),
+        ("NewAlertRule", {"ticker": "AAPL", "kind": "above", "price": 180}, True),
+        ("NewAlertRule", {"ticker": "AAPL", "kind": "rise", "percent": "3"}, False),
+        ("NewAlertRule", {"ticker": "AAPL", "kind": "below", "price": None}, False),
+        ("NewAlertRule", {"ticker": "AAPL", "kind": "below", "price": 1, "percent": 1}, False),
+    ],
+)
+def test_the_description_says_which_fields_belong_together(name: str, body: dict[str, Any], *, is_valid: bool) -> None:
+    described = {"$ref": f"#/components/schemas/{name}", "components": DESCRIPTION["components"]}
+    assert jsonschema_rs.Draft202012Validator(described).is_valid(body) is is_valid
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

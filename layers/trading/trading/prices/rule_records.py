@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError, InvalidError, NotFoundError
@@ -23,10 +24,26 @@ RULE_LIMIT = 200
 WindowSeconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST_WINDOW)]
 
 
+# The settings of each kind, as the API's description has them.
+_NONE: JsonDict = {"type": "null"}
+_SOME: JsonDict = {"not": _NONE}
+_MOVE: JsonDict = {"kind": {"enum": ["rise", "fall"]}, "percent": _SOME, "window_seconds": _SOME, "price": _NONE}
+_LEVEL: JsonDict = {"kind": {"enum": ["above", "below"]}, "percent": _NONE, "window_seconds": _NONE, "price": _SOME}
+
+
 class NewAlertRule(BaseModel):
     """A rule as sent by a client: a rise or fall by `percent` in `window_seconds`, or a price above or below."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "anyOf": [
+                {"properties": _MOVE, "required": ["percent", "window_seconds"]},
+                {"properties": _LEVEL, "required": ["price"]},
+            ]
+        },
+    )
 
     ticker: TickerOrEvery = Field(examples=["AAPL"], description="`*` is every ticker; for rises and falls only.")
     kind: Kind
