@@ -306,7 +306,7 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     expect(to).to_be_focused()
     expect(to).to_have_value("2025-06-04")
-    expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}&side=BUY&from=2025-06-04&to=2025-06-04$"))
+    expect(page).to_have_url(re.compile(f"#/trades\\?ticker_prefix={ticker}&side=BUY&from=2025-06-04&to=2025-06-04$"))
     page.reload()
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     time = page.locator("#trade-rows time").first
@@ -326,10 +326,12 @@ def test_a_filter_that_cannot_be_is_an_error_under_its_field(open_page: Open) ->
     ticker = filters.get_by_label("Ticker")
     ticker.press_sequentially("BRK.")
     page.clock.run_for(PAUSE_MS)
-    expect(ticker).to_have_accessible_description("")  # it may become BRK.B
-    ticker.press("Tab")
+    expect(ticker).to_have_accessible_description("")
+    ticker.press_sequentially("4")
+    page.clock.run_for(PAUSE_MS)
     expect(ticker).to_have_accessible_description("Such as AAPL or BRK.B.")
     ticker.fill("")
+    page.clock.run_for(PAUSE_MS)
     start = filters.get_by_label("From")
     start.press_sequentially("02312025")
     expect(start).to_have_accessible_description("Incomplete, or no such date.")
@@ -349,16 +351,25 @@ def test_a_search_without_result_says_what_to_do(open_page: Open, ticker: str) -
     expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
 
 
-def test_the_beginning_of_a_ticker_leads_to_it(
-    open_page: Open, running: RunningSystem, width: int, ticker: str
+def test_the_beginning_of_a_ticker_finds_all_of_them_and_one_can_be_chosen(
+    open_page: Open, running: RunningSystem, width: int, ticker: str, tmp_path: Path
 ) -> None:
-    send(f"{running.url}/api/trades", some(ticker, 1)[0])
+    trades = [*some(ticker, 2), *some(f"{ticker}.A", 1), *some(f"{ticker}.B", 1)]
+    send(f"{running.url}/api/trades/batch", {"trades": trades})
     page = open_page("trades", width)
-    filters = page.get_by_role("form", name="Filter trades")
-    filters.get_by_label("Ticker").press_sequentially(ticker[:4].lower())
-    page.get_by_role("group", name="Tickers that begin so").get_by_role("button", name=ticker).click()
-    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
-    expect(filters.get_by_label("Ticker")).to_have_value(ticker)
+    page.get_by_role("form", name="Filter trades").get_by_label("Ticker").press_sequentially(ticker.lower())
+    state = page.locator("#trades-state")
+    expect(state).to_have_text("4 trades shown, that is all.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    file = tmp_path / "trades.csv"
+    download.value.save_as(file)
+    assert len(list(csv.DictReader(file.read_text().splitlines()))) == 4
+    page.get_by_role("button", name=f"Only {ticker}").click()
+    expect(state).to_have_text("2 trades shown, that is all.")
+    expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}$"))
+    page.get_by_role("button", name=f"All that begin with {ticker}").click()
+    expect(state).to_have_text("4 trades shown, that is all.")
 
 
 def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(

@@ -30,6 +30,7 @@ AHEAD = timedelta(days=1)
 # A row recorded longer ago than this is committed or never will be, because of the timeouts of the database role.
 SETTLED = timedelta(minutes=1)
 TICKER_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{1,4})?$"
+TICKER_PREFIX_PATTERN = r"^[A-Z]{1,5}([.-][A-Z]{0,4})?$"
 TICKER_OR_EVERY_PATTERN = r"^(\*|[A-Z]{1,5}([.-][A-Z]{1,4})?)$"
 CLIENT_ID_PATTERN = r"^[ -~]{1,100}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,38}[A-Za-z0-9._-])?$"
@@ -47,6 +48,7 @@ INSTANT_PATTERN = (
 # The error message for each pattern.
 PATTERN_PHRASES = {
     TICKER_PATTERN: "must be a ticker, such as MSFT or BRK.B",
+    TICKER_PREFIX_PATTERN: "must be the beginning of a ticker, such as MS or BRK.",
     TICKER_OR_EVERY_PATTERN: "must be a ticker, such as MSFT or BRK.B, or *",
     CLIENT_ID_PATTERN: "must be 1 to 100 printable ASCII characters",
     ACCOUNT_PATTERN: "must be 1 to 40 letters, digits, spaces and . _ -, with no space at either end",
@@ -238,6 +240,12 @@ AnyCaseTicker = Annotated[
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
+]
+AnyCaseTickerPrefix = Annotated[
+    str,
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    StringConstraints(pattern=TICKER_PREFIX_PATTERN),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{0,4})?$", "examples": ["MS"]}),
 ]
 AnyCaseTickerOrEvery = Annotated[
     str,
