@@ -12,11 +12,21 @@ from trading.core import storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
 from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, adapter
-from trading.http.api import Body, HttpApi, Id, Limit, described_json, described_problem, json_response, next_page
+from trading.http.api import (
+    Body,
+    Cursor,
+    HttpApi,
+    Id,
+    Limit,
+    described_json,
+    described_problem,
+    json_response,
+    next_page,
+)
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
 from trading.simulation.history_files import HistoryError
-from trading.simulation.records import NewSimulation, RecordedSimulation
+from trading.simulation.records import ListedSimulation, NewSimulation, RecordedSimulation
 
 PATH = "/api/simulations"
 HISTORIES_PATH = "/api/histories"
@@ -108,6 +118,19 @@ def simulate(new: NewSimulation) -> Response[str]:
     answer = records.record(new, setting("DATA_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
     return json_response(status, answer.json, {"Location": f"{PATH}/{answer.id}"})
+
+
+@app.get(
+    PATH,
+    scope="simulations:read",
+    summary="List the simulations",
+    responses={200: described_json(list[ListedSimulation], "Newest first; the Link header has the next page.")},
+)
+def find_simulations(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Response[str]:
+    """List the stored simulations: the strategy and figures of each, without bars and trades."""
+    found, next_cursor = records.find(limit, cursor)
+    headers = next_page(PATH, app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, adapter(list[ListedSimulation]).dump_json(found), headers)
 
 
 @app.get(

@@ -223,6 +223,24 @@ def test_the_same_request_has_the_same_answer_however_it_is_spelled(call: Call, 
 
 
 @pytest.mark.usefixtures("with_history")
+def test_simulations_are_listed_newest_first_in_pages(call: Call) -> None:
+    recorded = [call("POST", PATH, {**ASKED, "cash": cash}).body for cash in (100, 1, 200)]
+    first = call("GET", PATH, query="limit=2")
+    assert (first.status, [each["id"] for each in first.body]) == (200, [recorded[2]["id"], recorded[1]["id"]])
+    assert first.body[0] == {
+        **{name: recorded[2][name] for name in ("id", "inputs_hash", "recorded_at")},
+        "ticker": "MSFT",
+        **{name: recorded[2]["result"][name] for name in ("strategy", "metrics")},
+    }
+    path, _, query = first.headers["link"].partition(">")[0].strip("<").partition("?")
+    assert path == PATH
+    second = call("GET", path, query=query)
+    assert [each["id"] for each in second.body] == [recorded[0]["id"]]
+    assert "link" not in second.headers
+    assert call("GET", PATH, query="cursor=forged").names() == ["cursor"]
+
+
+@pytest.mark.usefixtures("with_history")
 def test_other_inputs_are_another_simulation(call: Call) -> None:
     changes: list[dict[str, Any]] = [{}, {"cash": "101"}, {"fill": "close"}, {"fractional": True}, {"slow": 4}]
     changes += [{"commission_per_trade": 1}, {"slippage_basis_points": 1}]

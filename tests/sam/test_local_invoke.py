@@ -205,6 +205,11 @@ def answers_the_recorded_simulation(answer: Any, _: Database) -> None:
     assert json.loads(answer["body"])["id"] == 9001
 
 
+def lists_the_recorded_simulation(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])[0]["id"] == 9001
+
+
 def answers_a_page(answer: Any, _: Database) -> None:
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "MSFT: 20/50 moving-average crossover" in answer["body"]
@@ -459,6 +464,7 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "prices_api/publish_prices_refused.json": refuses_the_price,
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
     "strategy_simulator/find_histories.json": lists_histories,
+    "strategy_simulator/find_simulations.json": lists_the_recorded_simulation,
     "strategy_simulator/get_history.json": answers_a_history_as_csv,
     "strategy_simulator/get_report.json": answers_a_page,
     "strategy_simulator/get_simulation.json": answers_the_recorded_simulation,
