@@ -42,6 +42,7 @@ Adjusted = Annotated[
 logger = Logger()
 app = HttpApi()
 
+NO_HISTORY = described_problem("There is no history for the ticker.")
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 
@@ -70,7 +71,7 @@ def find_histories(
     summary="Get a ticker's prices",
     responses={
         200: {"description": "The bars, oldest first: date,open,high,low,close.", "content": AS_CSV},
-        404: described_problem("There is no history for the ticker."),
+        404: NO_HISTORY,
     },
 )
 def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
@@ -102,6 +103,20 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
     except HistoryError as error:
         raise InvalidError(FieldError(f"line {error.line}", error.reason)) from None
     return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, adapter(StoredHistory).dump_json(stored))
+
+
+@app.delete(
+    f"{HISTORIES_PATH}/<ticker>",
+    scope="histories:write",
+    summary="Delete a ticker's prices",
+    responses={200: described_json(StoredHistory, "The deleted history."), 404: NO_HISTORY},
+)
+def delete_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
+    """Delete the stored history of a ticker. Simulations that were run on it are kept."""
+    deleted = histories.delete(setting("DATA_BUCKET"), ticker)
+    if deleted is None:
+        raise NotFoundError(f"There is no history for {ticker}.")
+    return json_response(HTTPStatus.OK, adapter(StoredHistory).dump_json(deleted))
 
 
 @app.post(

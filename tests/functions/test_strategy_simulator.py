@@ -222,6 +222,17 @@ def test_the_same_request_has_the_same_answer_however_it_is_spelled(call: Call, 
     assert rows("select count(*) from simulations") == [(1,)]
 
 
+def test_a_history_is_deleted_and_simulations_on_it_are_kept(call: Call, with_history: Bucket) -> None:
+    simulation = call("POST", PATH, ASKED).body
+    deleted = call("DELETE", f"{HISTORIES}/msft")
+    assert (deleted.status, deleted.body["ticker"], deleted.body["bars"]) == (200, "MSFT", len(CLOSES))
+    assert call("GET", HISTORIES).body == []
+    assert call("GET", f"{PATH}/{simulation['id']}").body == simulation
+    assert call("DELETE", f"{HISTORIES}/MSFT").status == 404
+    with_history.put("history/MSFT.csv", csv(CLOSES))  # put there by other means
+    assert call("DELETE", f"{HISTORIES}/MSFT").body["bars"] is None
+
+
 @pytest.mark.usefixtures("with_history")
 def test_simulations_are_listed_newest_first_in_pages(call: Call) -> None:
     recorded = [call("POST", PATH, {**ASKED, "cash": cash}).body for cash in (100, 1, 200)]

@@ -19,9 +19,8 @@ export class PastRuns {
   #failure = h("div", {});
   #state = h("p", { class: "notice", role: "status" });
   #table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Past simulations" },
-    h("table", {}, h("thead", {}, h("tr", {}, ...COLUMNS.map((text) => h("th", { scope: "col", class: /^(Simulation|Run)$/.test(text) ? "" : "number" }, text)))), this.#rows));
-  element = h("section", { class: "panel" },
-    h("div", { class: "panel-head" }, h("h2", {}, "Past simulations")), this.#failure, this.#state, this.#table, this.#older);
+    h("table", {}, h("thead", {}, h("tr", {}, ...COLUMNS.map((text) => h("th", { scope: "col", class: text === "Simulation" ? "" : "number" }, text)))), this.#rows));
+  element = h("details", { class: "panel past-runs", open: true }, h("summary", {}, "Past simulations"), this.#failure, this.#state, this.#table, this.#older);
 
   /** Show the latest simulations, or append a page of older ones. @param {string} [path] */
   async load(path = `${SIMULATIONS}?limit=${SHOWN}`) {
@@ -55,5 +54,5 @@ function toRow({ id, recorded_at: at, ticker, strategy, metrics }) {
     number(formatPercent(-Math.abs(metrics["max_drawdown"])), "0"),
     number(formatRatio(metrics["sharpe"]), "0"),
     number(formatCount(metrics["trade_count"]), "0"),
-    h("td", {}, shortTimeElement(at)));
+    h("td", { class: "number" }, shortTimeElement(at)));
 }

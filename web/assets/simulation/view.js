@@ -128,8 +128,8 @@ class SimulationView {
         }),
         this.#state,
       ),
-      this.#result,
       this.#past.element,
+      this.#result,
     );
     this.#setSweep(false);
   }
@@ -140,6 +140,7 @@ class SimulationView {
     this.#histories.load();
     this.#past.load();
     const id = parameters.get("id");
+    this.#past.element.open = id === null;
     if (id && id !== this.#shownId) this.#load(id);
   }
 
@@ -253,6 +254,7 @@ class SimulationView {
     const { metrics, strategy, trades } = result;
     this.#showState("");
     this.#result.hidden = false;
+    this.#past.element.open = false;
     setText(this.#title, `${result.name}, fast ${strategy.fast}, slow ${strategy.slow}, ${describeBars(result)}`);
     const open = trades.filter(({ exit_at: exit }) => exit === null).length;
     this.#figures.replaceChildren(figures([
