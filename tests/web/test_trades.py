@@ -365,6 +365,7 @@ def test_the_beginning_of_a_ticker_finds_all_of_them_and_one_can_be_chosen(
     file = tmp_path / "trades.csv"
     download.value.save_as(file)
     assert len(list(csv.DictReader(file.read_text().splitlines()))) == 4
+    expect(page.locator(f"#known-tickers option[value='{ticker}.B']")).to_be_attached()  # the form completes it
     page.get_by_role("button", name=f"Only {ticker}").click()
     expect(state).to_have_text("2 trades shown, that is all.")
     expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}$"))

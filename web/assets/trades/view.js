@@ -281,6 +281,7 @@ class TradesView {
       parts.push(["Bought", `${formatMoney(BUY)} ${currency}`], ["Sold", `${formatMoney(SELL)} ${currency}`]);
     }
     if (totals.tickers.size === 1) parts.push(["Net", `${formatAmount(subtract(totals.quantities.BUY, totals.quantities.SELL), 0)} shares`]);
+    this.#form.know(totals.tickers);
     this.#totals.hidden = totals.count === 0;
     this.#totals.replaceChildren(...parts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
     if (isPart) this.#totals.append(action("Total all of them", () => this.#totalAll()));
