@@ -1,6 +1,7 @@
 import csv
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,30 @@ def test_a_note_and_tags_can_change_and_are_filtered_by(
     filters.get_by_label("Tag").fill("")
     filters.get_by_label("Account").fill("another")
     expect(page.locator("#trades-state")).to_contain_text("No trade matches.")
+
+
+def test_a_list_that_was_read_before_a_trade_was_recorded_does_not_hide_it(open_page: Open, ticker: str) -> None:
+    page = open_page(f"trades?ticker={ticker}", clock="now")
+    expect(page.locator("#trades-state")).to_contain_text("No trade matches")
+    held: list[Callable[[], None]] = []
+
+    def hold(route: Route) -> None:
+        response = route.fetch()
+        held.append(lambda: route.fulfill(response=response))
+
+    page.route("**/api/trades?limit=50&*", hold, times=1)
+    with page.expect_request("**/api/trades?limit=50&*"):
+        page.clock.run_for(LIVE_MS)
+    while not held:
+        page.wait_for_timeout(50)
+    fill(page, ticker)
+    submit(page)
+    shown = page.locator(".trade-row.fresh")
+    expect(shown).to_contain_text(ticker)
+    with page.expect_response("**/api/trades?limit=50&*"):
+        held[0]()
+    page.evaluate("fetch('/api/health').then((answer) => answer.text())")  # by then the list has been processed
+    assert shown.count() == 1
 
 
 def test_what_somebody_else_voids_goes_away_by_itself(open_page: Open, running: RunningSystem, ticker: str) -> None:

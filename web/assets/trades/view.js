@@ -217,6 +217,7 @@ class TradesView {
   async #loadNew() {
     const { signal } = this.#search;
     if (this.#isLoading || this.#failure.hasChildNodes() || this.#shown === null) return;
+    const before = new Set(this.#ids); // a trade that is recorded meanwhile may be missing from the response
     /** @type {Trade[]} */
     let newest;
     try {
@@ -228,7 +229,7 @@ class TradesView {
     const fresh = newest.filter(({ id }) => !this.#ids.has(id));
     // If the whole page is new, there may be more new trades after it.
     if (fresh.length === LIVE_PAGE && this.#trades.length) return void this.#load();
-    const changed = this.#changed(newest);
+    const changed = this.#changed(newest).filter(({ id }) => before.has(id));
     for (const { id } of changed) this.#remove(id);
     const current = [...fresh, ...newest.filter(({ id }) => changed.some((trade) => trade.id === id))];
     for (const trade of current) this.#insert(trade);
