@@ -1,10 +1,9 @@
 import csv
 import re
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
@@ -12,6 +11,9 @@ from playwright.sync_api import Page, Route, expect
 
 from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send, trades_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MANY = 1_000
 LIVE_MS = 5_000  # after which the list looks for what others have recorded
