@@ -224,8 +224,7 @@ class Detector:
         rises = (watch.limit for watch in self._watches if watch.rule.kind == "rise")
         falls = (watch.limit for watch in self._watches if watch.rule.kind == "fall")
         self._rise_factor, self._fall_factor = min(rises, default=None), max(falls, default=None)
-        self._room = 0
-        self._compact()
+        self._room = _ROOM
         self._floor, self._ceiling = _NEVER, -_NEVER  # evaluate the rules at the first tick
 
     @property
@@ -398,6 +397,8 @@ def _insert(points: list[_Point], timestamp: datetime, price: Decimal, sign: int
 
 def _compacted(points: list[_Point], oldest: datetime, exact: datetime, cuts: Sequence[datetime]) -> list[_Point]:
     """Return the points from `oldest`; before `exact` only the first of each second and the first after each cut."""
+    if not points or points[0][0] >= max(oldest, exact):
+        return points
     first, rest = _index(points, oldest), _index(points, exact)
     kept, last = [], None
     for point in points[first:rest]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from trading.core import database, pagination
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 BUCKET = timedelta(minutes=5)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_timestamp = attrgetter("timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,9 @@ class Recorded:
     is_restarted: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Bucket:
-    """The ticks so far of one ticker in one five-minute interval."""
+    """The ticks of one ticker in one five-minute interval."""
 
     ticker: str
     bucket_start: datetime
@@ -221,28 +224,29 @@ def _locked_states(cursor: "Cursor", tickers: list[str]) -> dict[str, str | None
 
 
 def _buckets(ticker: str, ticks: Iterable[Tick]) -> list[_Bucket]:
-    buckets: dict[datetime, _Bucket] = {}
+    by_start: dict[datetime, list[Tick]] = {}
     for tick in ticks:
-        start = tick.timestamp - (tick.timestamp - _EPOCH) % BUCKET
-        bucket = buckets.get(start)
-        if bucket is None:
-            price, at = tick.price, tick.timestamp
-            buckets[start] = _Bucket(ticker, start, price, 1, price, at, price, price, price, at)
-        else:
-            _add(bucket, tick)
-    return list(buckets.values())
+        by_start.setdefault(tick.timestamp - (tick.timestamp - _EPOCH) % BUCKET, []).append(tick)
+    return [_bucket(ticker, start, inside) for start, inside in by_start.items()]
 
 
-def _add(bucket: _Bucket, tick: Tick) -> None:
+def _bucket(ticker: str, start: datetime, ticks: Sequence[Tick]) -> _Bucket:
+    prices = [tick.price for tick in ticks]
+    first, last = min(ticks, key=_timestamp), max(ticks, key=_timestamp)
     with localcontext(prec=PRECISION):
-        bucket.price_sum += tick.price
-    bucket.count += 1
-    bucket.high = max(bucket.high, tick.price)
-    bucket.low = min(bucket.low, tick.price)
-    if tick.timestamp < bucket.opened_at:
-        bucket.open, bucket.opened_at = tick.price, tick.timestamp
-    if tick.timestamp > bucket.closed_at:
-        bucket.close, bucket.closed_at = tick.price, tick.timestamp
+        price_sum = sum(prices, Decimal(0))
+    return _Bucket(
+        ticker,
+        start,
+        price_sum,
+        len(prices),
+        open=first.price,
+        opened_at=first.timestamp,
+        high=max(prices),
+        low=min(prices),
+        close=last.price,
+        closed_at=last.timestamp,
+    )
 
 
 @dataclass(frozen=True, slots=True)
