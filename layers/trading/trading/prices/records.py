@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
+from functools import reduce
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 BUCKET = timedelta(minutes=5)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT = Context(prec=PRECISION)
 
 _timestamp = attrgetter("timestamp")
 
@@ -47,7 +49,7 @@ class Recorded:
     is_restarted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bucket:
     """The ticks of one ticker in one five-minute interval."""
 
@@ -61,12 +63,6 @@ class _Bucket:
     low: Decimal
     close: Decimal
     closed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    ticker: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
 _WRITE = f"""
 with saved as (
     update price_windows as held set rules_state = window_.state::json, state = null
-    from json_to_recordset(%(windows)s) as window_(ticker text, state text)
+    from unnest(%(tickers)s, %(states)s) as window_(ticker, state)
     where held.ticker = window_.ticker
 ), averaged as (
     insert into price_averages as held
@@ -155,7 +151,6 @@ def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, 
     changed = {ticker: each for ticker, each in judged.items() if each.counted}
     written: dict[str, str] = {}
     if changed:
-        windows = [_Window(ticker, each.state) for ticker, each in changed.items()]
         buckets = [bucket for ticker, each in changed.items() for bucket in _buckets(ticker, each.counted)]
         alerts = [alert for each in changed.values() for alert in each.alerts]
         once = {alert.rule.id for alert in alerts if alert.rule.once}
@@ -163,7 +158,8 @@ def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, 
         cursor.execute(
             _WRITE,
             {
-                "windows": adapter(list[_Window]).dump_json(windows).decode(),
+                "tickers": list(changed),
+                "states": [each.state for each in changed.values()],
                 "buckets": adapter(list[_Bucket]).dump_json(buckets).decode(),
                 "alerts": adapter(list[Alert]).dump_json(alerts).decode(),
                 "ended": adapter(list[_Ended]).dump_json(ended).decode(),
@@ -233,13 +229,11 @@ def _buckets(ticker: str, ticks: Iterable[Tick]) -> list[_Bucket]:
 def _bucket(ticker: str, start: datetime, ticks: Sequence[Tick]) -> _Bucket:
     prices = [tick.price for tick in ticks]
     first, last = min(ticks, key=_timestamp), max(ticks, key=_timestamp)
-    with localcontext(prec=PRECISION):
-        price_sum = sum(prices, Decimal(0))
     return _Bucket(
         ticker,
         start,
-        price_sum,
-        len(prices),
+        price_sum=reduce(_EXACT.add, prices),
+        count=len(prices),
         open=first.price,
         opened_at=first.timestamp,
         high=max(prices),
