@@ -153,7 +153,7 @@ def _broadcaster() -> Iterator[Figure]:
     body = json.dumps({"type": "prices.broadcast.v1", "prices": told, "alerts": []})
     fresh = {"ApproximateReceiveCount": "1", "SentTimestamp": "0", "ApproximateFirstReceiveTimestamp": "10"}
     event = {"Records": [{"messageId": "1", "body": body, "attributes": fresh}]}
-    frames = {"frame": frame(ticks), "sockets": services.CONNECTIONS, "posters": broadcasts.POSTERS}
+    frames = {"frame": frame(ticks), "sockets": services.CONNECTIONS, "at_once": broadcasts.POSTS_AT_ONCE}
     with services.sockets() as there:
         environment = {**services.environment("", there), "CONNECTIONS_TABLE": "connections", "SOCKETS_URL": there}
         with (
