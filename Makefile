@@ -8,6 +8,9 @@ export SAM_CLI_TELEMETRY := 0
 # Trust this machine's certificates, as pip does: a corporate proxy may need additional ones.
 export UV_SYSTEM_CERTS := 1
 
+# Keep compiled modules, even if the image says otherwise: each start would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Programs run as modules: their scripts do not work in a folder with a space in its name.
 RUN := .venv/bin/python -m
 SAM := .venv-sam/bin/python -m samcli

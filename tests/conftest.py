@@ -8,7 +8,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,15 +24,15 @@ from local.host.gateway import Gateway, http_event
 from local.host.postgres import UNSAFE, Postgres
 from local.host.runtime import Context
 from local.host.system import free_port
-from local.host.template import REGION, read, transformed
+from local.host.template import REGION, kept, read
 from trading.core import aws, bus, database, migrations
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes small
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes small
 
 TEMPLATE_DATABASE = "migrated"
 
-SYSTEM = read(transformed())
+SYSTEM = read(kept())
 GATEWAY = Gateway(SYSTEM.routes, {})
 
 # A gate judges a change, and so with the same examples each time; who runs the tests by hand explores new ones.
@@ -90,6 +89,11 @@ _SHAPE = """
 select (select count(*) from pg_class), (select count(*) from pg_attribute), (select count(*) from pg_constraint),
     pg_database_size(current_database()) >> 24
 """
+# Transactions that a test left open hold locks; a connection that is idle does not disturb.
+_END_OTHERS = """
+select pg_terminate_backend(pid, 1000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'
+"""
 _TABLES = """
 select oid::regclass::text from pg_class
 where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations'
@@ -102,70 +106,77 @@ from pg_sequence
 
 
 class Copy:
-    """A copy of the migrated database, for one test after another: to empty it takes a tenth of making a new one."""
+    """A copy of the migrated database, for one test after another: emptying is much cheaper than making one."""
 
     def __init__(self, server: Postgres) -> None:
         self._server = server
         self.url, self._emptying = "", ""
         self._shape: list[tuple[Any, ...]] = []
+        self._connection: Connection | None = None
 
     def make(self) -> None:
         """Make it."""
+        self.close()
         name = f"test_{uuid.uuid4().hex}"
         self._server.create_database(name, TEMPLATE_DATABASE)
         self.url = self._server.url(name)
-        with self._cursor() as cursor:
-            self._shape = _rows(cursor, _SHAPE)
-            tables = [table for (table,) in _rows(cursor, _TABLES)]
-            statements = ["set session_replication_role = replica"]  # no trigger, no foreign key
-            statements += [f"delete from {table}" for table in tables]  # noqa: S608 - PostgreSQL quoted them
-            for table in tables:  # what migrations wrote
-                insert = f"insert into {table} overriding system value select (%s::{table}).*"
-                written = _rows(cursor, f"select each::text from {table} as each")  # noqa: S608 - likewise
-                statements += [cursor.mogrify(insert, row).decode() for row in written]
-            statements += [
-                f"select setval({sequence}, {value}, {called})" for sequence, value, called in _rows(cursor, _SEQUENCES)
-            ]
-            self._emptying = ";".join(statements)
+        self._connection = psycopg2.connect(self.url)
+        self._connection.autocommit = True
+        self._shape = self._rows(_SHAPE)
+        tables = [table for (table,) in self._rows(_TABLES)]
+        statements = ["set session_replication_role = replica"]  # no trigger, no foreign key
+        statements += [f"delete from {table}" for table in tables]  # noqa: S608 - PostgreSQL quoted them
+        for table in tables:  # what migrations wrote
+            insert = f"insert into {table} overriding system value select (%s::{table}).*"
+            with self._connection.cursor() as cursor:
+                for row in self._rows(f"select each::text from {table} as each"):  # noqa: S608 - likewise
+                    statements.append(cursor.mogrify(insert, row).decode())
+        statements += [
+            f"select setval({sequence}, {value}, {called})" for sequence, value, called in self._rows(_SEQUENCES)
+        ]
+        self._emptying = ";".join(statements)
 
     def empty(self) -> None:
         """Put back what the migrations left, and make another where a test changed more than rows."""
-        with self._cursor() as cursor:
-            others = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = current_database()"
-            cursor.execute(f"{others} and pid <> pg_backend_pid()")
-            if _rows(cursor, _SHAPE) == self._shape:
-                cursor.execute(self._emptying)
-                return
-        self.make()
+        self._rows(_END_OTHERS)
+        if self._rows(_SHAPE) != self._shape:
+            self.make()
+        else:
+            self._rows(self._emptying)
 
-    @contextmanager
-    def _cursor(self) -> "Iterator[Cursor]":
-        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            yield cursor
+    def close(self) -> None:
+        """Close the connection that empties it."""
+        if self._connection:
+            self._connection.close()
 
-
-def _rows(cursor: "Cursor", statement: str) -> list[tuple[Any, ...]]:
-    cursor.execute(statement)
-    return cursor.fetchall()
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        assert self._connection is not None
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
 
 
 @pytest.fixture(scope="session")
-def database_copy(postgres: Postgres) -> Copy:
+def database_copy(postgres: Postgres) -> Iterator[Copy]:
     """A copy of the migrated database."""
     copy = Copy(postgres)
     copy.make()
-    return copy
+    yield copy
+    copy.close()
 
 
 @pytest.fixture
 def database_url(database_copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an empty, migrated database, which `trading.core.database` uses."""
-    monkeypatch.setenv("DATABASE_URL", database_copy.url)
-    database.release()
-    yield database_copy.url
-    database.release()
+    """The address of an empty, migrated database, which `trading.core.database` uses.
+
+    Its connection is kept from test to test, as Lambda keeps it from event to event.
+    """
+    url = database_copy.url
+    monkeypatch.setenv("DATABASE_URL", url)
+    yield url
     database_copy.empty()
+    if database_copy.url != url:
+        database.release()
 
 
 Rows = Callable[..., list[tuple[Any, ...]]]

@@ -168,7 +168,7 @@ def test_the_codes_of_errors_are_those_of_the_code() -> None:
 
 
 def test_every_request_has_a_route_of_the_template() -> None:
-    routes = {route.key for route in template.read(template.transformed()).socket_routes}
+    routes = {route.key for route in template.read(template.kept()).socket_routes}
     assert routes == REQUESTS | {"$connect", "$disconnect", "$default"}
 
 

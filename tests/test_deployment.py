@@ -104,7 +104,7 @@ def test_the_deploying_role_is_for_one_environment_and_may_not_change_itself(dep
 @pytest.fixture(scope="module")
 def deployed() -> dict[str, Any]:
     """What this project's template deploys."""
-    return template.transformed()
+    return template.kept()
 
 
 @pytest.mark.parametrize(

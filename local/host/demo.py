@@ -131,7 +131,7 @@ async def show_prices(running: RunningSystem, tour: Tour, door: Authorizer | Non
 
 
 def _signed_in(door: Authorizer) -> dict[str, str]:
-    scopes = template.read(template.transformed()).scopes
+    scopes = template.read(template.kept()).scopes
     return {"Authorization": f"Bearer {door.token('tourist', scopes)}"}
 
 

@@ -101,7 +101,7 @@ async def running(folder: Path, port: int, authorizer: Authorizer | None = None)
         stack.callback(aws_server.stop)
         with ThreadPoolExecutor() as threads:
             database = threads.submit(_start, postgres, addresses)
-            system = template.read(template.kept(folder))
+            system = template.read(template.kept())
             aws_server.declare(aws_services.cloudformation(system, _expressions(system)))
             values = _start(aws_server, addresses)
             _subscribe(system, aws_server.services, values)

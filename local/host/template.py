@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from local.host.conditions import resolved
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
+KEPT = ROOT / ".build"
 REGION = "eu-west-1"  # of the local services
 METHODS = {"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 SOCKET_SELECTION = "$request.body.action"
@@ -190,16 +192,17 @@ def transformed(path: Path = TEMPLATE) -> dict[str, Any]:
     return result
 
 
-def kept(folder: Path) -> dict[str, Any]:
-    """Return the transformed template, which is transformed anew only when something of it has changed."""
+def kept() -> dict[str, Any]:
+    """Return this project's transformed template, which is transformed anew only when something of it has changed."""
     made_of = TEMPLATE.read_bytes(), Path(__file__).read_bytes(), version("aws-sam-translator").encode()
-    file = folder / f"template-{hashlib.sha256(b''.join(made_of)).hexdigest()[:16]}.json"
+    file = KEPT / f"template-{hashlib.sha256(b''.join(made_of)).hexdigest()[:16]}.json"
     if not file.exists():
-        for outdated in folder.glob("template-*.json"):
-            outdated.unlink()
-        new = file.with_suffix(".new")
+        KEPT.mkdir(exist_ok=True)
+        for outdated in KEPT.glob("template-*.json"):
+            outdated.unlink(missing_ok=True)
+        new = file.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(transformed()))
-        new.rename(file)  # whole, even if this ends before it is written
+        new.rename(file)  # whole, even if this ends before it is written, or another process writes it too
     result: dict[str, Any] = json.loads(file.read_text())
     return result
 

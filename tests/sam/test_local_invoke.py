@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from local.host.system import LOOPBACK
-from local.host.template import ROOT, read, transformed
+from local.host.template import ROOT, kept, read
 from tests.sam.conftest import SAM, WEBHOOK, Database, run, serving
 
-FUNCTIONS = {function.code.name: name for name, function in read(transformed()).functions.items()}
+FUNCTIONS = {function.code.name: name for name, function in read(kept()).functions.items()}
 EVENTS = sorted(str(path.relative_to(ROOT / "events")) for path in (ROOT / "events").rglob("*.json"))
 
 

@@ -329,7 +329,7 @@ async def local_function(name: str, environment: dict[str, str]) -> AsyncIterato
 
 @cache
 def _template() -> template.System:
-    return template.read(template.transformed())
+    return template.read(template.kept())
 
 
 def note_ledger(connection: "Connection", history: History) -> None:

@@ -24,7 +24,7 @@ PASSWORD = "0123-4567"
 def guarded(running: RunningSystem, loop: asyncio.AbstractEventLoop, tmp_path: Path) -> Iterator[str]:
     """Where the functions of the running system are served to those alone who have a token."""
     authorizer = of_this_laptop(tmp_path)
-    declared = template.read(template.transformed())
+    declared = template.read(template.kept())
     api = Gateway(declared.routes, running.functions, authorizer)
     page = BuiltPage(headers(declared.page_headers, running.socket_url))
     runner = web.AppRunner(gateway.application(api, page, SignIn(authorizer, PASSWORD, declared.scopes)))

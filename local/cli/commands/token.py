@@ -40,4 +40,4 @@ def command(*, scopes: tuple[str, ...], subject: str, minutes: float, as_json: b
 def _all_scopes() -> list[str]:
     from local.host import template  # noqa: PLC0415 - takes a second, needed only without scopes
 
-    return template.read(template.transformed()).scopes
+    return template.read(template.kept()).scopes

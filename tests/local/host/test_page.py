@@ -9,7 +9,7 @@ from local.host.page import headers
 from local.host.system import RunningSystem
 from local.tools import build_page
 
-DECLARED = template.read(template.transformed()).page_headers
+DECLARED = template.read(template.kept()).page_headers
 
 
 def test_the_page_has_the_headers_of_the_template_for_the_laptops_own_socket() -> None:

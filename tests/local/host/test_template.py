@@ -74,7 +74,7 @@ def test_a_queue_source_without_partial_failures_is_an_error(tmp_path: Path) -> 
 
 
 def test_every_function_is_in_a_folder_of_its_own_and_every_folder_is_a_function() -> None:
-    declared = {function.code for function in template.read(template.transformed()).functions.values()}
+    declared = {function.code for function in template.read(template.kept()).functions.values()}
     assert declared == {file.parent for file in (ROOT / "functions").glob("*/app.py")}
 
 
@@ -84,14 +84,14 @@ def test_a_route_that_api_gateway_refuses_is_an_error_that_names_it(tmp_path: Pa
 
 
 def test_every_path_is_there_with_what_is_below_it() -> None:
-    routes = {route.key for route in template.read(template.transformed()).routes}
+    routes = {route.key for route in template.read(template.kept()).routes}
     paths = {route for route in routes if not route.endswith("/{proxy+}")} - {"$default", "ANY /api/health"}
     assert paths
     assert routes == paths | {f"{path}/{{proxy+}}" for path in paths} | {"$default", "ANY /api/health"}
 
 
 def test_the_laptop_keeps_the_times_of_prod() -> None:
-    system = template.read(template.transformed())
+    system = template.read(template.kept())
     schedules = {schedule.name: schedule.expression for schedule in system.schedules}
     assert schedules["NotificationSweeperSweep"] == "rate(1 minute)"
     assert schedules["TradeExporterStaleDays"] == "rate(1 hour)"
@@ -116,9 +116,10 @@ def test_a_template_is_transformed_again_only_when_it_has_changed(
 ) -> None:
     declared, results = tmp_path / "template.yaml", iter([{"Resources": {}}, {"Resources": {"New": {}}}])
     monkeypatch.setattr(template, "TEMPLATE", declared)
+    monkeypatch.setattr(template, "KEPT", tmp_path)
     monkeypatch.setattr(template, "transformed", lambda: next(results))
     declared.write_text("Resources: {}")
-    assert [template.kept(tmp_path) for _ in range(2)] == [{"Resources": {}}] * 2
+    assert [template.kept() for _ in range(2)] == [{"Resources": {}}] * 2
     declared.write_text("Resources: {New: {}}")
-    assert [template.kept(tmp_path) for _ in range(2)] == [{"Resources": {"New": {}}}] * 2
+    assert [template.kept() for _ in range(2)] == [{"Resources": {"New": {}}}] * 2
     assert len(list(tmp_path.glob("template-*"))) == 1

@@ -19,7 +19,7 @@ ATTRIBUTES = {"Condition", "DeletionPolicy", "DependsOn", "UpdateReplacePolicy"}
 @pytest.fixture(scope="module")
 def deployed() -> Template:
     """What this project's template deploys."""
-    return template.transformed()
+    return template.kept()
 
 
 @pytest.fixture(scope="module")

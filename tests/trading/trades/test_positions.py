@@ -268,7 +268,7 @@ def apply(rows: Rows, name: str, argument: Any) -> None:
 
 @given(begun=st.lists(trades(), min_size=3, max_size=8), operations=OPERATIONS)
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @pytest.mark.usefixtures("small_steps")
 def test_every_answer_is_the_one_of_the_rows(
