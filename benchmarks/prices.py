@@ -96,19 +96,38 @@ def _rules() -> Iterator[Figure]:
 def _processor() -> Iterator[Figure]:
     say("  the processor")
     with services.postgres() as server, services.sqs() as queue:
-        environment = {
-            **services.environment(services.new_database(server, "prices"), queue),
-            "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
-        }
-        with Handler(f"{price_processor.__name__}.handler", environment) as processor:
-            batches, wide_batches = map(_batch, count()), map(_wide_batch, count())
+        databases = [services.new_database(server, name) for name in ("prices", "prices_of_floor", "floor")]
+        environment, of_floor = (
+            {
+                **services.environment(database, queue),
+                "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
+                "FLOOR_URL": databases[2],
+            }
+            for database in databases[:2]
+        )
+        with (
+            Handler(f"{price_processor.__name__}.handler", environment) as processor,
+            Handler("benchmarks.handlers.prices_floor.handler", of_floor) as floor,
+        ):
+
+            def statements_alone(batch: dict[str, Any]) -> list[float]:
+                floor.call(batch, 1, 200)
+                return floor.call({}, 1, 200)
+
+            batches, wide_batches = ([make(number) for number in range(55)] for make in (_batch, _wide_batch))
+            mine, theirs, my_wide, their_wide = map(iter, (batches, batches, wide_batches, wide_batches))
             rounds = take_turns(
                 55,
-                ours=lambda: processor.call(next(batches), 1, 200),
-                wide=lambda: processor.call(next(wide_batches), 1, 200),
+                ours=lambda: processor.call(next(mine), 1, 200),
+                floor=lambda: statements_alone(next(theirs)),
+                wide=lambda: processor.call(next(my_wide), 1, 200),
+                floor_wide=lambda: statements_alone(next(their_wide)),
             )
     ticks = MESSAGES * TICKS_OF_A_MESSAGE
-    for name, tickers, target in (("ours", TICKERS, 25_000), ("wide", ticks, 10_000)):
+    for name, floor_name, tickers, target in (
+        ("ours", "floor", TICKERS, 25_000),
+        ("wide", "floor_wide", ticks, 10_000),
+    ):
         per_second = ticks / median(rounds.seconds[name])
         yield Figure(
             f"Ticks recorded by one process, {ticks} of {tickers} tickers at a time",
@@ -116,6 +135,7 @@ def _processor() -> Iterator[Figure]:
             f">= {target:,}/s",
             per_second >= target,
         )
+        yield rounds.at_most("- against its SQL alone", None, name, floor_name)
 
 
 def _processor_of_rules() -> Iterator[Figure]:
@@ -161,12 +181,15 @@ def _broadcaster() -> Iterator[Figure]:
             Handler("benchmarks.handlers.sockets_floor.handler", environment) as floor,
             Handler("benchmarks.handlers.sockets_boto3.handler", environment) as peer,
         ):
+            broadcaster.call(event, 1, 200)
+            before = broadcaster.processor_seconds()
             rounds = take_turns(
                 11,
                 ours=lambda: broadcaster.call(event, 1, 200),
                 floor=lambda: floor.call(frames, 1, 200),
                 peer=lambda: peer.call(frames, 1, 200),
             )
+            processor_seconds = (broadcaster.processor_seconds() - before) / len(rounds.seconds["ours"])
     per_second = services.CONNECTIONS / median(rounds.seconds["ours"])
     yield Figure(
         f"Sockets posted to by one process, {services.CONNECTIONS:,} at a time",
@@ -174,6 +197,7 @@ def _broadcaster() -> Iterator[Figure]:
         ">= 4,000/s",
         per_second >= 4_000,
     )
+    yield Figure("- for each second of its processor", f"{services.CONNECTIONS / processor_seconds:,.0f}")
     yield rounds.at_most("- against the same bytes, signed once for all", None, "ours", "floor")
     yield rounds.times_as_fast("- against boto3's client", None, "ours", "peer")
 
