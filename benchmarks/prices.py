@@ -18,8 +18,10 @@ from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
 from benchmarks.peers.rise_detector import RiseDetector
 from benchmarks.peers.window_scan import WindowScan
+from local.host.gateway import http_event
+from trading.core import queues
 from trading.prices.alert_rules import DEFAULT_RULE, ActiveRule, AlertRule, Detector
-from trading.prices.ticks import Tick, frame
+from trading.prices.ticks import PRICES_LIMIT, Tick, frame
 from trading.streaming import broadcasts
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -38,6 +40,7 @@ def figures(_: int) -> Iterator[Figure]:
     """Measure everything about prices."""
     yield from _rule()
     yield from _rules()
+    yield from _publisher()
     yield from _processor()
     yield from _processor_of_rules()
     yield from _broadcaster()
@@ -91,6 +94,32 @@ def _rules() -> Iterator[Figure]:
     yield rounds.at_most("- prices that walk at random", 1.1, "one_walking", "floor_walking")
     yield rounds.at_most("50 rules on one ticker, against the default rule alone", 5, "fifty", "one")
     yield rounds.at_most("- prices that walk at random", 5, "fifty_walking", "one_walking")
+
+
+def _publisher() -> Iterator[Figure]:
+    say("  the publisher")
+    with services.sqs() as queue:
+        environment = {**services.environment("", queue), "PRICES_QUEUE_URL": f"{queue}/123456789012/prices.fifo"}
+        with Handler("functions.prices_api.app.handler", environment) as publisher:
+            few, many = (_publication(tickers) for tickers in (TICKERS, PRICES_LIMIT))
+            rounds = take_turns(21, few=lambda: publisher.call(few, 1, 202), many=lambda: publisher.call(many, 1, 202))
+    for name, tickers in (("few", TICKERS), ("many", PRICES_LIMIT)):
+        milliseconds = median(rounds.seconds[name]) * 1_000
+        calls = -(-tickers // queues.BATCH_LIMIT)
+        yield Figure(
+            f"A POST of {PRICES_LIMIT} prices of {tickers} tickers: calls of SQS",
+            f"{calls}, {milliseconds:.1f} ms in all",
+        )
+
+
+def _publication(tickers: int) -> dict[str, Any]:
+    prices = [
+        {"ticker": f"W{chr(65 + number % tickers // 26)}{chr(65 + number % tickers % 26)}", "price": "100.10"}
+        for number in range(PRICES_LIMIT)
+    ]
+    body = {"prices": [{**price, "timestamp": NOON.isoformat()} for price in prices]}
+    headers = [("Content-Type", "application/json")]
+    return http_event("POST", "/api/prices", headers=headers, body=json.dumps(body).encode())
 
 
 def _processor() -> Iterator[Figure]:
