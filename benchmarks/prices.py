@@ -18,8 +18,10 @@ from benchmarks.handlers import price_broadcaster, price_processor
 from benchmarks.measure import Figure, Handler, Rounds, say, take_turns
 from benchmarks.peers.rise_detector import RiseDetector
 from benchmarks.peers.window_scan import WindowScan
+from local.host.gateway import http_event
+from trading.core import queues
 from trading.prices.alert_rules import DEFAULT_RULE, ActiveRule, AlertRule, Detector
-from trading.prices.ticks import Tick, frame
+from trading.prices.ticks import PRICES_LIMIT, Tick, frame
 from trading.streaming import broadcasts
 
 NOON = datetime(2025, 6, 3, 12, tzinfo=UTC)
@@ -38,6 +40,7 @@ def figures(_: int) -> Iterator[Figure]:
     """Measure everything about prices."""
     yield from _rule()
     yield from _rules()
+    yield from _publisher()
     yield from _processor()
     yield from _processor_of_rules()
     yield from _broadcaster()
@@ -93,22 +96,67 @@ def _rules() -> Iterator[Figure]:
     yield rounds.at_most("- prices that walk at random", 5, "fifty_walking", "one_walking")
 
 
+def _publisher() -> Iterator[Figure]:
+    say("  the publisher")
+    with services.sqs() as queue:
+        environment = {**services.environment("", queue), "PRICES_QUEUE_URL": f"{queue}/123456789012/prices.fifo"}
+        with Handler("functions.prices_api.app.handler", environment) as publisher:
+            few, many = (_publication(tickers) for tickers in (TICKERS, PRICES_LIMIT))
+            rounds = take_turns(21, few=lambda: publisher.call(few, 1, 202), many=lambda: publisher.call(many, 1, 202))
+    for name, tickers in (("few", TICKERS), ("many", PRICES_LIMIT)):
+        milliseconds = median(rounds.seconds[name]) * 1_000
+        calls = -(-tickers // queues.BATCH_LIMIT)
+        yield Figure(
+            f"A POST of {PRICES_LIMIT} prices of {tickers} tickers: calls of SQS",
+            f"{calls}, {milliseconds:.1f} ms in all",
+        )
+
+
+def _publication(tickers: int) -> dict[str, Any]:
+    prices = [
+        {"ticker": f"W{chr(65 + number % tickers // 26)}{chr(65 + number % tickers % 26)}", "price": "100.10"}
+        for number in range(PRICES_LIMIT)
+    ]
+    body = {"prices": [{**price, "timestamp": NOON.isoformat()} for price in prices]}
+    headers = [("Content-Type", "application/json")]
+    return http_event("POST", "/api/prices", headers=headers, body=json.dumps(body).encode())
+
+
 def _processor() -> Iterator[Figure]:
     say("  the processor")
     with services.postgres() as server, services.sqs() as queue:
-        environment = {
-            **services.environment(services.new_database(server, "prices"), queue),
-            "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
-        }
-        with Handler(f"{price_processor.__name__}.handler", environment) as processor:
-            batches, wide_batches = map(_batch, count()), map(_wide_batch, count())
+        databases = [services.new_database(server, name) for name in ("prices", "prices_of_floor", "floor")]
+        environment, of_floor = (
+            {
+                **services.environment(database, queue),
+                "BROADCAST_QUEUE_URL": f"{queue}/123456789012/broadcasts",
+                "FLOOR_URL": databases[2],
+            }
+            for database in databases[:2]
+        )
+        with (
+            Handler(f"{price_processor.__name__}.handler", environment) as processor,
+            Handler("benchmarks.handlers.prices_floor.handler", of_floor) as floor,
+        ):
+
+            def statements_alone(batch: dict[str, Any]) -> list[float]:
+                floor.call(batch, 1, 200)
+                return floor.call({}, 1, 200)
+
+            batches, wide_batches = ([make(number) for number in range(55)] for make in (_batch, _wide_batch))
+            mine, theirs, my_wide, their_wide = map(iter, (batches, batches, wide_batches, wide_batches))
             rounds = take_turns(
                 55,
-                ours=lambda: processor.call(next(batches), 1, 200),
-                wide=lambda: processor.call(next(wide_batches), 1, 200),
+                ours=lambda: processor.call(next(mine), 1, 200),
+                floor=lambda: statements_alone(next(theirs)),
+                wide=lambda: processor.call(next(my_wide), 1, 200),
+                floor_wide=lambda: statements_alone(next(their_wide)),
             )
     ticks = MESSAGES * TICKS_OF_A_MESSAGE
-    for name, tickers, target in (("ours", TICKERS, 25_000), ("wide", ticks, 10_000)):
+    for name, floor_name, tickers, target in (
+        ("ours", "floor", TICKERS, 25_000),
+        ("wide", "floor_wide", ticks, 10_000),
+    ):
         per_second = ticks / median(rounds.seconds[name])
         yield Figure(
             f"Ticks recorded by one process, {ticks} of {tickers} tickers at a time",
@@ -116,6 +164,7 @@ def _processor() -> Iterator[Figure]:
             f">= {target:,}/s",
             per_second >= target,
         )
+        yield rounds.at_most("- against its SQL alone", None, name, floor_name)
 
 
 def _processor_of_rules() -> Iterator[Figure]:
@@ -153,7 +202,7 @@ def _broadcaster() -> Iterator[Figure]:
     body = json.dumps({"type": "prices.broadcast.v1", "prices": told, "alerts": []})
     fresh = {"ApproximateReceiveCount": "1", "SentTimestamp": "0", "ApproximateFirstReceiveTimestamp": "10"}
     event = {"Records": [{"messageId": "1", "body": body, "attributes": fresh}]}
-    frames = {"frame": frame(ticks), "sockets": services.CONNECTIONS, "posters": broadcasts.POSTERS}
+    frames = {"frame": frame(ticks), "sockets": services.CONNECTIONS, "at_once": broadcasts.POSTS_AT_ONCE}
     with services.sockets() as there:
         environment = {**services.environment("", there), "CONNECTIONS_TABLE": "connections", "SOCKETS_URL": there}
         with (
@@ -161,12 +210,15 @@ def _broadcaster() -> Iterator[Figure]:
             Handler("benchmarks.handlers.sockets_floor.handler", environment) as floor,
             Handler("benchmarks.handlers.sockets_boto3.handler", environment) as peer,
         ):
+            broadcaster.call(event, 1, 200)
+            before = broadcaster.processor_seconds()
             rounds = take_turns(
                 11,
                 ours=lambda: broadcaster.call(event, 1, 200),
                 floor=lambda: floor.call(frames, 1, 200),
                 peer=lambda: peer.call(frames, 1, 200),
             )
+            processor_seconds = (broadcaster.processor_seconds() - before) / len(rounds.seconds["ours"])
     per_second = services.CONNECTIONS / median(rounds.seconds["ours"])
     yield Figure(
         f"Sockets posted to by one process, {services.CONNECTIONS:,} at a time",
@@ -174,6 +226,8 @@ def _broadcaster() -> Iterator[Figure]:
         ">= 4,000/s",
         per_second >= 4_000,
     )
+    per_second = services.CONNECTIONS / processor_seconds
+    yield Figure("- for each second of its processor", f"{per_second:,.0f}", ">= 4,000", per_second >= 4_000)
     yield rounds.at_most("- against the same bytes, signed once for all", None, "ours", "floor")
     yield rounds.times_as_fast("- against boto3's client", None, "ours", "peer")
 

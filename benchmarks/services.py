@@ -146,9 +146,15 @@ def _served(calls: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         server.server_close()
 
 
-class _Sqs(BaseHTTPRequestHandler):
+class _Calls(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet for an answer: the kernel holds back a second one for up to 40 ms
 
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
+        """Say nothing."""
+
+
+class _Sqs(_Calls):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         body = b'{"Successful":[],"Failed":[]}'
@@ -157,9 +163,6 @@ class _Sqs(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing."""
 
 
 class _Sockets(asyncio.Protocol):
@@ -192,9 +195,7 @@ class _Sockets(asyncio.Protocol):
             )
 
 
-class _S3(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _S3(_Calls):
     def do_HEAD(self) -> None:
         self._answer(404)
 
@@ -219,9 +220,6 @@ class _S3(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing."""
 
 
 def _free_port() -> int:

@@ -19,6 +19,6 @@ def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     def post(number: int) -> None:
         client.post_to_connection(ConnectionId=f"{number}=", Data=frame)
 
-    with ThreadPoolExecutor(event["posters"]) as posters:
+    with ThreadPoolExecutor(event["at_once"]) as posters:
         list(posters.map(post, range(event["sockets"])))
     return {"statusCode": 200}

@@ -125,10 +125,12 @@ def _announce(groups: list[Group], recorded: Mapping[str, Recorded]) -> None:
     """Announce each alert with the correlation id of its price's request, and send prices and alerts to the socket."""
     alerts = []
     for group in groups:
-        correlation.begin(group.correlation_id)
-        events = [PriceAlerted.of(each.alert, each.notification_id) for each in recorded[group.ticker].alerts]
-        outbox.announce(events)
-        alerts += [event.data for event in events]
+        if raised := recorded[group.ticker].alerts:
+            correlation.begin(group.correlation_id)
+            events = [PriceAlerted.of(each.alert, each.notification_id) for each in raised]
+            outbox.announce(events)
+            alerts += [event.data for event in events]
     newest = [tick for group in groups if (tick := recorded[group.ticker].newest)]
     if newest or alerts:
+        correlation.begin(groups[-1].correlation_id)
         broadcasts.send(newest, alerts)

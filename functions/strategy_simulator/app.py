@@ -12,11 +12,21 @@ from trading.core import storage
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.settings import setting
 from trading.core.values import PAGE_DEFAULT, AnyCaseTicker, Ticker, adapter
-from trading.http.api import Body, HttpApi, Id, Limit, described_json, described_problem, json_response, next_page
+from trading.http.api import (
+    Body,
+    Cursor,
+    HttpApi,
+    Id,
+    Limit,
+    described_json,
+    described_problem,
+    json_response,
+    next_page,
+)
 from trading.simulation import histories, history_files, records, report
 from trading.simulation.histories import StoredHistory
 from trading.simulation.history_files import HistoryError
-from trading.simulation.records import NewSimulation, RecordedSimulation
+from trading.simulation.records import ListedSimulation, NewSimulation, RecordedSimulation
 
 PATH = "/api/simulations"
 HISTORIES_PATH = "/api/histories"
@@ -32,6 +42,7 @@ Adjusted = Annotated[
 logger = Logger()
 app = HttpApi()
 
+NO_HISTORY = described_problem("There is no history for the ticker.")
 AS_CSV: Any = {"text/csv": {"schema": {"type": "string"}}}
 AS_HTML: Any = {"text/html": {"schema": {"type": "string"}}}
 
@@ -60,7 +71,7 @@ def find_histories(
     summary="Get a ticker's prices",
     responses={
         200: {"description": "The bars, oldest first: date,open,high,low,close.", "content": AS_CSV},
-        404: described_problem("There is no history for the ticker."),
+        404: NO_HISTORY,
     },
 )
 def get_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
@@ -94,6 +105,20 @@ def store_history(ticker: Annotated[AnyCaseTicker, Path()], adjusted: Adjusted =
     return json_response(HTTPStatus.CREATED if is_new else HTTPStatus.OK, adapter(StoredHistory).dump_json(stored))
 
 
+@app.delete(
+    f"{HISTORIES_PATH}/<ticker>",
+    scope="histories:write",
+    summary="Delete a ticker's prices",
+    responses={200: described_json(StoredHistory, "The deleted history."), 404: NO_HISTORY},
+)
+def delete_history(ticker: Annotated[AnyCaseTicker, Path()]) -> Response[str]:
+    """Delete the stored history of a ticker. Simulations that were run on it are kept."""
+    deleted = histories.delete(setting("DATA_BUCKET"), ticker)
+    if deleted is None:
+        raise NotFoundError(f"There is no history for {ticker}.")
+    return json_response(HTTPStatus.OK, adapter(StoredHistory).dump_json(deleted))
+
+
 @app.post(
     PATH,
     scope="simulations:run",
@@ -108,6 +133,19 @@ def simulate(new: NewSimulation) -> Response[str]:
     answer = records.record(new, setting("DATA_BUCKET"))
     status = HTTPStatus.CREATED if answer.is_new else HTTPStatus.OK
     return json_response(status, answer.json, {"Location": f"{PATH}/{answer.id}"})
+
+
+@app.get(
+    PATH,
+    scope="simulations:read",
+    summary="List the simulations",
+    responses={200: described_json(list[ListedSimulation], "Newest first; the Link header has the next page.")},
+)
+def find_simulations(limit: Limit = PAGE_DEFAULT, cursor: Cursor = None) -> Response[str]:
+    """List the stored simulations: the strategy and figures of each, without bars and trades."""
+    found, next_cursor = records.find(limit, cursor)
+    headers = next_page(PATH, app.current_event.query_string_parameters, next_cursor)
+    return json_response(HTTPStatus.OK, adapter(list[ListedSimulation]).dump_json(found), headers)
 
 
 @app.get(

@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trading.core import database
 from trading.core.errors import ConflictError, FieldError
-from trading.core.values import PAGE_DEFAULT, Account, AnyCaseTicker, PastInstant, Side, Tag, adapter
+from trading.core.values import (
+    PAGE_DEFAULT,
+    Account,
+    AnyCaseTicker,
+    AnyCaseTickerPrefix,
+    PastInstant,
+    Side,
+    Tag,
+    adapter,
+)
 from trading.http.api import (
     Cursor,
     From,
@@ -129,6 +138,7 @@ def record_trades(batch: TradeBatch) -> Response[str]:
 )
 def find_trades(  # noqa: PLR0913, PLR0917 - the parameters of a search
     ticker: Annotated[AnyCaseTicker | None, Query()] = None,
+    ticker_prefix: Annotated[AnyCaseTickerPrefix | None, Query(description="The beginning of tickers.")] = None,
     side: Annotated[Side | None, Query()] = None,
     account: Annotated[Account | None, Query()] = None,
     tag: Annotated[Tag | None, Query()] = None,
@@ -143,7 +153,7 @@ def find_trades(  # noqa: PLR0913, PLR0917 - the parameters of a search
 ) -> Response[str]:
     """Find trades, newest first."""
     given = app.current_event.query_string_parameters
-    wanted = TradeFilter(ticker, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
+    wanted = TradeFilter(ticker, ticker_prefix, side, account, tag, status, start_date, end_date, as_of, limit, cursor)
     found, next_cursor = ledger.find(wanted)
     rows: Any = list[Trade] if status == "active" else list[ListedTrade]
     body = adapter(rows).dump_json(found)

@@ -222,6 +222,35 @@ def test_the_same_request_has_the_same_answer_however_it_is_spelled(call: Call, 
     assert rows("select count(*) from simulations") == [(1,)]
 
 
+def test_a_history_is_deleted_and_simulations_on_it_are_kept(call: Call, with_history: Bucket) -> None:
+    simulation = call("POST", PATH, ASKED).body
+    deleted = call("DELETE", f"{HISTORIES}/msft")
+    assert (deleted.status, deleted.body["ticker"], deleted.body["bars"]) == (200, "MSFT", len(CLOSES))
+    assert call("GET", HISTORIES).body == []
+    assert call("GET", f"{PATH}/{simulation['id']}").body == simulation
+    assert call("DELETE", f"{HISTORIES}/MSFT").status == 404
+    with_history.put("history/MSFT.csv", csv(CLOSES))  # put there by other means
+    assert call("DELETE", f"{HISTORIES}/MSFT").body["bars"] is None
+
+
+@pytest.mark.usefixtures("with_history")
+def test_simulations_are_listed_newest_first_in_pages(call: Call) -> None:
+    recorded = [call("POST", PATH, {**ASKED, "cash": cash}).body for cash in (100, 1, 200)]
+    first = call("GET", PATH, query="limit=2")
+    assert (first.status, [each["id"] for each in first.body]) == (200, [recorded[2]["id"], recorded[1]["id"]])
+    assert first.body[0] == {
+        **{name: recorded[2][name] for name in ("id", "inputs_hash", "recorded_at")},
+        "ticker": "MSFT",
+        **{name: recorded[2]["result"][name] for name in ("strategy", "metrics")},
+    }
+    path, _, query = first.headers["link"].partition(">")[0].strip("<").partition("?")
+    assert path == PATH
+    second = call("GET", path, query=query)
+    assert [each["id"] for each in second.body] == [recorded[0]["id"]]
+    assert "link" not in second.headers
+    assert call("GET", PATH, query="cursor=forged").names() == ["cursor"]
+
+
 @pytest.mark.usefixtures("with_history")
 def test_other_inputs_are_another_simulation(call: Call) -> None:
     changes: list[dict[str, Any]] = [{}, {"cash": "101"}, {"fill": "close"}, {"fractional": True}, {"slow": 4}]

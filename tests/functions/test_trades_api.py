@@ -452,6 +452,7 @@ def test_a_body_of_ten_megabytes_is_refused(call: Call) -> None:
         ("start_date=2025-02-30", "start_date"), ("start_date=soon", "start_date"), ("end_date=1748952000", "end_date"),
         ("start_date=2025-06-03&end_date=2025-06-02", "start_date"), ("end_date=", "end_date"),
         ("ticker=", "ticker"), ("ticker=TOOLONG", "ticker"), ("ticker=A%00", "ticker"), ("ticker=A&ticker=B", "ticker"),
+        ("ticker_prefix=", "ticker_prefix"), ("ticker_prefix=%25", "ticker_prefix"),
         ("ticker=%27%20or%201%3D1", "ticker"), ("side=buy", "side"), ("side=BUY%2CSELL", "side"),
         ("cursor=forged", "cursor"), ("cursor=", "cursor"), ("cursor=%00", "cursor"), ("cursor=%ED%A0%80", "cursor"),
         ("tikcer=MSFT", "tikcer"), ("limit=1&limit=2", "limit"), ("limit=1_0", "limit"), ("limit=%2B5", "limit"),

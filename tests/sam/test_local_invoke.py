@@ -167,6 +167,10 @@ def stores_five_bars(answer: Any, _: Database) -> None:
     assert json.loads(answer["body"]).items() >= stored.items()
 
 
+def finds_no_history_to_delete(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 404
+
+
 def lists_histories(answer: Any, _: Database) -> None:
     assert answer["statusCode"] == 200
     assert isinstance(json.loads(answer["body"]), list)
@@ -203,6 +207,11 @@ def refuses_its_windows(answer: Any, database: Database) -> None:
 def answers_the_recorded_simulation(answer: Any, _: Database) -> None:
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["id"] == 9001
+
+
+def lists_the_recorded_simulation(answer: Any, _: Database) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])[0]["id"] == 9001
 
 
 def answers_a_page(answer: Any, _: Database) -> None:
@@ -458,7 +467,9 @@ OUTCOMES: dict[str, Callable[[Any, Database], None]] = {
     "prices_api/publish_prices.json": takes_both_prices,
     "prices_api/publish_prices_refused.json": refuses_the_price,
     "schema_migrator/deployed.json": finds_the_schema_up_to_date,
+    "strategy_simulator/delete_history.json": finds_no_history_to_delete,
     "strategy_simulator/find_histories.json": lists_histories,
+    "strategy_simulator/find_simulations.json": lists_the_recorded_simulation,
     "strategy_simulator/get_history.json": answers_a_history_as_csv,
     "strategy_simulator/get_report.json": answers_a_page,
     "strategy_simulator/get_simulation.json": answers_the_recorded_simulation,

@@ -261,3 +261,5 @@ def test_sample_data_fills_the_views_and_can_be_taken_back(open_page: Open, runn
     expect(page.get_by_role("heading", name="There are no trades yet")).to_be_visible()
     with urlopen(f"{running.url}/api/trades?account=sample", timeout=60) as answer:  # noqa: S310
         assert json.load(answer) == []
+    page.get_by_role("link", name="Simulation", exact=True).click()
+    expect(page.get_by_role("group", name="Stored histories").get_by_role("button", name="SAMPL")).to_have_count(0)

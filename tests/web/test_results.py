@@ -188,7 +188,20 @@ def test_a_history_is_dropped_simulated_and_its_result_has_an_address(open_page:
     expect(page.locator("#simulation-figures")).to_have_text(figures, use_inner_text=True)
     expect(page.get_by_label("Ticker")).to_have_value("DROP")
     expect(page.get_by_role("textbox", name="Fast")).to_have_value("3")
-    expect(page.get_by_role("button", name="DROP 3/8")).to_be_visible()  # it is at hand
+    expect(page.get_by_role("textbox", name="Slow")).to_have_value("8")
+
+
+def test_a_past_simulation_is_listed_and_its_result_opened(open_page: Open, running: RunningSystem, width: int) -> None:
+    send(f"{running.url}/api/histories/PAST", history(120), "PUT", "text/csv")
+    for fast in range(3, 14):
+        send(f"{running.url}/api/simulations", {"ticker": "PAST", "fast": fast, "slow": 20})
+    page = open_page("simulation", width)
+    past = page.get_by_role("region", name="Past simulations").locator("tbody")
+    expect(past.get_by_role("row")).to_have_count(10)
+    expect(past.get_by_role("row").first).to_contain_text("PAST 13/20")
+    page.get_by_role("button", name="Show older ones").click()
+    past.get_by_role("link", name="PAST 3/20").click()
+    expect(page.get_by_role("heading", name="PAST, fast 3, slow 20, 120 bars")).to_be_visible()
 
 
 def test_a_stored_history_is_listed_and_taken_with_a_click(open_page: Open, running: RunningSystem, width: int) -> None:

@@ -3,7 +3,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
@@ -11,6 +11,9 @@ from playwright.sync_api import Page, Route, expect
 
 from local.host.system import RunningSystem
 from tests.web.conftest import Market, Open, send, trades_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MANY = 1_000
 LIVE_MS = 5_000  # after which the list looks for what others have recorded
@@ -175,6 +178,30 @@ def test_a_note_and_tags_can_change_and_are_filtered_by(
     expect(page.locator("#trades-state")).to_contain_text("No trade matches.")
 
 
+def test_a_list_that_was_read_before_a_trade_was_recorded_does_not_hide_it(open_page: Open, ticker: str) -> None:
+    page = open_page(f"trades?ticker={ticker}", clock="now")
+    expect(page.locator("#trades-state")).to_contain_text("No trade matches")
+    held: list[Callable[[], None]] = []
+
+    def hold(route: Route) -> None:
+        response = route.fetch()
+        held.append(lambda: route.fulfill(response=response))
+
+    page.route("**/api/trades?limit=50&*", hold, times=1)
+    with page.expect_request("**/api/trades?limit=50&*"):
+        page.clock.run_for(LIVE_MS)
+    while not held:
+        page.wait_for_timeout(50)
+    fill(page, ticker)
+    submit(page)
+    shown = page.locator(".trade-row.fresh")
+    expect(shown).to_contain_text(ticker)
+    with page.expect_response("**/api/trades?limit=50&*"):
+        held[0]()
+    page.evaluate("fetch('/api/health').then((answer) => answer.text())")  # by then the list has been processed
+    assert shown.count() == 1
+
+
 def test_what_somebody_else_voids_goes_away_by_itself(open_page: Open, running: RunningSystem, ticker: str) -> None:
     gone, kept = send(f"{running.url}/api/trades/batch", {"trades": some(ticker, 2)})
     page = open_page(f"trades?ticker={ticker}", clock="now")
@@ -306,7 +333,7 @@ def test_filters_live_in_the_url_and_days_are_the_viewers(
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     expect(to).to_be_focused()
     expect(to).to_have_value("2025-06-04")
-    expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}&side=BUY&from=2025-06-04&to=2025-06-04$"))
+    expect(page).to_have_url(re.compile(f"#/trades\\?ticker_prefix={ticker}&side=BUY&from=2025-06-04&to=2025-06-04$"))
     page.reload()
     expect(page.locator("#trades-state")).to_have_text("2 trades shown, that is all.")
     time = page.locator("#trade-rows time").first
@@ -326,10 +353,12 @@ def test_a_filter_that_cannot_be_is_an_error_under_its_field(open_page: Open) ->
     ticker = filters.get_by_label("Ticker")
     ticker.press_sequentially("BRK.")
     page.clock.run_for(PAUSE_MS)
-    expect(ticker).to_have_accessible_description("")  # it may become BRK.B
-    ticker.press("Tab")
+    expect(ticker).to_have_accessible_description("")
+    ticker.press_sequentially("4")
+    page.clock.run_for(PAUSE_MS)
     expect(ticker).to_have_accessible_description("Such as AAPL or BRK.B.")
     ticker.fill("")
+    page.clock.run_for(PAUSE_MS)
     start = filters.get_by_label("From")
     start.press_sequentially("02312025")
     expect(start).to_have_accessible_description("Incomplete, or no such date.")
@@ -349,16 +378,26 @@ def test_a_search_without_result_says_what_to_do(open_page: Open, ticker: str) -
     expect(page.locator("#trades-state")).to_have_text("No trade matches. Change or clear the filters.")
 
 
-def test_the_beginning_of_a_ticker_leads_to_it(
-    open_page: Open, running: RunningSystem, width: int, ticker: str
+def test_the_beginning_of_a_ticker_finds_all_of_them_and_one_can_be_chosen(
+    open_page: Open, running: RunningSystem, width: int, ticker: str, tmp_path: Path
 ) -> None:
-    send(f"{running.url}/api/trades", some(ticker, 1)[0])
+    trades = [*some(ticker, 2), *some(f"{ticker}.A", 1), *some(f"{ticker}.B", 1)]
+    send(f"{running.url}/api/trades/batch", {"trades": trades})
     page = open_page("trades", width)
-    filters = page.get_by_role("form", name="Filter trades")
-    filters.get_by_label("Ticker").press_sequentially(ticker[:4].lower())
-    page.get_by_role("group", name="Tickers that begin so").get_by_role("button", name=ticker).click()
-    expect(page.locator("#trades-state")).to_have_text("1 trade shown, that is all.")
-    expect(filters.get_by_label("Ticker")).to_have_value(ticker)
+    page.get_by_role("form", name="Filter trades").get_by_label("Ticker").press_sequentially(ticker.lower())
+    state = page.locator("#trades-state")
+    expect(state).to_have_text("4 trades shown, that is all.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    file = tmp_path / "trades.csv"
+    download.value.save_as(file)
+    assert len(list(csv.DictReader(file.read_text().splitlines()))) == 4
+    expect(page.locator(f"#known-tickers option[value='{ticker}.B']")).to_be_attached()  # the form completes it
+    page.get_by_role("button", name=f"Only {ticker}").click()
+    expect(state).to_have_text("2 trades shown, that is all.")
+    expect(page).to_have_url(re.compile(f"#/trades\\?ticker={ticker}$"))
+    page.get_by_role("button", name=f"All that begin with {ticker}").click()
+    expect(state).to_have_text("4 trades shown, that is all.")
 
 
 def test_all_that_is_filtered_can_be_added_up_sorted_and_downloaded(

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { compareInstants, formatSpan } from "../assets/core/time.js";
 import { aggregate, barsOf, intervalStart, nextStart } from "../assets/prices/bars.js";
 import { Stock } from "../assets/prices/market.js";
+import { pathOf } from "../assets/prices/sparkline.js";
 
 const seconds = (/** @type {string} */ instant) => Date.parse(instant) / 1_000;
 const tick = (/** @type {string} */ price, /** @type {string} */ timestamp) => ({ ticker: "AAPL", price, timestamp });
@@ -91,4 +92,10 @@ test("a minute is a bar of the ticks since the page was opened, and the oldest o
   assert.deepEqual(barsOf(stock, "1min", seconds("2026-05-01T12:01:00Z")).length, 1);
   stock.take(tick("98.00", "2026-05-02T12:01:00Z"));
   assert.equal(barsOf(stock, "1min").length, 1);
+});
+
+test("the line of the last hour ends with the last bar while there is no tick", () => {
+  const stock = new Stock("AAPL");
+  stock.fill([average("2026-05-01T10:00:00Z", ["5", "5", "5", "5"]), average("2026-05-01T12:00:00Z", ["1", "2", "1", "2"]), average("2026-05-01T12:05:00Z", ["2", "3", "2", "3"])]);
+  assert.equal(pathOf(stock), "M59.3 23.0L65.2 13.0L65.2 13.0L71.0 3.0");
 });

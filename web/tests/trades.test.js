@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { inPlainWords, isTicker, mayBecomeTicker } from "../assets/core/words.js";
+import { inPlainWords, isTicker, isTickerPrefix } from "../assets/core/words.js";
 import { toQuery } from "../assets/trades/filters.js";
 import { comparison, NEWEST_FIRST, toDecimal, Totals } from "../assets/trades/trade.js";
 
@@ -38,10 +38,11 @@ test("a small quantity is written as one writes it", () => {
   assert.equal(toDecimal(1.63453043), "1.63453043");
 });
 
-test("a ticker that is being typed is no error yet", () => {
+test("a filter's ticker may be the beginning of one", () => {
   for (const text of ["BRK.B", "spyl.de", "BTC-USD"]) assert.ok(isTicker(text), text);
-  for (const text of ["", "B", "BRK."]) assert.ok(mayBecomeTicker(text), text);
-  assert.ok(!mayBecomeTicker("12"));
+  for (const text of ["b", "BRK.", "BRK.B"]) assert.ok(isTickerPrefix(text), text);
+  for (const text of ["", "12", ".B"]) assert.ok(!isTickerPrefix(text), text);
+  assert.equal(toQuery(new URLSearchParams("ticker_prefix=BR"), 1).get("ticker_prefix"), "BR");
 });
 
 test("what the API says is said in a trader's words", () => {

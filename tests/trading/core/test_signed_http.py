@@ -28,6 +28,8 @@ class Service:
         self.closes = False
         self.closed = threading.Event()
         self.raw = b""
+        self.odd: dict[str, bytes] = {}  # by path: what is sent before the connection ends; if nothing, it stays silent
+        self.over = threading.Event()
 
 
 @pytest.fixture
@@ -43,6 +45,10 @@ def service() -> Iterator[Service]:
                 AWSRequest("POST", f"http://{self.headers['host']}{self.path}", dict(self.headers), data=body)
             )
             there.connections.add(self.client_address)
+            if self.path in there.odd:
+                self.wfile.write(there.odd[self.path])
+                self.close_connection = bool(there.odd[self.path]) or there.over.wait(10)
+                return
             if there.raw:
                 self.wfile.write(there.raw)
                 self.close_connection = True
@@ -67,6 +73,7 @@ def service() -> Iterator[Service]:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         there.url = f"http://127.0.0.1:{server.server_port}"
         yield there
+        there.over.set()
         server.shutdown()
 
 
@@ -169,6 +176,44 @@ def test_an_answer_that_cannot_be_read_is_none(service: Service, raw: bytes) -> 
         client(service).post("/", b"")
     assert raised.value.status is None
     assert len(service.heard) == 1
+
+
+def test_several_are_posted_to_at_a_time_and_each_gets_its_bodies_in_order_until_one_fails(service: Service) -> None:
+    def bodies(number: int) -> Iterator[bytes]:
+        yield b"first"
+        if number == 5:
+            raise CallError("enough")
+        yield b"last"
+
+    calls = client(service)
+    posts = ((f"/{number}", bodies(number)) for number in range(12))
+    outcomes = {path: str(error) for path, error in calls.post_each(posts, at_once=4)}
+    assert outcomes == {f"/{number}": "enough" if number == 5 else "None" for number in range(12)}
+    for number in range(12):
+        heard = [request.data for request in service.heard if request.url == f"{service.url}/live/{number}"]
+        assert heard == ([b"first"] if number == 5 else [b"first", b"last"])
+    assert len(service.connections) == 4
+
+
+def test_of_several_who_does_not_answer_or_breaks_off_holds_up_nobody(service: Service) -> None:
+    service.odd = {"/live/1": b"", "/live/2": b"HTTP/1.1 200 OK\r\nContent-Le", "/live/3": b"nonsense\r\n\r\n"}
+    posts = ((f"/{number}", iter([b""])) for number in range(8))
+    outcomes = dict(client(service).post_each(posts, at_once=4))
+    assert {path for path, error in outcomes.items() if error} == {"/1", "/2", "/3"}
+    assert "timed out" in str(outcomes["/1"])
+    assert {error.status for error in outcomes.values() if error} == {None}
+
+
+def test_posts_that_end_in_an_error_leave_no_connection_half_used(service: Service) -> None:
+    def posts() -> Iterator[tuple[str, Iterator[bytes]]]:
+        yield "/1", iter([b""])
+        raise ValueError("the table is away")
+
+    calls = client(service)
+    with pytest.raises(ValueError, match="away"):
+        list(calls.post_each(posts(), at_once=4))
+    service.answer = b"of the next call"
+    assert calls.post("/2", b"") == b"of the next call"
 
 
 def test_who_does_not_answer_or_is_not_there_is_not_waited_for() -> None:

@@ -45,6 +45,17 @@ def test_what_is_no_price_is_refused(sent: object) -> None:
         PRICE.validate_python(sent)
 
 
+@given(st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,8})?", fullmatch=True), st.integers(1, 12), st.integers(1, 6))
+def test_text_in_plain_digits_is_read_as_the_decimal_that_it_spells(text: str, whole: int, fraction: int) -> None:
+    def read(value: object) -> str:
+        try:
+            return str(values.exact_decimal(value, whole, fraction))
+        except ValueError as error:
+            return f"refused: it {error}"
+
+    assert read(text) == read(Decimal(text))
+
+
 def test_no_binary_float_can_become_a_price_or_a_quantity() -> None:
     for adapter in (PRICE, QUANTITY):
         with pytest.raises(ValidationError, match="decimal"):

@@ -203,6 +203,37 @@ def test_trades_are_found_newest_first_by_ticker_side_and_inclusive_dates(rows: 
     assert tickers(TradeFilter(ticker="B", side="BUY")) == []
 
 
+def test_a_prefix_finds_the_tickers_that_begin_with_it(rows: Rows) -> None:
+    del rows
+    for index, ticker in enumerate(["BR", "BRK.B", "BRZZZ.ZZZZ", "BS", "BQZZZ", "B.RA", "BRK.A", "ABR", "BRK"]):
+        record(new(ticker=ticker, timestamp=(NOON + timedelta(hours=index)).isoformat()))
+    assert tickers(TradeFilter(ticker_prefix="BR")) == ["BRK", "BRK.A", "BRZZZ.ZZZZ", "BRK.B", "BR"]
+    assert tickers(TradeFilter(ticker_prefix="BRK.")) == ["BRK.A", "BRK.B"]
+    assert tickers(TradeFilter(ticker_prefix="BRK.B")) == ["BRK.B"]
+    assert tickers(TradeFilter(ticker_prefix="BR", ticker="BRK")) == ["BRK"]
+    assert tickers(TradeFilter(ticker_prefix="C")) == []
+
+
+def test_the_pages_of_a_prefix_follow_one_another_across_its_tickers(rows: Rows) -> None:
+    del rows
+    names = ["BRK.A", "BS", "BR", "BRK.B"] * 5
+    record(
+        *[
+            new(ticker=ticker, timestamp=(NOON + timedelta(seconds=n // 4)).isoformat())
+            for n, ticker in enumerate(names)
+        ]
+    )
+    whole, _ = ledger.find(TradeFilter(ticker_prefix="BR"))
+    seen: list[Trade] = []
+    cursor = None
+    while len(seen) < len(whole):
+        page, cursor = ledger.find(TradeFilter(ticker_prefix="BR", limit=4, cursor=cursor))
+        seen += page
+    assert seen == whole
+    assert len(whole) == 15
+    assert cursor is None
+
+
 def test_pages_follow_one_another_without_gap_or_repetition_even_where_timestamps_are_equal(rows: Rows) -> None:
     del rows
     record(*[new(timestamp=(NOON + timedelta(seconds=index // 4)).isoformat()) for index in range(23)])
@@ -242,6 +273,23 @@ def test_a_page_is_read_from_an_index_in_its_own_order(rows: Rows, ticker: str |
     )
     assert ("trades_by_ticker" if ticker else "trades_by_time") in plan
     assert "Sort" not in plan
+
+
+def test_a_rare_prefix_is_found_in_an_index(rows: Rows) -> None:
+    rows(
+        "with t as (insert into trades (ticker, price, quantity, side, timestamp, recorded_by)"
+        " select chr((65 + n %% 26)::int) || chr((65 + n / 26 %% 26)::int), 1, 1, 'BUY', now(), 'local'"
+        " from generate_series(1, 20000) as n returning id) select count(*) from t"
+    )
+    database.run(lambda cursor: cursor.execute("analyze trades"), repeatable=True)
+    plan = "\n".join(
+        line
+        for (line,) in rows(
+            f"explain select * from trades where {ledger.BEGINS} order by timestamp desc limit 100",  # noqa: S608
+            ticker_prefix="QX",
+        )
+    )
+    assert "Index Cond: ((ticker >= 'QX'::text) AND (ticker <= 'QXZZZZZZZZZ'::text))" in plan
 
 
 def test_a_trade_shows_when_its_notification_was_delivered(rows: Rows) -> None:

@@ -23,9 +23,9 @@ export function isTicker(text) {
   return TICKER.test(text.toUpperCase());
 }
 
-/** Whether text may become a ticker with more typing: BRK. may become BRK.B. @param {string} text */
-export function mayBecomeTicker(text) {
-  return /^[A-Z]{0,5}([.-][A-Z]{0,4})?$/.test(text.toUpperCase());
+/** Whether text is the beginning of a ticker, ignoring case. @param {string} text */
+export function isTickerPrefix(text) {
+  return /^[A-Z]{1,5}([.-][A-Z]{0,4})?$/.test(text.toUpperCase());
 }
 
 /**

@@ -25,7 +25,7 @@ const COLUMNS = [
   { name: "cost", text: "Average cost", class: "wide", compare: byAmount("average_cost") },
   { name: "price", text: "Price", class: "wide", compare: byAmount("last_price") },
   { name: "value", text: "Value", compare: byAmount("market_value") },
-  { name: "weight", text: "Weight", class: "wide", compare: (one, other) => Math.abs(Number(one.market_value)) - Math.abs(Number(other.market_value)) },
+  { name: "weight", text: "Weight", class: "wide widest", compare: (one, other) => Math.abs(Number(one.market_value)) - Math.abs(Number(other.market_value)) },
   { name: "unrealized", text: "Unrealized", compare: byAmount("unrealized_profit") },
   { name: "percent", text: "in %", class: "wide", compare: (one, other) => (unrealizedPart(one) ?? 0) - (unrealizedPart(other) ?? 0) },
   { name: "realized", text: "Realized", class: "wide", compare: byAmount("realized_profit") },
@@ -86,7 +86,7 @@ export class PositionsTable {
         { scope: "col", class: each === TICKER ? "" : `number ${each.class ?? ""}`, "aria-sort": each === column ? (isDescending ? "descending" : "ascending") : null },
         h("button", { type: "button", class: "sort", onclick: () => this.#sortBy(each) }, each.text),
       ));
-    headings.splice(1, 0, h("th", { scope: "col", class: "wide" }, "Last hour"));
+    headings.splice(1, 0, h("th", { scope: "col", class: "wide widest" }, "Last hour"));
     this.#head.replaceChildren(...headings);
   }
 
@@ -113,7 +113,7 @@ export class PositionsTable {
       "tr",
       { onclick: () => this.onOpen(this.#positions.find((each) => keyOf(each) === keyOf(position)) ?? position) },
       h("th", { scope: "row" }, open, " ", of, h("small", { class: "narrow number" }, cells["holding"] ?? "")),
-      h("td", { class: "wide line" }, line.element),
+      h("td", { class: "wide widest line" }, line.element),
       ...COLUMNS.map(({ name, class: width }) =>
         h("td", { class: `number ${width ?? ""}` }, cells[name] ?? "", name === "unrealized" ? h("small", { class: "narrow" }, cells["part"] ?? "") : null)),
     );

@@ -1,6 +1,6 @@
 // Sample data for new users: trades in a separate account, a price history, and a day's analysis.
 
-import { pages, post, request } from "../core/api.js";
+import { ApiError, pages, post, request } from "../core/api.js";
 import { EXPORTS, history, TRADES, voidTrade } from "../core/paths.js";
 import { DAY_MS, utcDay } from "../core/time.js";
 
@@ -36,7 +36,7 @@ export async function recordSample() {
 }
 
 /**
- * Void the sample trades. Trades recorded manually in the same account are kept.
+ * Void the sample trades and delete the history. Trades recorded manually in the same account are kept.
  * @throws {import("../core/api.js").ApiError}
  */
 export async function takeSampleBack() {
@@ -46,6 +46,11 @@ export async function takeSampleBack() {
   }
   for (let start = 0; start < ids.length; start += VOIDED_AT_ONCE) {
     await Promise.all(ids.slice(start, start + VOIDED_AT_ONCE).map((id) => post(voidTrade(id), { reason: "Sample data, taken back" })));
+  }
+  try {
+    await request("DELETE", history(HISTORY_TICKER));
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
   }
 }
 

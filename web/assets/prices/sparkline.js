@@ -2,6 +2,7 @@
 
 import { svg } from "../core/dom.js";
 import { trend } from "../core/format.js";
+import { toSeconds } from "../core/time.js";
 import { BAR_SECONDS } from "./bars.js";
 
 export const LINE_SECONDS = 3_600;
@@ -24,7 +25,8 @@ export class Sparkline {
 
 /** Return the path of the last hour's bars; missing bars leave gaps in the line. @param {Stock} stock */
 export function pathOf(stock) {
-  const now = stock.latest ? Date.parse(stock.latest.timestamp) / 1_000 : 0;
+  // Without a tick yet, such as while the market is closed, the line ends with the last bar.
+  const now = stock.latest ? toSeconds(stock.latest.timestamp) : ([...stock.bars.keys()].at(-1) ?? 0) + BAR_SECONDS;
   const bars = [...stock.bars.values()].filter((bar) => bar.time > now - LINE_SECONDS - BAR_SECONDS);
   const values = bars.flatMap((bar) => [Number(bar.open), Number(bar.close)]);
   const low = Math.min(...values);

@@ -14,10 +14,8 @@ import { EquityChart } from "./equity_chart.js";
 import { heatMap, METRICS } from "./heat_map.js";
 import { HistoryList } from "./history_list.js";
 import { historyUpload } from "./history_upload.js";
+import { PastRuns } from "./past_runs.js";
 import { describeBars } from "./result.js";
-
-const RECENT_KEY = "trading.simulations";
-const RECENT = 8;
 
 /**
  * @typedef {import("./result.js").Simulation} Simulation
@@ -72,7 +70,7 @@ class SimulationView {
   #fractional = h("input", { type: "checkbox", name: "fractional" });
   #modes = segments("What to try", [["pair", "One pair"], ["sweep", "Sweep"]], (mode) => this.#setSweep(mode === "sweep"));
   #state = h("div", { class: "notice", role: "status", id: "simulation-state" });
-  #recent = h("div", { class: "chips", role: "group", "aria-label": "Recent simulations in this browser" });
+  #past = new PastRuns();
 
   #title = h("h2", {});
   #figures = h("div", { id: "simulation-figures" });
@@ -129,19 +127,20 @@ class SimulationView {
           this.#histories.load();
         }),
         this.#state,
-        this.#recent,
       ),
+      this.#past.element,
       this.#result,
     );
     this.#setSweep(false);
-    this.#showRecent();
   }
 
   /** @param {URLSearchParams} parameters the `id` of a recorded simulation, or form values */
   show(parameters) {
     for (const [name, value] of parameters) if (name in this.#fields) this.#set(name, value);
     this.#histories.load();
+    this.#past.load();
     const id = parameters.get("id");
+    this.#past.element.open = id === null;
     if (id && id !== this.#shownId) this.#load(id);
   }
 
@@ -194,6 +193,7 @@ class SimulationView {
       showErrors(this.#fields, []);
       this.#shownId = String(simulation.id);
       history.replaceState(null, "", `#/simulation?id=${simulation.id}`);
+      this.#past.load();
       await this.#show(simulation);
     } catch (error) {
       this.#refuse(error);
@@ -250,11 +250,11 @@ class SimulationView {
   }
 
   /** @param {Simulation} simulation */
-  async #show({ id, result }) {
+  async #show({ result }) {
     const { metrics, strategy, trades } = result;
-    const windows = `${strategy.fast}/${strategy.slow}`;
     this.#showState("");
     this.#result.hidden = false;
+    this.#past.element.open = false;
     setText(this.#title, `${result.name}, fast ${strategy.fast}, slow ${strategy.slow}, ${describeBars(result)}`);
     const open = trades.filter(({ exit_at: exit }) => exit === null).length;
     this.#figures.replaceChildren(figures([
@@ -271,7 +271,6 @@ class SimulationView {
     this.#downloadTrades.hidden = trades.length === 0;
     this.#downloadTrades.onclick = () => downloadTrades(result);
     this.#showSweep(result);
-    this.#remember({ id, text: `${result.name} ${windows} ${formatPercent(metrics["total_return"])}` });
     await this.#draw(result);
   }
 
@@ -308,17 +307,6 @@ class SimulationView {
     this.#sweep.replaceChildren(h("h2", {}, `Sweep by ${text}`), h("p", { class: "muted small" }, `${sweep.warning} A click simulates the pair alone.`), map);
   }
 
-  /** Add a simulation to the recent ones in this browser. @param {{id: number, text: string}} simulation */
-  #remember(simulation) {
-    const others = recent().filter(({ id }) => id !== simulation.id);
-    localStorage.setItem(RECENT_KEY, JSON.stringify([simulation, ...others].slice(0, RECENT)));
-    this.#showRecent();
-  }
-
-  #showRecent() {
-    this.#recent.replaceChildren(...recent().map(({ id, text }) => h("button", { type: "button", class: "chip number", onclick: () => (location.hash = `#/simulation?id=${id}`) }, text)));
-  }
-
   /**
    * @param {string} text
    * @param {boolean} [isBad]
@@ -327,11 +315,6 @@ class SimulationView {
     this.#state.classList.toggle("bad", isBad);
     setText(this.#state, text);
   }
-}
-
-/** @returns {{id: number, text: string}[]} */
-function recent() {
-  return JSON.parse(localStorage.getItem(RECENT_KEY) ?? "[]");
 }
 
 /** @param {string} text */

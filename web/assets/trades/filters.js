@@ -1,9 +1,10 @@
 // Trade filters: ticker, side, account, and days in the viewer's time zone. They are kept in the URL.
+// A ticker that is typed is a prefix; one that is chosen, or linked to, is that ticker only.
 
 import { h } from "../core/dom.js";
 import { dateError, field, showErrors, tickerInput } from "../core/fields.js";
 import { formatDay, startOfDay } from "../core/time.js";
-import { isTicker, mayBecomeTicker, TICKER_ERROR } from "../core/words.js";
+import { isTickerPrefix, TICKER_ERROR } from "../core/words.js";
 
 const PAUSE_MS = 400;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -36,6 +37,7 @@ export class Filters {
   #status = field("Show", h("select", { name: "status" }, h("option", { value: "" }, "Active"), h("option", { value: "voided" }, "Voided"), h("option", { value: "all" }, "All")));
   #fields = { ticker: this.#ticker, side: this.#side, from: this.#from, to: this.#to, account: this.#account, tag: this.#tag, status: this.#status };
   #more = h("button", { type: "button", class: "quiet more", "aria-expanded": "false", onclick: () => this.#showMore(!this.element.classList.contains("all")) }, "Account, tag, voided…");
+  #isExact = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pause;
   #presets = PRESETS.map(([name, days]) =>
@@ -54,32 +56,34 @@ export class Filters {
     for (const { element } of [this.#account, this.#tag, this.#status]) element.classList.add("further");
     const soon = () => {
       clearTimeout(this.#pause);
-      this.#pause = setTimeout(() => this.#apply(false), PAUSE_MS);
+      this.#pause = setTimeout(() => this.#apply(), PAUSE_MS);
     };
+    this.#ticker.input.addEventListener("input", () => (this.#isExact = false));
     this.element.addEventListener("input", soon);
     this.element.addEventListener("keyup", soon); // a partly typed date fires no input event
     this.element.addEventListener("focusout", soon);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#apply(true);
+      this.#apply();
     });
-    this.element.addEventListener("reset", () => setTimeout(() => this.#apply(true)));
+    this.element.addEventListener("reset", () => setTimeout(() => this.#apply()));
   }
 
   focus() {
     this.#ticker.input.focus();
   }
 
-  /** Filter by a ticker. @param {string} ticker */
-  choose(ticker) {
-    this.#ticker.input.value = ticker;
-    this.#apply(true);
+  /** Filter by the ticker in the field only, or by all that begin with it. @param {boolean} isExact */
+  setExact(isExact) {
+    this.#isExact = isExact;
+    this.#apply();
   }
 
   /** Show the filters from the URL, except in the focused field. @param {URLSearchParams} parameters */
   show(parameters) {
+    this.#isExact = parameters.has("ticker");
     for (const [name, { input }] of Object.entries(this.#fields)) {
-      const wanted = parameters.get(name) ?? "";
+      const wanted = parameters.get(name) ?? (name === "ticker" ? parameters.get("ticker_prefix") : null) ?? "";
       if (input.value !== wanted && document.activeElement !== input) input.value = wanted;
     }
     if (["account", "tag", "status"].some((name) => parameters.has(name))) this.#showMore(true);
@@ -95,29 +99,30 @@ export class Filters {
   /** @param {import("../core/api.js").FieldError[]} errors from the API, with its field names */
   showErrors(errors) {
     const { from, to, ...others } = this.#fields;
-    return showErrors({ ...others, start_date: from, end_date: to }, errors);
+    const here = errors.map(({ field: name, message }) => ({ field: name === "ticker_prefix" ? "ticker" : name, message }));
+    return showErrors({ ...others, start_date: from, end_date: to }, here);
   }
 
-  /** @param {boolean} isDone whether typing has finished */
-  #apply(isDone) {
+  #apply() {
     clearTimeout(this.#pause);
-    if (!this.#check(isDone)) return;
+    if (!this.#check()) return;
     const parameters = new URLSearchParams();
     for (const [name, { input }] of Object.entries(this.#fields)) {
       const text = input.value.trim();
-      if (text) parameters.set(name, name === "ticker" ? text.toUpperCase() : name === "tag" ? text.toLowerCase() : text);
+      if (!text) continue;
+      if (name === "ticker") parameters.set(this.#isExact ? "ticker" : "ticker_prefix", text.toUpperCase());
+      else parameters.set(name, name === "tag" ? text.toLowerCase() : text);
     }
     this.#showPreset();
     this.onChange(parameters);
   }
 
-  /** Show errors and return whether the filters are valid. @param {boolean} isDone */
-  #check(isDone) {
+  /** Show errors and return whether the filters are valid. */
+  #check() {
     const ticker = this.#ticker.input.value.trim();
-    const isTyping = !isDone && document.activeElement === this.#ticker.input && mayBecomeTicker(ticker);
-    const isBad = ticker !== "" && !isTicker(ticker);
+    const isBad = ticker !== "" && !isTickerPrefix(ticker);
     const [from, to] = [this.#from.input, this.#to.input];
-    this.#ticker.setError(isBad && !isTyping ? TICKER_ERROR : "");
+    this.#ticker.setError(isBad ? TICKER_ERROR : "");
     this.#from.setError(dateError(from));
     const isReversed = from.value && to.value && from.value > to.value;
     this.#to.setError(dateError(to) || (isReversed ? "Before the first day." : ""));
@@ -129,7 +134,7 @@ export class Filters {
     const [from, to] = days(startOfDay(new Date()));
     this.#from.input.value = from ? formatDay(from) : "";
     this.#to.input.value = to ? formatDay(to) : "";
-    this.#apply(true);
+    this.#apply();
   }
 
   #showPreset() {
@@ -149,7 +154,7 @@ export class Filters {
  */
 export function toQuery(filters, limit) {
   const query = new URLSearchParams({ limit: String(limit) });
-  for (const name of ["ticker", "side", "account", "tag", "status"]) {
+  for (const name of ["ticker", "ticker_prefix", "side", "account", "tag", "status"]) {
     const value = filters.get(name);
     if (value) query.set(name, value);
   }

@@ -17,6 +17,8 @@ const COMPARED = 1_000; // trades
 export class RecordForm {
   #form = new TradeFields();
   #known = h("datalist", { id: "known-tickers" });
+  /** @type {Set<string>} */
+  #traded = new Set();
   #summary = h("summary", {});
   #further = h("details", {});
   #last = h("p", { class: "line" });
@@ -85,8 +87,16 @@ export class RecordForm {
     setText(this.#toggle, isOpen ? "Close" : "Open");
   }
 
+  /** Complete these tickers, too. @param {Set<string>} tickers */
+  know(tickers) {
+    const known = this.#traded.size;
+    for (const ticker of tickers) this.#traded.add(ticker);
+    if (this.#traded.size > known) this.#complete();
+  }
+
   #complete() {
-    this.#known.replaceChildren(...this.market.priced().map((ticker) => h("option", { value: ticker })));
+    const tickers = new Set([...this.market.priced(), ...this.#traded]);
+    this.#known.replaceChildren(...[...tickers].sort().map((ticker) => h("option", { value: ticker })));
     this.#showLast();
   }
 

@@ -6,7 +6,7 @@ import { multiply, subtract } from "../core/decimals.js";
 import { download, h, setText } from "../core/dom.js";
 import { failureNotice } from "../core/failure.js";
 import { formatAmount, formatMoney, formatPlural, toCsv } from "../core/format.js";
-import { POSITIONS, TRADES } from "../core/paths.js";
+import { TRADES } from "../core/paths.js";
 import { timeElement } from "../core/time.js";
 import { followDelivery } from "./delivery.js";
 import { Filters, toQuery } from "./filters.js";
@@ -19,7 +19,6 @@ const LARGE_PAGE = 5_000;
 const LIVE_PAGE = 50;
 const LIVE_MS = 5_000;
 const SORTED_LIMIT = 5_000; // maximum number of trades loaded for sorting
-const TICKERS_SHOWN = 8; // maximum number of tickers that start with the filter's text
 
 /**
  * @typedef {import("./trade.js").Trade} Trade
@@ -60,7 +59,6 @@ class TradesView {
   #table = h("div", { role: "table", "aria-label": "Trades" }, h("div", { role: "rowgroup" }, this.#head), this.#rows);
   #totals = h("dl", { class: "totals number", "aria-label": "Totals" });
   #state = h("p", { role: "status", id: "trades-state" });
-  #similar = h("div", { class: "chips", role: "group", "aria-label": "Tickers that begin so" });
   #more = h("button", { type: "button", hidden: true, onclick: () => this.#loadMore() }, "Load older trades");
   #failure = h("div", {});
   #download = h("button", { type: "button", onclick: () => this.#downloadAll() }, "Download CSV");
@@ -82,7 +80,7 @@ class TradesView {
         this.#totals,
         this.#table,
         this.#failure,
-        h("div", { class: "list-end" }, this.#state, this.#similar, this.#more),
+        h("div", { class: "list-end" }, this.#state, this.#more),
       ),
       this.#form.element,
     );
@@ -219,6 +217,7 @@ class TradesView {
   async #loadNew() {
     const { signal } = this.#search;
     if (this.#isLoading || this.#failure.hasChildNodes() || this.#shown === null) return;
+    const before = new Set(this.#ids); // a trade that is recorded meanwhile may be missing from the response
     /** @type {Trade[]} */
     let newest;
     try {
@@ -230,7 +229,7 @@ class TradesView {
     const fresh = newest.filter(({ id }) => !this.#ids.has(id));
     // If the whole page is new, there may be more new trades after it.
     if (fresh.length === LIVE_PAGE && this.#trades.length) return void this.#load();
-    const changed = this.#changed(newest);
+    const changed = this.#changed(newest).filter(({ id }) => before.has(id));
     for (const { id } of changed) this.#remove(id);
     const current = [...fresh, ...newest.filter(({ id }) => changed.some((trade) => trade.id === id))];
     for (const trade of current) this.#insert(trade);
@@ -271,26 +270,7 @@ class TradesView {
     const trades = formatPlural(count, "trade");
     if (count) setText(this.#state, this.#next ? `${trades} shown; older ones come as you scroll.` : `${trades} shown, that is all.`);
     else setText(this.#state, this.#shown ? "No trade matches. Change or clear the filters." : "No trades yet. Record the first one with the form.");
-    this.#similar.replaceChildren();
-    if (!count) this.#showSimilar();
     this.#showTotals();
-  }
-
-  /** If no trade matches, suggest traded tickers that start with the filter's text. */
-  async #showSimilar() {
-    const shown = this.#shown;
-    const beginning = new URLSearchParams(shown ?? "").get("ticker");
-    if (!beginning) return;
-    try {
-      /** @type {{ticker: string}[]} */
-      const positions = await get(`${POSITIONS}?limit=${LARGE_PAGE}`, this.#search.signal);
-      const tickers = new Set(positions.map(({ ticker }) => ticker).filter((ticker) => ticker.startsWith(beginning) && ticker !== beginning));
-      if (shown !== this.#shown) return;
-      this.#similar.replaceChildren(...[...tickers].slice(0, TICKERS_SHOWN).map((ticker) =>
-        h("button", { type: "button", class: "chip", onclick: () => this.#filters.choose(ticker) }, ticker)));
-    } catch {
-      // Suggestions are optional, and the list itself reports errors.
-    }
   }
 
   #showTotals() {
@@ -302,12 +282,14 @@ class TradesView {
       parts.push(["Bought", `${formatMoney(BUY)} ${currency}`], ["Sold", `${formatMoney(SELL)} ${currency}`]);
     }
     if (totals.tickers.size === 1) parts.push(["Net", `${formatAmount(subtract(totals.quantities.BUY, totals.quantities.SELL), 0)} shares`]);
+    this.#form.know(totals.tickers);
     this.#totals.hidden = totals.count === 0;
     this.#totals.replaceChildren(...parts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
-    if (isPart) {
-      const button = h("button", { type: "button", class: "quiet", onclick: () => this.#totalAll() }, "Total all of them");
-      this.#totals.append(h("div", {}, h("dt", { class: "hidden" }, "More"), h("dd", {}, button)));
-    }
+    if (isPart) this.#totals.append(action("Total all of them", () => this.#totalAll()));
+    const filters = new URLSearchParams(this.#shown ?? "");
+    const [ticker, prefix] = [filters.get("ticker"), filters.get("ticker_prefix")];
+    if (ticker) this.#totals.append(action(`All that begin with ${ticker}`, () => this.#filters.setExact(false)));
+    if (prefix && totals.tickers.has(prefix) && totals.tickers.size > 1) this.#totals.append(action(`Only ${prefix}`, () => this.#filters.setExact(true)));
   }
 
   async #totalAll() {
@@ -403,9 +385,10 @@ class TradesView {
   /** @param {Trade} trade */
   #matches(trade) {
     const wanted = toQuery(new URLSearchParams(this.#shown ?? ""), PAGE);
-    const [ticker, side, account, tag, status, start, end] = ["ticker", "side", "account", "tag", "status", "start_date", "end_date"].map((name) => wanted.get(name));
+    const [ticker, prefix, side, account, tag, status, start, end] = ["ticker", "ticker_prefix", "side", "account", "tag", "status", "start_date", "end_date"].map((name) => wanted.get(name));
     return (
       (!ticker || trade.ticker === ticker) &&
+      (!prefix || trade.ticker.startsWith(prefix)) &&
       (!side || trade.side === side) &&
       (!account || trade.account === account) &&
       (!tag || trade.tags.includes(tag)) &&
@@ -414,6 +397,15 @@ class TradesView {
       (!end || Date.parse(trade.timestamp) <= Date.parse(end))
     );
   }
+}
+
+/**
+ * Return a button in the line of totals.
+ * @param {string} text
+ * @param {() => void} run
+ */
+function action(text, run) {
+  return h("div", {}, h("dt", { class: "hidden" }, "More"), h("dd", {}, h("button", { type: "button", class: "quiet", onclick: run }, text)));
 }
 
 /** @param {URLSearchParams} parameters */

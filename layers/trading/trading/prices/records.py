@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
+from functools import reduce
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from trading.core import database, pagination
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 BUCKET = timedelta(minutes=5)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT = Context(prec=PRECISION)
+
+_timestamp = attrgetter("timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class _Bucket:
-    """The ticks so far of one ticker in one five-minute interval."""
+    """The ticks of one ticker in one five-minute interval."""
 
     ticker: str
     bucket_start: datetime
@@ -58,12 +63,6 @@ class _Bucket:
     low: Decimal
     close: Decimal
     closed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    ticker: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def record(batch: Mapping[str, Sequence[Tick]]) -> dict[str, Recorded]:
 _WRITE = f"""
 with saved as (
     update price_windows as held set rules_state = window_.state::json, state = null
-    from json_to_recordset(%(windows)s) as window_(ticker text, state text)
+    from unnest(%(tickers)s, %(states)s) as window_(ticker, state)
     where held.ticker = window_.ticker
 ), averaged as (
     insert into price_averages as held
@@ -152,7 +151,6 @@ def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, 
     changed = {ticker: each for ticker, each in judged.items() if each.counted}
     written: dict[str, str] = {}
     if changed:
-        windows = [_Window(ticker, each.state) for ticker, each in changed.items()]
         buckets = [bucket for ticker, each in changed.items() for bucket in _buckets(ticker, each.counted)]
         alerts = [alert for each in changed.values() for alert in each.alerts]
         once = {alert.rule.id for alert in alerts if alert.rule.once}
@@ -160,7 +158,8 @@ def _record(cursor: "Cursor", batch: Mapping[str, Sequence[Tick]]) -> dict[str, 
         cursor.execute(
             _WRITE,
             {
-                "windows": adapter(list[_Window]).dump_json(windows).decode(),
+                "tickers": list(changed),
+                "states": [each.state for each in changed.values()],
                 "buckets": adapter(list[_Bucket]).dump_json(buckets).decode(),
                 "alerts": adapter(list[Alert]).dump_json(alerts).decode(),
                 "ended": adapter(list[_Ended]).dump_json(ended).decode(),
@@ -221,28 +220,27 @@ def _locked_states(cursor: "Cursor", tickers: list[str]) -> dict[str, str | None
 
 
 def _buckets(ticker: str, ticks: Iterable[Tick]) -> list[_Bucket]:
-    buckets: dict[datetime, _Bucket] = {}
+    by_start: dict[datetime, list[Tick]] = {}
     for tick in ticks:
-        start = tick.timestamp - (tick.timestamp - _EPOCH) % BUCKET
-        bucket = buckets.get(start)
-        if bucket is None:
-            price, at = tick.price, tick.timestamp
-            buckets[start] = _Bucket(ticker, start, price, 1, price, at, price, price, price, at)
-        else:
-            _add(bucket, tick)
-    return list(buckets.values())
+        by_start.setdefault(tick.timestamp - (tick.timestamp - _EPOCH) % BUCKET, []).append(tick)
+    return [_bucket(ticker, start, inside) for start, inside in by_start.items()]
 
 
-def _add(bucket: _Bucket, tick: Tick) -> None:
-    with localcontext(prec=PRECISION):
-        bucket.price_sum += tick.price
-    bucket.count += 1
-    bucket.high = max(bucket.high, tick.price)
-    bucket.low = min(bucket.low, tick.price)
-    if tick.timestamp < bucket.opened_at:
-        bucket.open, bucket.opened_at = tick.price, tick.timestamp
-    if tick.timestamp > bucket.closed_at:
-        bucket.close, bucket.closed_at = tick.price, tick.timestamp
+def _bucket(ticker: str, start: datetime, ticks: Sequence[Tick]) -> _Bucket:
+    prices = [tick.price for tick in ticks]
+    first, last = min(ticks, key=_timestamp), max(ticks, key=_timestamp)
+    return _Bucket(
+        ticker,
+        start,
+        price_sum=reduce(_EXACT.add, prices),
+        count=len(prices),
+        open=first.price,
+        opened_at=first.timestamp,
+        high=max(prices),
+        low=min(prices),
+        close=last.price,
+        closed_at=last.timestamp,
+    )
 
 
 @dataclass(frozen=True, slots=True)

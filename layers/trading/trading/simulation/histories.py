@@ -1,6 +1,7 @@
 """Histories: the bars of tickers, stored in S3 as the CSV that was uploaded."""
 
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -66,6 +67,15 @@ def load(bucket: str, ticker: str) -> History | None:
     )
 
 
+def delete(bucket: str, ticker: str) -> StoredHistory | None:
+    """Delete the history of a ticker and return it, or None if there is none. Simulations on it are kept."""
+    found = storage.describe(bucket, _key(ticker))
+    if found is None:
+        return None
+    storage.delete(bucket, _key(ticker))
+    return _stored(ticker, found[1])
+
+
 def find(bucket: str, limit: int, cursor: str | None) -> tuple[list[StoredHistory], str | None]:
     """Return a page of the stored histories, by ticker, and the cursor of the next page if there is one."""
     after = _key(cursor) if cursor is not None else ""
@@ -79,9 +89,11 @@ def find(bucket: str, limit: int, cursor: str | None) -> tuple[list[StoredHistor
 
 def _describe(bucket: str, ticker: str) -> StoredHistory:
     found = storage.describe(bucket, _key(ticker))
-    if found is None or _SUMMARY not in found[1]:
-        return StoredHistory(ticker)
-    return _STORED.validate_json(found[1][_SUMMARY])
+    return _stored(ticker, found[1] if found else {})
+
+
+def _stored(ticker: str, metadata: Mapping[str, str]) -> StoredHistory:
+    return _STORED.validate_json(metadata[_SUMMARY]) if _SUMMARY in metadata else StoredHistory(ticker)
 
 
 def _key(ticker: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
-from trading.core import database
+from trading.core import database, pagination
 from trading.core.errors import FieldError, InvalidError, NotFoundError
 from trading.core.values import BasisPoints, PositivePrice, Price, Ticker
 from trading.prices import records
@@ -22,6 +22,7 @@ from trading.simulation.bars import Bar, History
 from trading.simulation.engine import Fill, MissingOpensError, Strategy, UnusableHistoryError
 from trading.simulation.histories import BARS_LIMIT
 from trading.simulation.history_files import HistoryError
+from trading.simulation.metrics import Metrics
 from trading.simulation.results import RESULT, SimulationResult
 from trading.simulation.sweep import (
     WINDOW_LIMIT,
@@ -108,6 +109,18 @@ class RecordedSimulation:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSimulation:
+    """A stored simulation in a list: its strategy and figures, without bars and trades."""
+
+    id: int
+    inputs_hash: str
+    recorded_at: datetime
+    ticker: str
+    strategy: Strategy
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """A recorded simulation whose result is not parsed."""
 
@@ -122,6 +135,8 @@ class _Row:
 
 
 _COLUMNS = "id, inputs_hash, recorded_at, result::text"
+_LISTED = TypeAdapter(list[ListedSimulation])
+_LISTED_COLUMNS = tuple(field.name for field in fields(ListedSimulation))
 _HEAD = TypeAdapter(dict[str, int | str | datetime])
 _STRATEGY = TypeAdapter(Strategy)
 
@@ -176,6 +191,24 @@ def get(simulation_id: int) -> bytes:
         database.DatabaseUnavailableError: the database does not answer.
     """
     return _get(simulation_id).to_json()
+
+
+def find(limit: int, cursor: str | None) -> tuple[list[ListedSimulation], str | None]:
+    """Return a page of the recorded simulations, newest first, and the cursor of the next page if there is one.
+
+    Raises:
+        InvalidError: the cursor is not valid.
+        database.DatabaseUnavailableError: the database does not answer.
+    """
+    [before] = [None] if cursor is None else pagination.decode_key(cursor, int)
+    rows = database.query(
+        f"select {', '.join(_LISTED_COLUMNS)} from simulations"  # noqa: S608 - constants
+        " where %(before)s is null or id < %(before)s order by id desc limit %(limit)s + 1",
+        {"before": before, "limit": limit},
+        repeatable=True,
+    )
+    page = _LISTED.validate_python([dict(zip(_LISTED_COLUMNS, row, strict=True)) for row in rows[:limit]])
+    return page, pagination.encode_key(page[-1].id) if len(rows) > limit else None
 
 
 def get_result(simulation_id: int) -> SimulationResult:

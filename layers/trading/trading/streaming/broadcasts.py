@@ -5,13 +5,13 @@ told through their notifications too.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
+from typing import Literal
+from urllib.parse import quote, unquote
 
 from aws_lambda_powertools import Logger
 
@@ -22,16 +22,13 @@ from trading.prices import ticks
 from trading.prices.alert_rules import Alert
 from trading.prices.ticks import Tick
 from trading.streaming import connections, protocol
-from trading.streaming.connections import Connection
 from trading.streaming.protocol import Subscriptions
-
-if TYPE_CHECKING:
-    from trading.core.signed_http import SignedHttp
 
 logger = Logger(child=True)
 
 SEND_SECONDS = 2.0
-POSTERS = 32  # posts at a time
+POSTS_AT_ONCE = 32
+FORGOTTEN_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +93,24 @@ def post(broadcasts: Sequence[Broadcast], seconds: float) -> Posted:
         told = [protocol.alerted(alert) for alert in alerts if protocol.follows(followed, alert.ticker)]
         return [frame.encode() for frame in ([ticks.frame(followed_ticks)] if followed_ticks else []) + told]
 
-    sockets = aws.sockets(setting("SOCKETS_URL"))
-    with ThreadPoolExecutor(POSTERS) as posters:
-        posting = [
-            posters.submit(_post, sockets, each, frames(each.followed), deadline)
-            for each in connections.scan()
-            if frames(each.followed)
-        ]
-        outcomes = [each.result() for each in posting]
-    return Posted(*(outcomes.count(outcome) for outcome in ("reached", "gone", "failed")))
+    posts = (
+        (f"/@connections/{quote(each.id, safe='')}", _in_time(frames(each.followed), deadline))
+        for each in connections.scan()
+        if frames(each.followed)
+    )
+    reached, gone, failed = 0, [], 0
+    for path, error in aws.sockets(setting("SOCKETS_URL")).post_each(posts, POSTS_AT_ONCE):
+        connection_id = unquote(path.removeprefix("/@connections/"))
+        if error is None:
+            reached += 1
+        elif error.status == HTTPStatus.GONE:
+            gone.append(connection_id)
+        else:
+            failed += 1
+            logger.warning("A client was not reached", connection_id=connection_id, reason=str(error))
+    with ThreadPoolExecutor(FORGOTTEN_AT_ONCE) as threads:
+        forgotten = sum(threads.map(_forget, gone))
+    return Posted(reached, forgotten, failed + len(gone) - forgotten)
 
 
 def _newest(received: Iterable[Tick]) -> list[Tick]:
@@ -115,24 +121,21 @@ def _newest(received: Iterable[Tick]) -> list[Tick]:
     return list(newest.values())
 
 
-def _post(sockets: "SignedHttp", connection: Connection, frames: list[bytes], deadline: float) -> str:
-    """Post frames to a connection one after another, and return the outcome."""
-    # Loaded with the client, not before.
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+def _in_time(frames: list[bytes], deadline: float) -> Iterator[bytes]:
+    from trading.core.signed_http import CallError  # noqa: PLC0415 - loaded with the client, not before
 
-    from trading.core.signed_http import CallError  # noqa: PLC0415
+    for frame in frames:
+        if time.monotonic() > deadline:
+            raise CallError("the time is up")
+        yield frame
+
+
+def _forget(connection_id: str) -> bool:
+    """Forget a connection that is gone, and return whether it is forgotten now."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
     try:
-        try:
-            for frame in frames:
-                if time.monotonic() > deadline:
-                    return "failed"
-                sockets.post(f"/@connections/{quote(connection.id, safe='')}", frame)
-        except CallError as error:
-            if error.status != HTTPStatus.GONE:
-                raise
-            return "gone" if connections.forget_gone(connection.id) else "failed"
-    except (CallError, BotoCoreError, ClientError) as error:
-        logger.warning("A client was not reached", connection_id=connection.id, reason=str(error))
-        return "failed"
-    return "reached"
+        return connections.forget_gone(connection_id)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("A client that is gone was not forgotten", connection_id=connection_id, reason=str(error))
+        return False
