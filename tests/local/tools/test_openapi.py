@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from copy import deepcopy
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -35,15 +36,17 @@ DESCRIPTION = openapi.description()
 OPERATIONS = [(method, path) for path, operations in DESCRIPTION["paths"].items() for method in operations]
 METHODS = {"get", "post", "put", "patch", "delete", "head", "trace"}
 
-# Without tokens: `tests/functions/test_edge.py` tries those.
+# Without tokens: `tests/functions/test_edge.py` tries those. A copy, because links are added to it.
 schema = schemathesis.openapi.from_dict(
-    DESCRIPTION
-    | {
-        "paths": {
-            path: {method: operation | {"security": []} for method, operation in operations.items()}
-            for path, operations in DESCRIPTION["paths"].items()
+    deepcopy(
+        DESCRIPTION
+        | {
+            "paths": {
+                path: {method: operation | {"security": []} for method, operation in operations.items()}
+                for path, operations in DESCRIPTION["paths"].items()
+            }
         }
-    }
+    )
 )
 # What JSON Schema cannot say of a request, in the words that refuse it.
 BEYOND_SCHEMAS = re.compile(
