@@ -139,7 +139,7 @@ def _show_import(result: dict[str, Any]) -> None:
         missing = ",".join(f"{printable(isin)}:TICKER" for isin in result["isins_without_ticker"])
         click.echo(f"ISINs without a ticker: add --tickers {missing}")
     if not is_tried and result["recorded"]:
-        click.echo(f"Void it with `trading import --void {result['import_id']}`.")
+        click.echo(f"To undo: ./trading import --void {result['import_id']}")
 
 
 def _show_comparison(result: dict[str, Any]) -> None:

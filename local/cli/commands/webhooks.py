@@ -114,7 +114,7 @@ def rm(*, webhook_id: str, url: str | None) -> None:
 
 def _id(webhook_id: str) -> str:
     if not webhook_id.replace("-", "").isalnum() or not webhook_id.isascii():
-        raise click.BadParameter(f"{webhook_id!r} is not the id of a webhook; `trading webhooks list` shows them")
+        raise click.BadParameter(f"{webhook_id!r} is not the id of a webhook; `./trading webhooks list` shows them")
     return webhook_id
 
 

@@ -80,7 +80,7 @@ def test_a_file_is_imported_tried_out_and_taken_back(file: Path, capsys: pytest.
     first = printed(capsys, file, "--account", "ira")
     assert "Import 1, format schwab" in first
     assert ["recorded", "2"] in words(first)
-    assert "`trading import --void 1`" in first
+    assert "./trading import --void 1" in first
     again = printed(capsys, file, "--account", "ira")
     assert ["recorded", "0"] in words(again)
     assert ["already", "recorded", "2"] in words(again)
