@@ -94,7 +94,7 @@ build: .venv-sam/.ready ## build the functions and layers (ENVIRONMENT=dev or pr
 	.venv-sam/bin/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*Layer
 
 .PHONY: bench
-bench: .venv/.ready .venv-peers/.ready ## measure speed against a floor and a peer (ROWS=100000 PARTS=trades: a look)
+bench: page .venv-peers/.ready .venv-browser/.ready ## measure speed against a floor and a peer (ROWS=100000 PARTS=trades: a look)
 	$(RUN) benchmarks $(if $(ROWS),--rows $(ROWS)) $(PARTS)
 
 .PHONY: deploy

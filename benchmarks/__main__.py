@@ -6,7 +6,19 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from benchmarks import alerts, analysis, http_load, imports, laptop, positions, price_feed, prices, simulation, trades
+from benchmarks import (
+    alerts,
+    analysis,
+    http_load,
+    imports,
+    laptop,
+    page,
+    positions,
+    price_feed,
+    prices,
+    simulation,
+    trades,
+)
 from benchmarks.measure import Figure, be_brief, say, table
 
 PARTS = {
@@ -20,6 +32,7 @@ PARTS = {
     "feed": price_feed.figures,
     "alerts": alerts.figures,
     "laptop": laptop.figures,
+    "page": page.figures,
 }
 BRIEF_ROWS = 1_000_000
 
