@@ -33,13 +33,8 @@ def figures(_: int) -> Iterator[Figure]:
     with checkout() as folder:
         shutil.copytree(BUILT, folder / BUILT.relative_to(ROOT))
         with started(folder) as (_seconds, _system, port):
-            command: list[str | Path] = [
-                BROWSER,
-                "-m",
-                "benchmarks.browser",
-                f"http://{LOOPBACK}:{port}",
-                str(measure.rounds(LOADS)),
-            ]
+            url = f"http://{LOOPBACK}:{port}"
+            command = [str(BROWSER), "-m", "benchmarks.browser", url, str(measure.rounds(LOADS))]
             measured = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
     for view, paints in measured["paints"].items():
         value = f"median {median(paints):.0f} ms, slowest of {len(paints)} {max(paints):.0f} ms"
