@@ -150,6 +150,12 @@ class _Calls(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet for an answer: the kernel holds back a second one for up to 40 ms
 
+    def handle_expect_100(self) -> bool:
+        """Ask for the body, at once."""
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
+
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing."""
 

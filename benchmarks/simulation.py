@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import services
 from benchmarks.measure import OURS as OUR_PYTHON
 from benchmarks.measure import PEERS, Figure, Handler, first_answer, say, take_turns
 from local.host.gateway import http_event
@@ -74,7 +75,7 @@ def _imports() -> Iterator[Figure]:
     refused = http_event("GET", "/api/simulations/x/")
     rounds = take_turns(
         7,
-        function=partial(first_answer, FUNCTION, {"POWERTOOLS_SERVICE_NAME": "benchmark"}, refused, 400),
+        function=partial(first_answer, FUNCTION, services.environment("unused"), refused, 400),
         numpy=lambda: [_import_seconds("numpy")],
         duckdb=lambda: [_import_seconds("duckdb")],
     )
