@@ -112,10 +112,19 @@ def test_a_process_of_a_sweep_that_is_killed_is_an_error_in_a_sentence(tmp_path:
 def test_ctrl_c_ends_the_reading_of_a_file_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "trades.csv")
     process = started(tmp_path, "analyze", "trades.csv")
-    with (tmp_path / "trades.csv").open("w") as writer:  # once it is read at the other end
+    with (tmp_path / "trades.csv").open("w") as writer:
         writer.write("ticker,price,quantity,side,timestamp\n")
         writer.flush()
+        wait_until_idle(process)  # a signal just before a read begins does not interrupt it: that is Python's
         assert interrupted(process) == (130, "")
+
+
+def wait_until_idle(process: subprocess.Popen[str]) -> None:
+    """Wait until a process that has begun does nothing but wait."""
+    before, now = None, psutil.Process(process.pid).cpu_times()
+    while now != before:
+        time.sleep(0.3)
+        before, now = now, psutil.Process(process.pid).cpu_times()
 
 
 def test_a_disk_that_is_full_is_an_error_in_a_sentence(tmp_path: Path) -> None:

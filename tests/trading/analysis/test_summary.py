@@ -5,11 +5,13 @@ import itertools
 import re
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -274,15 +276,30 @@ def test_any_bytes_cost_their_own_line_alone(lines: list[bytes]) -> None:
 # The contract, by example
 
 
-def test_ctrl_c_before_the_pipes_are_open_ends_what_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
+class InterruptedThreads(ThreadPoolExecutor):
+    """Threads of which the first to be given work is interrupted right after that."""
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        super().submit(*arguments, **named)
         raise KeyboardInterrupt
 
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "interrupted"),
+    [(Path, "open", interrupt), (trade_summary, "ThreadPoolExecutor", InterruptedThreads)],
+)
+def test_ctrl_c_before_the_pipes_are_open_ends_what_waits_for_them(
+    owner: object, name: str, interrupted: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def be_interrupted() -> None:
         with suppress(KeyboardInterrupt):
             summarize(SAMPLE)
 
-    monkeypatch.setattr(Path, "open", interrupt)
+    monkeypatch.setattr(owner, name, interrupted)
     thread = threading.Thread(target=be_interrupted, daemon=True)
     thread.start()
     thread.join(30)

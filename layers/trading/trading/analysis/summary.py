@@ -163,8 +163,8 @@ class _Statement:
     def __init__(self, connection: "DuckDBPyConnection", threads: ThreadPoolExecutor, sql: str, pipe: Path) -> None:
         os.mkfifo(pipe)
         is_open = Event()
-        self._rows = threads.submit(_rows, connection, sql, pipe, is_open)
         try:
+            self._rows = threads.submit(_rows, connection, sql, pipe, is_open)
             self._pipe = pipe.open("wb")
         except BaseException:  # Ctrl-C: the statement may not have opened its end yet, or may wait there for data
             writer = os.open(pipe, os.O_RDWR)
