@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -39,6 +40,9 @@ GATEWAY = Gateway(SYSTEM.routes, {})
 settings.register_profile("gate", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("gate")
+
+# A shell has what it runs in the background ignore Ctrl-C, and so the programs that tests start, which must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Handlers are imported as Lambda imports them: with their environment.
 os.environ.update(
