@@ -242,21 +242,22 @@ _BOUNDARY_SCHEMA = WithJsonSchema(
 )
 Ticker = Annotated[str, StringConstraints(pattern=TICKER_PATTERN)]
 TickerOrEvery = Annotated[str, StringConstraints(pattern=TICKER_OR_EVERY_PATTERN)]
+_IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value)
 AnyCaseTicker = Annotated[
     str,
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    _IN_CAPITALS,
     StringConstraints(pattern=TICKER_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{1,4})?$", "examples": ["MSFT"]}),
 ]
 AnyCaseTickerPrefix = Annotated[
     str,
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    _IN_CAPITALS,
     StringConstraints(pattern=TICKER_PREFIX_PATTERN),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{1,5}([.-][A-Za-z]{0,4})?$", "examples": ["MS"]}),
 ]
 AnyCaseTickerOrEvery = Annotated[
     str,
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) and value.isascii() else value),
+    _IN_CAPITALS,
     StringConstraints(pattern=TICKER_OR_EVERY_PATTERN),
 ]
 Side = Literal["BUY", "SELL"]
