@@ -11,12 +11,17 @@ from local.host.template import ROOT
 PARTS = ("functions", "layers", "local", "docs", "events")
 
 
-@contextmanager
-def copied(folder: Path) -> Iterator[Path]:
-    """Copy what a system needs into a folder, and remove the folder with the system's data afterwards."""
+def copy(folder: Path) -> None:
+    """Copy what a system needs into a folder."""
     for part in PARTS:
         shutil.copytree(ROOT / part, folder / part)
     shutil.copy(ROOT / "template.yaml", folder)
+
+
+@contextmanager
+def copied(folder: Path) -> Iterator[Path]:
+    """Copy what a system needs into a folder, and remove the folder with the system's data afterwards."""
+    copy(folder)
     try:
         yield folder
     finally:

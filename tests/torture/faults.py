@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.host.template import ROOT
-from local.tools.checkout import PARTS
+from local.tools import checkout
 
 FIRE = ["--seed=19", "--seconds=4", "--postgres=1", "--functions=5", "--aws=1", "--system=0", "--pause=0.1"]
 TIMEOUT_SECONDS = 300
@@ -55,9 +55,8 @@ class Fault:
     ],
 )
 def test_a_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
-    for part in (*PARTS, "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    shutil.copy(ROOT / "template.yaml", tmp_path)
+    checkout.copy(tmp_path)
+    shutil.copytree(ROOT / "tests", tmp_path / "tests")
     packages = tmp_path / "layers" / "trading"
     code = (packages / "trading" / fault.file).read_text()
     for right, wrong in fault.changes.items():
